@@ -1,0 +1,68 @@
+"""The command `pyrovae`: one file per command, each imported when it is called."""
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from pyrovae import __version__
+from pyrovae.config import InputError
+
+COMMANDS = {
+    "train": "Train a VAE, and draw its figures.",
+    "plot": "Draw the figures of a run.",
+    "sample": "Draw images from a trained model.",
+    "compare": "Compare runs in one table and one picture.",
+    "list": "List presets, datasets and components.",
+}
+
+
+class LazyGroup(click.Group):
+    """Finds a command's file when the command is called: `pyrovae --help` imports none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return importlib.import_module(f"pyrovae.cli.{name}").command if name in COMMANDS else None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple:
+        if args[0] not in COMMANDS:
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"expected one of {', '.join(COMMANDS)}, got {args[0]!r}{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="pyrovae")
+def cli() -> None:
+    """Variational autoencoders written as Pyro programs.
+
+    The first command: pyrovae train
+    """
+
+
+def main(args: Sequence[str] | None = None, prog_name: str = "pyrovae") -> None:
+    """Run the command line. Exit codes: 0 done; 2 bad input, in one line; 130 interrupted; 1 anything else."""
+    try:
+        sys.exit(cli.main(args, prog_name, standalone_mode=False) or 0)
+    except InputError as error:
+        _fail(str(error), 2)
+    except click.UsageError as error:
+        _fail(error.format_message(), 2)
+    except FloatingPointError as error:
+        _fail(str(error), 1)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted", 130)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"pyrovae: {message}", err=True)
+    sys.exit(code)

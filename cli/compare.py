@@ -1,0 +1,75 @@
+"""pyrovae compare: runs in one table and one picture."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pyrovae.config import InputError
+
+
+@click.command("compare")
+@click.argument("runs", nargs=-1, required=True, type=Path)
+@click.option("--out", type=Path, help="the picture of the test curves, FILE.png")
+@click.option("--force", is_flag=True, help="replace the file that --out names")
+def command(runs: tuple[Path, ...], out: Path | None, force: bool) -> None:
+    """Compare RUNS: a table of the test losses and, with --out, a picture of their curves.
+
+    Runs of one dataset, pixel protocol, likelihood and condition are ranked by test loss; others are only listed.
+    """
+    if out is not None and out.suffix != ".png":
+        raise InputError(f"out: expected a file that ends in .png, got {str(out)!r}")
+    if out is not None and out.exists() and not force:
+        raise InputError(f"out: {out} already exists; expected --force or another name")
+    from pyrovae.runs import Run
+
+    opened = [Run(path) for path in runs]
+    for run in opened:
+        if not run.summary:
+            raise InputError(f"run: expected a finished run (with a summary.json) at {run.path}, got an unfinished one")
+    kinds = {_kind(run) for run in opened}
+    if len(kinds) == 1:
+        opened.sort(key=lambda run: run.summary["best"]["test"]["loss"])
+    _show([_settings(run) for run in opened], [_scores(run) for run in opened])
+    if len(kinds) > 1:
+        click.echo("not ranked: these runs differ in dataset, pixels, likelihood or condition, so their losses do too")
+    if out is not None:
+        from pyrovae.figures.curves import comparison
+
+        comparison({str(run.path): run.metrics for run in opened}).savefig(out)
+        click.echo(out)
+
+
+def _kind(run: Any) -> tuple:
+    """What makes two losses comparable."""
+    config = run.config
+    return config.dataset, config.image_size, config.pixels, config.likelihood, config.condition
+
+
+def _settings(run: Any) -> dict[str, str]:
+    config = run.config
+    network = config.network if config.network != "mlp" else "mlp " + ",".join(map(str, config.hidden))
+    names = ("dataset", "pixels", "condition", "likelihood", "prior", "posterior", "latent_dim", "beta", "seed")
+    return {"run": run.path.name, "network": network} | {name: str(getattr(config, name)) for name in names}
+
+
+def _scores(run: Any) -> dict[str, str]:
+    best = run.summary["best"]
+    scores = {"loss": "loss", "reconstruction": "reconstruction", "kl": "KL"}
+    return {"epoch": str(best["epoch"])} | {name: f"{best['test'][key]:.2f}" for key, name in scores.items()}
+
+
+def _show(settings: list[dict[str, str]], scores: list[dict[str, str]]) -> None:
+    """What all runs share is said once, above the table; what differs is a column."""
+    from rich.console import Console
+    from rich.table import Table
+
+    differ = [name for name in settings[0] if name == "run" or len({row[name] for row in settings}) > 1]
+    shared = ", ".join(f"{name} {value}" for name, value in settings[0].items() if name not in differ)
+    table = Table()
+    for name in (*differ, *scores[0]):
+        table.add_column(name, justify="right" if name in scores[0] else "left")
+    for row, numbers in zip(settings, scores):
+        table.add_row(*(row[name] for name in differ), *numbers.values())
+    click.echo(f"test set, nats per image; all: {shared}")
+    Console().print(table)

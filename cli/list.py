@@ -1,0 +1,55 @@
+"""pyrovae list: what there is to choose from."""
+
+from collections.abc import Callable
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pyrovae.config import presets
+
+
+def _members(module: str, registry: str) -> Callable[[], dict[str, str]]:
+    """Names and the first lines of their docstrings."""
+
+    def read() -> dict[str, str]:
+        import importlib
+        import inspect
+
+        members = getattr(importlib.import_module(f"pyrovae.{module}"), registry)
+        return {name: (inspect.getdoc(member) or "").split("\n")[0] for name, member in members.items()}
+
+    return read
+
+
+def _presets() -> dict[str, str]:
+    return {name: text.splitlines()[0].removeprefix("# ") for name, text in presets().items()}
+
+
+KINDS = {
+    "presets": _presets,
+    "datasets": _members("sources", "DATASETS"),
+    "networks": _members("networks", "NETWORKS"),
+    "activations": _members("networks", "ACTIVATIONS"),
+    "likelihoods": _members("likelihoods", "LIKELIHOODS"),
+    "priors": _members("priors", "PRIORS"),
+    "posteriors": _members("posteriors", "POSTERIORS"),
+    "objectives": _members("objectives", "OBJECTIVES"),
+    "figures": _members("figures", "FIGURES"),
+}
+
+
+@click.command("list")
+@click.argument("kind", required=False, type=click.Choice(list(KINDS)), metavar="[KIND]")
+def command(kind: str | None) -> None:
+    """List what there is to choose from: presets, datasets, networks, activations, likelihoods, priors, posteriors,
+    objectives or figures; without KIND all of them.
+    """
+    console = Console()
+    for name in [kind] if kind else KINDS:
+        table = Table(title=name, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+        for member, about in KINDS[name]().items():
+            table.add_row(member, Text(about))
+        console.print(table)
+        console.print()

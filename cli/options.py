@@ -1,0 +1,55 @@
+"""The settings of `Config` as flags, in groups: stated once, in `pyrovae/config.py`."""
+
+from typing import Any, get_args
+
+import click
+from pydantic.fields import FieldInfo
+
+from pyrovae.config import Config, did_you_mean
+
+
+class SettingsCommand(click.Command):
+    """A command that has every setting as a flag, and shows them by group.
+
+    Flags are handed on as text: `Config` checks them as it checks TOML and Python arguments, and with the same words.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += [_flag(name, field) for name, field in Config.model_fields.items()]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        groups: dict[str, list] = {"Run": []}
+        for parameter in self.get_params(ctx):
+            field = Config.model_fields.get(parameter.name or "")
+            group = field.json_schema_extra["group"] if field else "Run"
+            if row := parameter.get_help_record(ctx):
+                groups.setdefault(group, []).append(row)
+        for group, rows in groups.items():
+            with formatter.section(group):
+                formatter.write_dl(rows)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.NoSuchOption as error:
+            known = [option for parameter in self.params for option in parameter.opts]
+            raise click.UsageError(
+                f"unknown flag {error.option_name}{did_you_mean(error.option_name, known)}"
+            ) from None
+
+
+def _flag(name: str, field: FieldInfo) -> click.Option:
+    default = "" if field.default is None else f"  [{_as_text(field.default)}]"
+    return click.Option([f"--{name.replace('_', '-')}"], metavar=_metavar(field), help=f"{field.description}{default}")
+
+
+def _as_text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _metavar(field: FieldInfo) -> str:
+    if choices := [choice for choice in get_args(field.annotation) if isinstance(choice, str)]:
+        return "|".join(choices)
+    words = {"int": "N", "float": "X", "tuple": "N,N", "Path": "DIR"}
+    return next((word for kind, word in words.items() if kind in str(field.annotation)), "NAME")

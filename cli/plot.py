@@ -1,0 +1,18 @@
+"""pyrovae plot: the figures of a run."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("plot")
+@click.argument("run", type=Path)
+@click.argument("figures", nargs=-1, metavar="[FIGURE ...]")
+def command(run: Path, figures: tuple[str, ...]) -> None:
+    """Draw all the figures that fit RUN into RUN/figures, or the ones named (pyrovae list figures)."""
+    from pyrovae.figures import draw
+    from pyrovae.runs import Run
+
+    opened = Run(run)
+    for name, figure in draw(opened, figures):
+        click.echo(opened.save_figure(name, figure))

@@ -1,0 +1,64 @@
+"""One training session: what `pyrovae train` does once torch is there."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from pyrovae.cli.progress import Progress
+from rich.console import Console
+from rich.table import Table
+
+from pyrovae.config import Config
+from pyrovae.data import load
+from pyrovae.figures import draw
+from pyrovae.runs import Run
+from pyrovae.training import Fit, fit
+from pyrovae.vae import build
+
+
+def train(path: Path, config: Config | None, settings: dict[str, Any], force: bool) -> None:
+    """Train the run at `path`: a new one of this config, or without one the run that is there, from its checkpoint."""
+    resumed = None
+    if config is None:
+        resumed = Run(path)
+        config = resumed.config.replace(**settings)
+    data = load(config)
+    fitting = fit(build(config, data.shape, len(data.classes)), data, config)
+    run = resumed or Run.create(path, config, force)
+    if resumed:
+        run.resume(fitting)
+    click.echo(
+        f"{config.dataset}: {len(data.train):,} images for training, {len(data.test):,} for testing; run folder {path}"
+    )
+    try:
+        with Progress(fitting) as progress:
+            for epoch in fitting:
+                run.record(epoch, fitting)
+                progress.show(epoch)
+    except KeyboardInterrupt:
+        click.echo(f"\ninterrupted; go on with: pyrovae train --resume --out {path}", err=True)
+        raise
+    summary = run.finish(fitting)
+    run.data = data
+    for name, figure in draw(run):
+        run.save_figure(name, figure)
+    _show(summary, fitting, path)
+
+
+def _show(summary: dict[str, Any], fitting: Fit, path: Path) -> None:
+    chosen = summary["best"]
+    table = Table(title=f"{path} (nats per image, {summary['weights']})", title_justify="left")
+    for column in ("", "loss", "reconstruction", "KL"):
+        table.add_column(column, justify="right" if column else "left")
+    for name in ("train", "validation", "test"):
+        if name in chosen:
+            table.add_row(name, *(f"{chosen[name][key]:.2f}" for key in ("loss", "reconstruction", "kl")))
+    console = Console()
+    console.print(table)
+    lines = [
+        f"{summary['final']['epoch']} epochs in {summary['seconds']:.0f} s on {summary['device']}",
+        f"{summary['parameters']:,} parameters",
+        f"pixels {summary['protocol']}" + (f": {summary['note']}" if summary["note"] else ""),
+        f"figures in {path / 'figures'}",
+    ]
+    click.echo("\n".join(lines))

@@ -1,0 +1,80 @@
+"""pyrovae train: settings become a run folder."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+from pyrovae.cli.options import SettingsCommand
+
+from pyrovae.config import Config, InputError, preset
+
+RESULTS = Path("results")
+MAY_CHANGE = {"epochs", "device", "data_dir"}  # of a run that is resumed
+
+
+@click.command("train", cls=SettingsCommand)
+@click.option("--preset", "preset_name", metavar="NAME", help="start from a named experiment (pyrovae list presets)")
+@click.option("--config", "config_file", metavar="FILE", type=Path, help="start from a TOML file, over the preset")
+@click.option("--out", metavar="DIR", type=Path, help="the run folder  [results/NAME, or NAME-2, ... if that is taken]")
+@click.option("--resume", is_flag=True, help="go on from the run folder's checkpoint")
+@click.option("--force", is_flag=True, help="replace the run that --out holds")
+def command(
+    preset_name: str | None, config_file: Path | None, out: Path | None, resume: bool, force: bool, **given: Any
+) -> None:
+    """Train a VAE, and draw its figures.
+
+    Settings come from the defaults, then --preset, then --config, then the flags below.
+    """
+    settings = {name: value for name, value in given.items() if value is not None}
+    if resume:
+        path = out or _newest(_name(preset_name, config_file, settings))
+        if unwanted := settings.keys() - MAY_CHANGE:
+            raise InputError(f"resume: expected no settings but {', '.join(sorted(MAY_CHANGE))}, got {min(unwanted)}")
+        config = None
+    else:
+        texts = ([preset(preset_name)] if preset_name else []) + ([_read(config_file)] if config_file else [])
+        config = Config.from_toml(*texts, **settings)
+        path = out or _free(_name(preset_name, config_file, settings))
+    from pyrovae.cli.session import train  # torch is imported from here on
+
+    train(path, config, settings, force)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"config: expected a TOML file at {path}, got: {getattr(error, 'strerror', error)}") from None
+
+
+def _name(preset_name: str | None, config_file: Path | None, settings: dict[str, Any]) -> str:
+    """A run is called after its preset, its config file (or that file's run folder), or its dataset."""
+    if config_file:
+        return config_file.absolute().parent.name if config_file.name == "config.toml" else config_file.stem
+    return preset_name or re.sub(r"[^\w.-]+", "-", settings.get("dataset", "digits"))
+
+
+def _free(name: str) -> Path:
+    return next(path for path in _numbered(name) if not path.exists())
+
+
+def _newest(name: str) -> Path:
+    """The run of this name with the highest number that has a checkpoint."""
+    runs = []
+    for path in _numbered(name):
+        if not path.exists():
+            break
+        if (path / "checkpoint.pt").exists():
+            runs.append(path)
+    if not runs:
+        raise InputError(f"resume: expected a run with a checkpoint in {RESULTS / name}, got none; name it by --out")
+    return runs[-1]
+
+
+def _numbered(name: str):
+    yield RESULTS / name
+    number = 2
+    while True:
+        yield RESULTS / f"{name}-{number}"
+        number += 1

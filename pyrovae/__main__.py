@@ -1,0 +1,5 @@
+"""`python -m pyrovae` is the command `pyrovae`."""
+
+from pyrovae.cli import main
+
+main(prog_name="pyrovae")

@@ -1,0 +1,159 @@
+"""Every setting, stated once: a flag of `pyrovae train`, a TOML key and a Python argument alike."""
+
+import difflib
+import tomllib
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+
+class InputError(ValueError):
+    """Bad input, told in one line: what was expected and what came."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'mnist'?`, or nothing if no known name is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def setting(default: Any, group: str, description: str, **limits: Any) -> Any:
+    return Field(default, description=description, json_schema_extra={"group": group}, **limits)
+
+
+class Config(BaseModel):
+    """The settings of one run. Frozen; an unknown name or a value out of range raises `InputError`.
+
+    Names of components (`likelihood`, `prior`, ...) are looked up when the model is built: `pyrovae.vae.build`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    dataset: str = setting("digits", "Data", "a name (pyrovae list datasets), folder:PATH or npz:PATH")
+    data_dir: Path | None = setting(None, "Data", "where dataset files lie or go (default: $PYROVAE_DATA, or a cache)")
+    image_size: int | None = setting(None, "Data", "resize images to this many pixels a side", ge=1, le=512)
+    pixels: Literal["grey", "dynamic", "static", "threshold", "standardized"] = setting(
+        "grey",
+        "Data",
+        "what a pixel is: x/255; Bernoulli(x/255) drawn at each visit; drawn once; x > 127; (x - mean)/std",
+    )
+    condition: Literal["none", "label", "quadrant1", "quadrant2", "quadrant3"] = setting(
+        "none", "Data", "what the model is given: nothing, the label, or so many quadrants of the image"
+    )
+
+    network: str = setting("mlp", "Model", "encoder and decoder bodies")
+    hidden: tuple[int, ...] = setting((128, 128), "Model", "units of the mlp's hidden layers, as 512,256")
+    activation: str = setting("relu", "Model", "relu, tanh, ... (default: relu; for conv tanh)")
+    latent_dim: int = setting(2, "Model", "dimensions of the code z", ge=1)
+    likelihood: str = setting("bernoulli", "Model", "p(x | z)")
+    scale: float | None = setting(
+        None, "Model", "standard deviation of the gaussian likelihood (default: learned)", gt=0
+    )
+    prior: str = setting("normal", "Model", "p(z) (default: normal; given quadrants conditional)")
+    posterior: str = setting("diagonal", "Model", "q(z | x); delta makes it a plain autoencoder")
+
+    objective: str = setting("elbo", "Objective", "what SVI minimises")
+    particles: int = setting(1, "Objective", "samples of z for each image and step", ge=1)
+    beta: float = setting(1.0, "Objective", "weight of the KL term", ge=0)
+    warmup: int = setting(0, "Objective", "epochs over which that weight rises from 0", ge=0)
+
+    epochs: int = setting(100, "Training", "passes over the training set", ge=1)
+    batch_size: int = setting(128, "Training", "images in a step", ge=1)
+    lr: float = setting(1e-3, "Training", "learning rate of Adam", gt=0)
+    validation: int = setting(
+        0, "Training", "training images held out to choose the epoch whose weights are kept", ge=0
+    )
+    patience: int = setting(
+        0, "Training", "stop after so many epochs without a better validation loss (0: never)", ge=0
+    )
+    seed: int = setting(0, "Training", "of all random numbers", ge=0, lt=2**32)
+    device: str = setting("auto", "Training", "auto, cpu, cuda or cuda:1", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+
+    def __init__(self, **settings: Any) -> None:
+        try:
+            super().__init__(**settings)
+        except ValidationError as error:
+            raise InputError("; ".join(_in_one_line(fault) for fault in error.errors())) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_that_follow(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """The two defaults that depend on another setting; what is given stays."""
+        follow = {}
+        if settings.get("network") == "conv":
+            follow["activation"] = "tanh"
+        if str(settings.get("condition")).startswith("quadrant"):
+            follow["prior"] = "conditional"
+        return follow | settings
+
+    @field_validator("hidden", mode="before")
+    @classmethod
+    def _hidden_from_text(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return (value,) if isinstance(value, int) else value
+
+    @field_validator("hidden")
+    @classmethod
+    def _hidden_counts(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value or min(value) < 1:
+            raise ValueError("expected one or more layer widths of at least 1, as 512,256")
+        return value
+
+    @model_validator(mode="after")
+    def _settings_agree(self) -> "Config":
+        if self.patience and not self.validation:
+            raise ValueError("patience: expected validation > 0 beside it, got validation = 0")
+        if self.prior == "conditional" and self.condition == "none":
+            raise ValueError("prior: 'conditional' expects a condition (label, quadrant1, ...), got condition = 'none'")
+        return self
+
+    def replace(self, **settings: Any) -> "Config":
+        """The same settings but for those given."""
+        return Config(**(self.model_dump() | settings))
+
+    def to_toml(self) -> str:
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+    @classmethod
+    def from_toml(cls, *texts: str, **settings: Any) -> "Config":
+        """Read one or more TOML texts, the later over the earlier, and `settings` over all."""
+        merged: dict[str, Any] = {}
+        for text in texts:
+            try:
+                merged |= tomllib.loads(text)
+            except tomllib.TOMLDecodeError as error:
+                raise InputError(f"config: expected TOML, got: {error}") from None
+        return cls(**(merged | settings))
+
+
+def _in_one_line(fault: Any) -> str:
+    name = ".".join(str(part) for part in fault["loc"][:1])
+    if fault["type"] == "extra_forbidden":
+        return f"unknown setting {name!r}{did_you_mean(name, Config.model_fields)}"
+    message = fault["msg"].removeprefix("Value error, ").replace("Input should be ", "expected ")
+    if not name:
+        return message
+    hint = ""
+    if fault["type"] == "literal_error" and isinstance(fault["input"], str):
+        hint = did_you_mean(fault["input"], fault["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", "))
+    return f"{name}: {message}, got {fault['input']!r}{hint}"
+
+
+def presets() -> dict[str, str]:
+    """The named experiments: name -> TOML, whose first line is a comment that says what it shows."""
+    folder = resources.files("pyrovae.presets")
+    files = [entry for entry in folder.iterdir() if entry.name.endswith(".toml")]
+    return {entry.name.removesuffix(".toml"): entry.read_text() for entry in sorted(files, key=lambda e: e.name)}
+
+
+def preset(name: str) -> str:
+    """The TOML of one preset."""
+    known = presets()
+    if name not in known:
+        raise InputError(f"preset: expected one of {', '.join(known)}, got {name!r}{did_you_mean(name, known)}")
+    return known[name]

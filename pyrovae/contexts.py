@@ -1,0 +1,41 @@
+"""y: what a conditional model is given. A context turns labels or images into the tensor that the networks read."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Label(nn.Module):
+    """The class, one-hot: integer labels (n,) become (n, classes). Rows that are one-hot already stay."""
+
+    reads = "labels"
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.shape = (classes,)
+
+    def forward(self, y: Tensor) -> Tensor:
+        return y if y.is_floating_point() else F.one_hot(y, self.shape[0]).to(torch.get_default_dtype())
+
+
+class Quadrants(nn.Module):
+    """The image where it is seen, and 0 elsewhere: (n, C, H, W) stays (n, C, H, W).
+
+    Seen are, in this order, the lower left, the upper left and the upper right quadrant, as in the experiments of
+    Sohn, Lee & Yan (2015), Learning structured output representation using deep conditional generative models.
+    """
+
+    reads = "images"
+
+    def __init__(self, shape: tuple[int, int, int], seen: int) -> None:
+        super().__init__()
+        _, height, width = self.shape = tuple(shape)
+        top, left = slice(0, height // 2), slice(0, width // 2)
+        bottom, right = slice(height // 2, height), slice(width // 2, width)
+        mask = torch.zeros(self.shape, dtype=torch.bool)
+        for rows, columns in [(bottom, left), (top, left), (top, right)][:seen]:
+            mask[:, rows, columns] = True
+        self.register_buffer("seen", mask, persistent=False)
+
+    def forward(self, y: Tensor) -> Tensor:
+        return torch.where(self.seen, y, 0.0)

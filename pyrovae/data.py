@@ -1,0 +1,145 @@
+"""A dataset by name becomes images and labels held in memory as uint8; a pixel protocol says how they are read."""
+
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pyrovae.config import Config, InputError
+from pyrovae.sources import Source, read_source
+
+FIXED_SEED = 1  # of everything drawn once: splits, and sets that are binarised once
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images (N, C, H, W), uint8 from 0 to 255, and their labels (N,), int64, where there are any."""
+
+    images: Tensor
+    labels: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: Tensor | slice) -> "Images":
+        return Images(self.images[rows], None if self.labels is None else self.labels[rows])
+
+    def to(self, device: torch.device | str) -> "Images":
+        return Images(self.images.to(device), None if self.labels is None else self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A pixel protocol: how uint8 images become the numbers that a likelihood scores, and how they are drawn again."""
+
+    protocol: str = "grey"
+    mean: float = 0.0  # of the training set, in units of 1; used by `standardized`
+    std: float = 1.0
+
+    @classmethod
+    def of(cls, protocol: str, train: Tensor) -> "Pixels":
+        if protocol != "standardized":
+            return cls(protocol)
+        counts = torch.bincount(train.flatten(), minlength=256).double()
+        values = torch.arange(256, dtype=torch.float64) / 255
+        mean = (counts @ values / counts.sum()).item()
+        std = (counts @ (values - mean).square() / counts.sum()).sqrt().item()
+        if std == 0:
+            raise InputError("pixels: 'standardized' expects images that vary, got one constant value")
+        return cls(protocol, mean, std)
+
+    def fix(self, images: Tensor, drawn_once: bool, seed: int) -> Tensor:
+        """What is decided once for a whole set: thresholds, and draws that are not made afresh at each visit."""
+        if self.protocol == "threshold":
+            return (images > 127).byte() * 255
+        if self.protocol == "static" or (self.protocol == "dynamic" and drawn_once):
+            generator = torch.Generator().manual_seed(seed)
+            return torch.cat(  # in parts: as floats, the whole set would need four times the memory
+                [torch.bernoulli(part / 255, generator=generator).byte() * 255 for part in images.split(4096)]
+            )
+        return images
+
+    def read(self, images: Tensor) -> Tensor:
+        """Uint8 images as the model sees them; `dynamic` ones are drawn here, with torch's random state."""
+        x = images.to(torch.get_default_dtype()) / 255
+        if self.protocol == "dynamic":
+            return torch.bernoulli(x)
+        return (x - self.mean) / self.std if self.protocol == "standardized" else x
+
+    def to_unit(self, x: Tensor) -> Tensor:
+        """The way back for drawing: [0, 1], clipped."""
+        return (x * self.std + self.mean).clamp(0, 1)
+
+
+class Batch(NamedTuple):
+    x: Tensor  # (n, C, H, W), in the units of the pixel protocol
+    labels: Tensor | None  # (n,)
+
+
+@dataclass(frozen=True)
+class Data:
+    """A dataset: training, test and perhaps validation images, and how their pixels are read."""
+
+    name: str
+    train: Images
+    test: Images
+    validation: Images | None = None
+    classes: tuple[str, ...] = ()
+    pixels: Pixels = field(default_factory=Pixels)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return tuple(self.train.images.shape[1:])
+
+    def batch(self, images: Images, rows: Tensor | slice) -> Batch:
+        chosen = images[rows]
+        return Batch(self.pixels.read(chosen.images), chosen.labels)
+
+    def to(self, device: torch.device | str) -> "Data":
+        held_out = None if self.validation is None else self.validation.to(device)
+        return replace(self, train=self.train.to(device), test=self.test.to(device), validation=held_out)
+
+
+def load(config: Config) -> Data:
+    """The images that `config` names: `dataset`, `data_dir`, `image_size`, `pixels` and `validation`.
+
+    Raises `InputError` where files are missing, broken or of the wrong shape, and says which were looked for.
+    """
+    source = read_source(config.dataset, config.data_dir, config.image_size)
+    train, test = _split(source)
+    validation = None
+    if config.validation:
+        if config.validation >= len(train):
+            raise InputError(f"validation: expected fewer than the {len(train)} images, got {config.validation}")
+        order = _shuffled(len(train))
+        validation, train = train[order[: config.validation]], train[order[config.validation :]]
+    pixels = Pixels.of(config.pixels, train.images)
+
+    def fixed(images: Images, drawn_once: bool, seed: int) -> Images:
+        return replace(images, images=pixels.fix(images.images, drawn_once, seed))
+
+    return Data(
+        name=config.dataset,
+        train=fixed(train, drawn_once=False, seed=FIXED_SEED),
+        test=fixed(test, drawn_once=True, seed=FIXED_SEED + 1),
+        validation=None if validation is None else fixed(validation, drawn_once=True, seed=FIXED_SEED + 2),
+        classes=source.classes,
+        pixels=pixels,
+    )
+
+
+def _split(source: Source) -> tuple[Images, Images]:
+    """Training and test set; where the source has none, 80 % and 20 % of its images, by a fixed draw."""
+    images = Images(source.images, source.labels)
+    if source.test_images is not None:
+        return images, Images(source.test_images, source.test_labels)
+    if len(images) < 2:
+        raise InputError(f"dataset: expected at least 2 images, to train and to test on, got {len(images)}")
+    order = _shuffled(len(images))
+    cut = min(max(1, round(0.8 * len(images))), len(images) - 1)
+    return images[order[:cut]], images[order[cut:]]
+
+
+def _shuffled(n: int) -> Tensor:
+    return torch.randperm(n, generator=torch.Generator().manual_seed(FIXED_SEED))

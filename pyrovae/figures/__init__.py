@@ -1,0 +1,46 @@
+"""Matplotlib figures of a model, its data and its training; no training here, and no files.
+
+A figure is a function that asks by name for what it draws: `vae`, `data`, `metrics` (records of epochs) or `progress`.
+"""
+
+import inspect
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+
+from pyrovae.figures.curves import losses
+from pyrovae.figures.images import completions, conditions, interpolations, manifold, progress, reconstructions, samples
+from pyrovae.figures.latent import latent
+from pyrovae.figures.style import Unfit
+from pyrovae.registry import lookup
+
+FIGURES = {
+    "losses": losses,
+    "reconstructions": reconstructions,
+    "samples": samples,
+    "latent": latent,
+    "manifold": manifold,
+    "progress": progress,
+    "interpolations": interpolations,
+    "conditions": conditions,
+    "completions": completions,
+}
+
+
+def draw(run: Any, names: Iterable[str] = ()) -> Iterator[tuple[str, Figure]]:
+    """The named figures of a run, or all that fit it; the same for the same seed.
+
+    Raises `InputError` for an unknown name, and for a named figure that does not fit the run.
+    """
+    chosen = {name: lookup("figure", name, FIGURES) for name in names}
+    for name, function in (chosen or FIGURES).items():
+        wanted = inspect.signature(function).parameters
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(run.config.seed)
+            try:
+                yield name, function(**{part: getattr(run, part) for part in wanted})
+            except Unfit:
+                if chosen:
+                    raise

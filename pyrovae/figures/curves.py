@@ -1,0 +1,57 @@
+"""What changes from epoch to epoch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from pyrovae.figures.style import INK, PALE, TEST, TRAIN, VALIDATION, Unfit, colours, new_figure
+
+PANELS = {"kl": "KL", "reconstruction": "Reconstruction", "loss": "Total (negative ELBO)"}
+SETS = {"train": (TRAIN, "training set"), "validation": (VALIDATION, "validation set"), "test": (TEST, "test set")}
+
+Records = Sequence[Mapping[str, Any]]
+
+
+def losses(metrics: Records) -> Figure:
+    """KL, reconstruction and their sum over the epochs, for training and test set."""
+    if not metrics:
+        raise Unfit("figure losses: expected at least one epoch, got none")
+    figure, axes = new_figure(11, 3.4, columns=3)
+    for panel, (key, title) in zip(axes[0], PANELS.items()):
+        for name, (colour, label) in SETS.items():
+            if name in metrics[0]:
+                _curve(panel, metrics, name, key, color=colour, label=label)
+        _finish(panel, title)
+        if key == "kl" and not any(record["train"]["kl"] for record in metrics):
+            panel.clear()
+            panel.set_axis_off()
+            panel.text(0.5, 0.5, "no KL term:\na plain autoencoder", ha="center", va="center", color=INK)
+    axes[0, 2].legend()
+    return figure
+
+
+def comparison(runs: Mapping[str, Records]) -> Figure:
+    """The test curves of several runs, by their names."""
+    figure, axes = new_figure(11, 3.6, columns=3)
+    for panel, (key, title) in zip(axes[0], PANELS.items()):
+        for colour, (name, metrics) in zip(colours(len(runs)), runs.items()):
+            _curve(panel, metrics, "test", key, color=colour, label=name)
+        _finish(panel, f"{title}, test set")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=min(4, len(runs)))
+    return figure
+
+
+def _curve(panel: Axes, metrics: Records, name: str, key: str, **style: Any) -> None:
+    epochs = [record["epoch"] for record in metrics]
+    marker = "o" if len(epochs) == 1 else None
+    panel.plot(epochs, [record[name][key] for record in metrics], linewidth=1.6, marker=marker, **style)
+
+
+def _finish(panel: Axes, title: str) -> None:
+    panel.set(title=title, xlabel="epoch", ylabel="nats per image")
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panel.grid(True)
+    panel.tick_params(color=PALE)

@@ -1,0 +1,138 @@
+"""Pictures that a model draws."""
+
+from collections.abc import Mapping
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from pyrovae.contexts import Label, Quadrants
+from pyrovae.data import Data
+from pyrovae.figures.style import CELL, INK, UNSEEN, Unfit, image_figure, new_figure, show_mosaic
+from pyrovae.vae import VAE, mean_of
+
+MOST_LABELS = 20
+
+
+def reconstructions(vae: VAE, data: Data) -> Figure:
+    """Test images above, their reconstructions below."""
+    columns, pairs = 10, max(1, min(3, len(data.test) // 10))
+    x, labels = data.batch(data.test, slice(0, columns * pairs))
+    columns = min(columns, len(x))
+    images = torch.stack(
+        [x.unflatten(0, (pairs, columns)), vae.reconstruct(x, _labels(vae, labels)).unflatten(0, (pairs, columns))], 1
+    )
+    rows = ["original", "reconstruction"] * pairs
+    return image_figure(
+        data.pixels.to_unit(images.flatten(0, 2)), columns, "Test images and their reconstructions", rows
+    )
+
+
+def samples(vae: VAE, data: Data) -> Figure:
+    """64 images from the model: z drawn from the prior, the mean of p(x | z) shown."""
+    side = 8
+    y = title = None
+    if isinstance(vae.context, Label):
+        y = torch.arange(side**2) * len(data.classes) // side**2
+        title = "Samples, labels in turn"
+    elif isinstance(vae.context, Quadrants):
+        x = data.batch(data.test, slice(0, side**2)).x
+        y = x.repeat(-(-(side**2) // len(x)), 1, 1, 1)[: side**2]
+        title = "Samples given the seen quadrants of test images"
+    images = vae.generate(side**2, y)
+    return image_figure(data.pixels.to_unit(images), side, title or "Samples from the prior")
+
+
+def manifold(vae: VAE, data: Data) -> Figure:
+    """What a 20×20 grid of codes over [−3, 3]² decodes to."""
+    if vae.context is not None:
+        raise Unfit("figure manifold: expected an unconditional model, got a conditional one")
+    if (dimensions := _dimensions(vae, data)) != 2:
+        raise Unfit(f"figure manifold: expected two latent dimensions, got {dimensions}")
+    side, reach = 20, 3.0
+    steps = torch.linspace(-reach, reach, side)
+    z2, z1 = torch.meshgrid(steps.flip(0), steps, indexing="ij")  # z2 rises upwards
+    images = vae.decode(torch.stack([z1, z2], -1).flatten(0, 1))
+    figure, axes = new_figure(6.4, 6.4)
+    show_mosaic(axes[0, 0], data.pixels.to_unit(images), side)
+    height, width = (n + 2 for n in data.shape[1:])
+    ticks = [-3, -2, -1, 0, 1, 2, 3]
+    places = [(tick + reach) / (2 * reach) * (side - 1) + 0.5 for tick in ticks]  # in cells
+    axes[0, 0].set_xticks([p * width - 0.5 for p in places], ticks)
+    axes[0, 0].set_yticks([(side - p) * height - 0.5 for p in places], ticks)
+    axes[0, 0].set(xlabel="$z_1$", ylabel="$z_2$")
+    axes[0, 0].set_title("Decoded grid of codes", fontsize=11, color=INK)
+    return figure
+
+
+def progress(progress: Mapping[str, Tensor]) -> Figure:
+    """The same test images, reconstructed after more and more epochs."""
+    if len(progress) < 2:
+        raise Unfit("figure progress: expected reconstructions of recorded epochs, got none")
+    rows = ["original" if name == "original" else f"epoch {name}" for name in progress]
+    images = torch.cat(list(progress.values()))
+    return image_figure(images, len(progress["original"]), "The same images, epoch by epoch", rows)
+
+
+def interpolations(vae: VAE, data: Data) -> Figure:
+    """Straight lines between the codes of two test images; of one label, if the model is given labels."""
+    if isinstance(vae.context, Quadrants):
+        raise Unfit("figure interpolations: expected a model that is not given quadrants, got one")
+    starts, ends = _pairs(vae, data)
+    (x0, labels), (x1, _) = data.batch(data.test, starts), data.batch(data.test, ends)
+    y = _labels(vae, labels)
+    steps = torch.linspace(0, 1, 9)
+    z0, z1 = mean_of(vae.encode(x0, y)), mean_of(vae.encode(x1, y))
+    z = torch.lerp(z0[:, None], z1[:, None], steps[None, :, None])  # (rows, steps, latent)
+    between = vae.decode(z.flatten(0, 1), None if y is None else y.repeat_interleave(len(steps)))
+    images = torch.cat([x0[:, None], between.unflatten(0, z.shape[:2]), x1[:, None]], 1)
+    heads = ["from", *(f"{step:.2g}" for step in steps.tolist()), "to"]
+    return image_figure(
+        data.pixels.to_unit(images.flatten(0, 1)), len(heads), "Between two test images", column_labels=heads
+    )
+
+
+def conditions(vae: VAE, data: Data) -> Figure:
+    """One row per label, one code (a style) per column."""
+    if not isinstance(vae.context, Label):
+        raise Unfit("figure conditions: expected a model that is given labels (condition = 'label'), got another")
+    classes, styles = data.classes[:MOST_LABELS], 10
+    z = torch.randn(styles, _dimensions(vae, data))
+    y = torch.arange(len(classes)).repeat_interleave(styles)
+    images = vae.decode(z.repeat(len(classes), 1), y)
+    return image_figure(data.pixels.to_unit(images), styles, "One label per row, one style per column", classes)
+
+
+def completions(vae: VAE, data: Data) -> Figure:
+    """What the model sees, several completions, and the truth."""
+    if not isinstance(vae.context, Quadrants):
+        raise Unfit(
+            "figure completions: expected a model that is given quadrants (condition = 'quadrant1', ...), got another"
+        )
+    rows, draws = min(10, len(data.test)), 6
+    x = data.batch(data.test, slice(0, rows)).x
+    drawn = torch.stack([vae.complete(x) for _ in range(draws)], 1)  # (rows, draws, C, H, W)
+    unit = data.pixels.to_unit(torch.cat([x[:, None], drawn, x[:, None]], 1))
+    unit = unit.expand(-1, -1, 3, -1, -1).clone()
+    unit[:, 0] = torch.where(vae.context.seen, unit[:, 0], torch.tensor(UNSEEN)[:, None, None])
+    heads = ["seen", *map(str, range(1, draws + 1)), "truth"]
+    return image_figure(unit.flatten(0, 1), len(heads), "Completions", column_labels=heads, cell=CELL)
+
+
+def _labels(vae: VAE, labels: Tensor | None) -> Tensor | None:
+    return labels if isinstance(vae.context, Label) else None
+
+
+def _dimensions(vae: VAE, data: Data) -> int:
+    x, labels = data.batch(data.test, slice(0, 1))
+    return vae.encode(x, _labels(vae, labels)).event_shape[0]
+
+
+def _pairs(vae: VAE, data: Data, rows: int = 8) -> tuple[Tensor, Tensor]:
+    """Rows of test images to go between: neighbours in the test set, or, given labels, the first two of each label."""
+    rows = min(rows, len(data.test) // 2)
+    if not isinstance(vae.context, Label):
+        return torch.arange(rows) * 2, torch.arange(rows) * 2 + 1
+    found = [(data.test.labels == label).nonzero()[:2, 0] for label in range(len(data.classes))]
+    pairs = torch.stack([pair for pair in found if len(pair) == 2][:MOST_LABELS])
+    return pairs[:, 0], pairs[:, 1]

@@ -1,0 +1,72 @@
+"""The latent space, seen from above."""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+from torch import Tensor
+
+from pyrovae.data import Data
+from pyrovae.figures.style import PALE, TRAIN, Unfit, colours, new_figure
+from pyrovae.vae import VAE, mean_of
+
+BATCH = 1000
+
+
+def latent(vae: VAE, data: Data) -> Figure:
+    """Codes of all test images, coloured by label; of more than two dimensions the first two principal components."""
+    codes = test_codes(vae, data).numpy()
+    dimensions = codes.shape[1]
+    if dimensions < 2:
+        raise Unfit(f"figure latent: expected two or more latent dimensions, got {dimensions}")
+    figure, axes = new_figure(6.6, 5.6)
+    panel = axes[0, 0]
+    names = ("$z_1$", "$z_2$")
+    title = f"Codes of {len(codes):,} test images"
+    if dimensions > 2:
+        codes, shares = _principal(codes)
+        names = tuple(f"principal component {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(shares))
+        title += f": first two principal components of {dimensions} dimensions"
+    _scatter(panel, codes, data)
+    if dimensions == 2:
+        for radius in (1, 2, 3):  # where the prior has its mass: one, two, three standard deviations
+            panel.add_patch(Circle((0, 0), radius, fill=False, color=PALE, linewidth=0.8, linestyle=":"))
+    panel.set(xlabel=names[0], ylabel=names[1], aspect="equal")
+    panel.set_title(title, fontsize=11)
+    return figure
+
+
+def test_codes(vae: VAE, data: Data) -> Tensor:
+    """The mean of q(z | x, y) for each test image: (N, latent)."""
+    codes = []
+    for rows in torch.arange(len(data.test)).split(BATCH):
+        x, labels = data.batch(data.test, rows)
+        y = labels if vae.context is not None and vae.context.reads == "labels" else None
+        codes.append(mean_of(vae.encode(x, y)))
+    return torch.cat(codes)
+
+
+def _principal(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.decomposition import PCA
+
+    analysis = PCA(2).fit(codes)
+    return analysis.transform(codes), analysis.explained_variance_ratio_
+
+
+def _scatter(panel, codes: np.ndarray, data: Data) -> None:
+    size = max(2.0, min(16.0, 30_000 / len(codes)))
+    if data.test.labels is None:
+        panel.scatter(*codes.T, s=size, color=TRAIN, alpha=0.7, linewidths=0)
+        return
+    labels = data.test.labels.numpy()
+    palette = np.array([np.array(_rgb(colour)) for colour in colours(len(data.classes))])
+    panel.scatter(*codes.T, s=size, c=palette[labels], alpha=0.7, linewidths=0)  # in one go, so that no label is on top
+    for name, colour in zip(data.classes, palette):
+        panel.scatter([], [], s=36, color=[colour], label=name)
+    panel.figure.legend(loc="outside right center", ncols=-(-len(palette) // 24), frameon=False)
+
+
+def _rgb(colour) -> tuple[float, float, float]:
+    from matplotlib.colors import to_rgb
+
+    return to_rgb(colour)

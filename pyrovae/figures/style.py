@@ -1,0 +1,94 @@
+"""One light style, and the mosaic: images side by side in one picture."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+from torch.nn import functional as F
+
+from pyrovae.config import InputError
+
+TRAIN, TEST, VALIDATION = "#4C78A8", "#E45756", "#8C8C8C"
+INK, PALE = "#333333", "#B0B0B0"
+UNSEEN = (0.80, 0.87, 0.94)  # a light blue that no grey image holds
+LABELS = ["#4C78A8", "#F58518", "#54A24B", "#E45756", "#72B7B2", "#B279A2", "#9D755D", "#EECA3B", "#FF9DA6", "#5F5F5F"]
+STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.edgecolor": PALE,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": "#E6E6E6",
+    "legend.frameon": False,
+}
+CELL = 0.5  # inches a side of one image
+
+
+class Unfit(InputError):
+    """The figure does not fit the run."""
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, np.ndarray]:
+    """A figure of so many inches with a grid of axes, outside pyplot's global state."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained", dpi=150)
+        return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def mosaic(images: Tensor, columns: int, gap: int = 1) -> np.ndarray:
+    """Images (n, C, H, W) in [0, 1], row by row, as one RGB array with white between them."""
+    n, _, height, width = images.shape
+    colour = images.detach().cpu().float().expand(n, 3, height, width)
+    framed = F.pad(colour, (gap, gap, gap, gap), value=1.0)
+    rows = framed.unflatten(0, (n // columns, columns))  # (rows, columns, 3, H, W)
+    return rows.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1).numpy()
+
+
+def image_figure(
+    images: Tensor,
+    columns: int,
+    title: str,
+    row_labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
+    cell: float = CELL,
+) -> Figure:
+    """A figure of a mosaic, with labels beside its rows and above its columns."""
+    rows = len(images) // columns
+    margin = 0.09 * max((len(label) for label in row_labels), default=0)
+    figure, axes = new_figure(columns * cell + margin + 0.1, rows * cell + 0.35 + 0.2 * bool(column_labels))
+    show_mosaic(axes[0, 0], images, columns)
+    label_cells(axes[0, 0], images.shape[-2:], row_labels, column_labels)
+    figure.suptitle(title, fontsize=11, color=INK)
+    return figure
+
+
+def show_mosaic(axes: Axes, images: Tensor, columns: int) -> None:
+    axes.imshow(mosaic(images.clamp(0, 1), columns), interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def label_cells(axes: Axes, size: Sequence[int], rows: Sequence[str], columns: Sequence[str]) -> None:
+    height, width = (side + 2 for side in size)  # a pixel of white on each side
+    axes.set_yticks([(i + 0.5) * height - 0.5 for i in range(len(rows))], rows)
+    axes.set_xticks([(i + 0.5) * width - 0.5 for i in range(len(columns))], columns)
+    axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
+
+
+def colours(n: int) -> list:
+    """One colour for each label: ten that are easily told apart, or as many as are needed."""
+    if n <= len(LABELS):
+        return LABELS[:n]
+    from matplotlib import colormaps
+
+    return [colormaps["turbo"](value) for value in torch.linspace(0.05, 0.95, n).tolist()]

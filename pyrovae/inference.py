@@ -1,0 +1,56 @@
+"""SVI: one step of stochastic variational inference for any Pyro model and guide."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pyro
+import torch
+from torch import Tensor
+
+from pyrovae.config import InputError
+
+
+class SVI:
+    """Pyro's `SVI`, over one torch optimizer, with a loss that stays a tensor on its device.
+
+    `loss` is a Pyro ELBO; its `differentiable_loss(model, guide, *args)` is minimised. Parameters are those of the
+    optimizer: Pyro's parameter store stays empty. The first step is validated by Pyro, the later ones are not, as each
+    check of a value waits for the device.
+
+    >>> svi = SVI(vae.model, vae.guide, torch.optim.Adam(vae.parameters(), fused=True), TraceELBO())  # doctest: +SKIP
+    >>> loss = svi.step(x, y)  # doctest: +SKIP
+    """
+
+    def __init__(self, model: Callable, guide: Callable, optim: torch.optim.Optimizer, loss: Any) -> None:
+        self.model, self.guide, self.optim, self.loss = model, guide, optim, loss
+        self.validated = False
+
+    def step(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Take one optimizer step; the loss before it, a tensor without gradient."""
+        self.optim.zero_grad(set_to_none=True)
+        loss = self._loss(*args, **kwargs)
+        loss.backward()
+        self.optim.step()
+        return loss.detach()
+
+    @torch.no_grad()
+    def evaluate_loss(self, *args: Any, **kwargs: Any) -> Tensor:
+        """The loss, with no gradient taken and no parameter or optimizer state moved."""
+        return self._loss(*args, **kwargs)
+
+    def _loss(self, *args: Any, **kwargs: Any) -> Tensor:
+        validate = pyro.settings.get("validate_distributions_pyro") and not self.validated
+        with pyro.settings.context(module_local_params=True), pyro.validation_enabled(validate):
+            loss = self.loss.differentiable_loss(self.model, self.guide, *args, **kwargs)
+        self.validated = True
+        return loss
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:1`."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"device: expected one of {torch.cuda.device_count()} CUDA devices, or cpu, got {name!r}")
+    return device

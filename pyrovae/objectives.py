@@ -1,0 +1,75 @@
+"""What SVI minimises: Pyro's ELBO estimators, and the weight of the KL term as an effect."""
+
+from typing import Any
+
+import torch
+from pyro.infer import Trace_ELBO
+from pyro.infer.util import is_identically_zero
+from pyro.poutine.messenger import Messenger
+from torch import Tensor
+
+
+class TraceELBO(Trace_ELBO):
+    r"""Pyro's `Trace_ELBO`, −E_q[log p(x, z) − log q(z)], as a tensor that never leaves its device.
+
+    Pyro's own calls `.item()` at each sample site, and each call makes a GPU wait. `terms` keeps the last loss taken
+    apart by site, unweighted and detached: −log p of an observed site, log q − log p of a latent one, in nats, summed
+    over the batch.
+    """
+
+    terms: dict[str, Tensor]
+
+    def differentiable_loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
+        loss, self.terms = torch.zeros(()), {}
+        for model_trace, guide_trace in self._get_traces(model, guide, args, kwargs):
+            particle, surrogate = self._differentiable_loss_particle(model_trace, guide_trace)
+            loss = particle.detach() + (surrogate - surrogate.detach()) + loss
+            self._take_apart(model_trace, guide_trace)
+        return loss / self.num_particles
+
+    def _differentiable_loss_particle(self, model_trace: Any, guide_trace: Any) -> tuple[Tensor, Tensor]:
+        scored = (node["score_parts"].score_function for node in _samples(guide_trace).values())
+        if any(not is_identically_zero(score) for score in scored):  # not reparameterised: Pyro's score-function terms
+            loss, surrogate = super()._differentiable_loss_particle(model_trace, guide_trace)
+            return surrogate.new_tensor(loss), surrogate
+        loss = guide_trace.log_prob_sum() - model_trace.log_prob_sum()
+        return loss, loss
+
+    def _take_apart(self, model_trace: Any, guide_trace: Any) -> None:
+        guides = _samples(guide_trace)
+        for name, node in _samples(model_trace).items():
+            term = -_log_prob(node) + (_log_prob(guides[name]) if name in guides else 0.0)
+            self.terms[name] = self.terms.get(name, 0.0) + term / self.num_particles
+
+
+def _samples(trace: Any) -> dict[str, Any]:
+    return {name: node for name, node in trace.nodes.items() if node["type"] == "sample"}
+
+
+def _log_prob(node: Any) -> Tensor:
+    """Unweighted, but a site that an effect masks out stays out."""
+    masked = node["mask"] is False
+    return torch.zeros(()) if masked else node["unscaled_log_prob"].detach().sum()
+
+
+class KLWeight(Messenger):
+    """An effect: scales the log-probability of the site `z`, to be put on the model and on the guide.
+
+    `weight` may change between steps, as in a warm-up. None takes the site out altogether, for a posterior that has no
+    density. Higgins et al. (2017), beta-VAE; warm-up: Bowman et al. (2016), arXiv:1511.06349.
+    """
+
+    def __init__(self, weight: float | Tensor | None = 1.0, site: str = "z") -> None:
+        super().__init__()
+        self.weight, self.site = weight, site
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if msg["name"] != self.site:
+            return
+        if self.weight is None:
+            msg["mask"] = False
+        else:
+            msg["scale"] = msg["scale"] * self.weight
+
+
+OBJECTIVES = {"elbo": TraceELBO}

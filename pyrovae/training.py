@@ -1,0 +1,165 @@
+"""fit(): an iterator over epochs."""
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyrovae.config import Config, InputError
+from pyrovae.data import Batch, Data, Images
+from pyrovae.inference import SVI, choose_device
+from pyrovae.objectives import OBJECTIVES, KLWeight, TraceELBO
+from pyrovae.registry import lookup
+from pyrovae.vae import VAE
+
+EVALUATION_BATCH = 1000
+
+
+class Fit:
+    """SVI of `vae` on `data`, an iterator over epochs: each yields its record.
+
+    A record is {"epoch", "seconds", "train": {"loss", "reconstruction", "kl"}, "test": {same keys}}, and "validation"
+    where images are held out, in nats per image: `loss` is the negative ELBO with the KL at weight 1, `reconstruction`
+    −E log p(x|z, y), `kl` E[log q(z|x, y) − log p(z|y)]; `objective` is the weighted loss, where that differs.
+
+    Between epochs the VAE is in evaluation mode. The random numbers of an epoch follow from the seed and its number
+    alone, so that `state_dict` holds no random state and torch's own stays untouched. Raises FloatingPointError at the
+    end of an epoch whose loss is not finite.
+    """
+
+    def __init__(self, vae: VAE, data: Data, config: Config) -> None:
+        self.device = choose_device(config.device)
+        self.vae, self.data, self.config = vae.to(self.device), data.to(self.device), config
+        self.epoch, self.best_epoch, self.best_loss = 0, 0, math.inf
+        estimator = lookup("objective", config.objective, OBJECTIVES)
+        many = config.particles > 1
+        self.kl_weight = KLWeight(config.beta if vae.posterior.density else None)
+        trainable = [parameter for parameter in vae.parameters() if parameter.requires_grad]
+        self.svi = SVI(
+            self.kl_weight(vae.model),
+            self.kl_weight(vae.guide),
+            torch.optim.Adam(trainable, lr=config.lr, fused=True),
+            estimator(num_particles=config.particles, vectorize_particles=many, max_plate_nesting=1),
+        )
+
+    @property
+    def improved(self) -> bool:
+        """Whether this epoch's weights are to be kept: always, or with validation if none before was better."""
+        return self.best_epoch == self.epoch
+
+    @property
+    def done(self) -> bool:
+        patience = self.config.patience
+        return self.epoch >= self.config.epochs or bool(patience and self.epoch - self.best_epoch >= patience)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        while not self.done:
+            start = time.perf_counter()
+            record = {"epoch": self.epoch + 1, "seconds": 0.0, **self._run_epoch(self.epoch + 1)}
+            record["seconds"] = round(time.perf_counter() - start, 3)
+            self.epoch += 1
+            held_out = record.get("validation")
+            if held_out is None:
+                self.best_epoch = self.epoch
+            elif held_out["loss"] < self.best_loss:
+                self.best_epoch, self.best_loss = self.epoch, held_out["loss"]
+            yield record
+
+    def _run_epoch(self, epoch: int) -> dict[str, dict[str, float]]:
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(self.config.seed * 1_000_003 + epoch)
+            self.vae.train()
+            scores = {"train": self._train_epoch(epoch)}
+            for name in ("validation", "test"):
+                images = getattr(self.data, name)
+                if images is not None:
+                    scores[name] = evaluate(self.vae, self.data, images)
+            self.vae.eval()
+        if not math.isfinite(scores["train"]["loss"]):
+            raise FloatingPointError(
+                f"epoch {epoch}: expected a finite loss, got {scores['train']['loss']}; try a smaller lr"
+            )
+        return scores
+
+    def _train_epoch(self, epoch: int) -> dict[str, float]:
+        order = torch.randperm(len(self.data.train), device=self.device)
+        batches = order.split(self.config.batch_size)
+        total = _Total(self.device)
+        for step, rows in enumerate(batches):
+            self._warm_up(epoch - 1 + step / len(batches))
+            loss = self.svi.step(*_given(self.vae, self.data.batch(self.data.train, rows)))
+            total.add(self.svi.loss.terms, loss)
+        return total.per_image(len(order), weighted=self.config.beta != 1 or self.config.warmup > 0)
+
+    def _warm_up(self, epochs: float) -> None:
+        """Raise the KL weight linearly from 0 to beta over the first `warmup` epochs."""
+        if self.config.warmup and self.kl_weight.weight is not None:
+            self.kl_weight.weight = self.config.beta * min(1.0, epochs / self.config.warmup)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that resuming needs."""
+        return {
+            "model": self.vae.state_dict(),
+            "optimizer": self.svi.optim.state_dict(),
+            "progress": {"epoch": self.epoch, "best_epoch": self.best_epoch, "best_loss": self.best_loss},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        try:
+            self.vae.load_state_dict(state["model"])
+            self.svi.optim.load_state_dict(state["optimizer"])
+            vars(self).update(state["progress"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise InputError(f"checkpoint: expected the state of this run, got: {str(error).splitlines()[0]}") from None
+
+
+def fit(vae: VAE, data: Data, config: Config) -> Fit:
+    """Fit `vae` to `data` by SVI: loop over the epochs of what this returns.
+
+    >>> for epoch in fit(vae, data, config):  # doctest: +SKIP
+    ...     print(epoch["epoch"], epoch["test"]["loss"])
+    """
+    return Fit(vae, data, config)
+
+
+def evaluate(vae: VAE, data: Data, images: Images) -> dict[str, float]:
+    """`loss`, `reconstruction` and `kl` over all `images`, in nats per image, with one code drawn for each.
+
+    No gradient is taken and no weight, batch statistic or optimizer state moves.
+    """
+    kl_weight = KLWeight(1.0 if vae.posterior.density else None)
+    elbo = TraceELBO(max_plate_nesting=1)
+    svi = SVI(kl_weight(vae.model), kl_weight(vae.guide), optim=None, loss=elbo)
+    total = _Total(images.images.device)
+    training = vae.training
+    vae.eval()
+    for rows in torch.arange(len(images), device=images.images.device).split(EVALUATION_BATCH):
+        loss = svi.evaluate_loss(*_given(vae, data.batch(images, rows)))
+        total.add(elbo.terms, loss)
+    vae.train(training)
+    return total.per_image(len(images))
+
+
+def _given(vae: VAE, batch: Batch) -> tuple[Tensor, ...]:
+    """What model and guide are called with: x, and y if the model is conditional."""
+    if vae.context is None:
+        return (batch.x,)
+    return batch.x, vae.context(batch.labels if vae.context.reads == "labels" else batch.x)
+
+
+class _Total:
+    """Sums over an epoch, kept on the device: reading one would make it wait."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.sums = torch.zeros(3, dtype=torch.float64, device=device)
+
+    def add(self, terms: dict[str, Tensor], loss: Tensor) -> None:
+        self.sums += torch.stack([terms["x"], terms["z"].to(loss), loss])
+
+    def per_image(self, n: int, weighted: bool = False) -> dict[str, float]:
+        reconstruction, kl, objective = (self.sums / n).tolist()
+        scores = {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
+        return scores | {"objective": objective} if weighted else scores

@@ -1,0 +1,158 @@
+"""The generative program and its guide: the page that matters."""
+
+import pyro
+import torch
+from pyro import poutine
+from pyro.distributions import Distribution
+from pyro.nn import PyroModule
+from torch import Tensor, nn
+
+from pyrovae.config import Config, InputError
+from pyrovae.contexts import Label, Quadrants
+from pyrovae.likelihoods import LIKELIHOODS, Unseen
+from pyrovae.networks import ACTIVATIONS, NETWORKS
+from pyrovae.posteriors import POSTERIORS
+from pyrovae.priors import PRIORS
+from pyrovae.registry import call, lookup
+
+
+class VAE(PyroModule):
+    r"""A variational autoencoder, written as a generative program and its guide.
+
+        model:  z ~ p(z | y),   x ~ p(x | z, y)
+        guide:  z ~ q(z | x, y)
+
+    Without a context y the bars disappear, and this is the unconditional VAE. Shapes: x (n, C, H, W) in the pixels that
+    the model was built for, z (n, latent), y (n, classes) for labels and (n, C, H, W) for quadrants.
+    Kingma & Welling (2014), arXiv:1312.6114; conditional: Sohn, Lee & Yan (2015).
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        prior: nn.Module,
+        posterior: nn.Module,
+        likelihood: nn.Module,
+        context: nn.Module | None = None,
+    ) -> None:
+        with pyro.settings.context(module_local_params=True):  # parameters stay out of Pyro's global store
+            super().__init__()
+            self.encoder, self.decoder = encoder, decoder
+            self.prior, self.posterior, self.likelihood = prior, posterior, likelihood
+            self.context = context
+
+    def model(self, x: Tensor | None = None, y: Tensor | None = None, n: int = 1) -> Tensor:
+        """How images come about: with x it scores them, without it draws n."""
+        with pyro.plate("images", n if x is None else len(x)):
+            z = pyro.sample("z", self.prior(y))  # (n, latent)
+            return pyro.sample("x", self.likelihood(self.decoder(z, y)), obs=x)  # (n, C, H, W)
+
+    def guide(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """How to infer the code of an image."""
+        with pyro.plate("images", len(x)):
+            return pyro.sample("z", self.posterior(self.encoder(x, y)))
+
+    # What one asks of a VAE. Pictures are the mean of p(x | z, y), or drawn from it with `mean=False`.
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
+        """q(z | x, y): batch shape (n,), event shape (latent,)."""
+        with torch.no_grad():
+            return self.posterior(self.encoder(x, self._given(y, x)))
+
+    def decode(self, z: Tensor, y: Tensor | None = None, mean: bool = True) -> Tensor:
+        """Images (n, C, H, W) for codes (n, latent): the model with its z set."""
+        return self._image(poutine.condition(self.model, {"z": z}), self._given(y), len(z), mean)
+
+    def generate(self, n: int = 1, y: Tensor | None = None, mean: bool = True) -> Tensor:
+        """Draw n images from the model, given y (n of them) if it is conditional."""
+        return self._image(self.model, self._given(y), n if y is None else len(y), mean)
+
+    def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Images (n, C, H, W) decoded from the means of their codes. A model of labels needs y."""
+        return self.decode(mean_of(self.encode(x, y)), self._given(y, x))
+
+    def complete(self, y: Tensor, mean: bool = True) -> Tensor:
+        """One completion for each image of which the model sees some quadrants: y (n, C, H, W), whole or not."""
+        if not isinstance(self.context, Quadrants):
+            raise InputError("complete: expected a model conditioned on quadrants, got another")
+        return self.generate(y=y, mean=mean)
+
+    def _given(self, y: Tensor | None, x: Tensor | None = None) -> Tensor | None:
+        """The context as the networks read it; for quadrants, x shows its own."""
+        if self.context is None:
+            if y is not None:
+                raise InputError("y: expected none, as the model is unconditional, got a context")
+            return None
+        if y is None and self.context.reads == "images":
+            y = x
+        if y is None:
+            raise InputError(f"y: expected {self.context.reads}, as the model is conditional, got none")
+        return self.context(y)
+
+    @torch.no_grad()
+    def _image(self, program, y: Tensor | None, n: int, mean: bool) -> Tensor:
+        with pyro.settings.context(module_local_params=True):
+            site = poutine.trace(program).get_trace(y=y, n=n).nodes["x"]
+        x = site["fn"].mean if mean else site["value"]
+        return torch.where(self.context.seen, y, x) if isinstance(self.context, Quadrants) else x
+
+
+def mean_of(distribution: Distribution) -> Tensor:
+    """The mean where it is known in closed form, one draw elsewhere."""
+    try:
+        return distribution.mean
+    except NotImplementedError:
+        return distribution.sample()
+
+
+def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> VAE:
+    """The VAE that `config` describes, for images (C, H, W) and so many classes; its weights follow from the seed.
+
+    Raises `InputError` for unknown names (with the nearest), and for pixels that the likelihood does not score.
+    """
+    likelihood_class = lookup("likelihood", config.likelihood, LIKELIHOODS)
+    _check_pixels(config, likelihood_class)
+    context = _context(config, shape, classes)
+    offered = config.model_dump() | {"shape": shape, "context": () if context is None else context.shape}
+    offered["activation"] = lookup("activation", config.activation, ACTIVATIONS)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        likelihood = call(likelihood_class, offered)
+        try:
+            network = offered["network"] = call(lookup("network", config.network, NETWORKS), offered)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        encoder = network.encoder(offered["context"])
+        decoder = network.decoder(config.latent_dim, likelihood.features, offered["context"])
+        offered["features"] = encoder.features
+        posterior = call(lookup("posterior", config.posterior, POSTERIORS), offered)
+        prior = call(lookup("prior", config.prior, PRIORS), offered)
+    if isinstance(context, Quadrants):
+        likelihood = Unseen(likelihood, ~context.seen)
+    return VAE(encoder, decoder, prior, posterior, likelihood, context).eval()
+
+
+def is_density(config: Config) -> bool:
+    """Whether the likelihood is normalised over these pixels; `bernoulli` on `grey` ones is not."""
+    return config.pixels in lookup("likelihood", config.likelihood, LIKELIHOODS).domain
+
+
+def _check_pixels(config: Config, likelihood: type) -> None:
+    fitting = (*likelihood.domain, *getattr(likelihood, "relaxed", ()))
+    if config.pixels not in fitting:
+        others = [name for name, member in LIKELIHOODS.items() if config.pixels in member.domain]
+        raise InputError(
+            f"pixels: likelihood {config.likelihood!r} expects {' or '.join(fitting)}, got {config.pixels!r}"
+            f" (which fits likelihood {' or '.join(others)})"
+        )
+
+
+def _context(config: Config, shape: tuple[int, int, int], classes: int) -> nn.Module | None:
+    if config.condition == "none":
+        return None
+    if config.condition == "label":
+        if not classes:
+            raise InputError(f"condition: 'label' expects images with labels, got none in {config.dataset!r}")
+        return Label(classes)
+    return Quadrants(shape, seen=int(config.condition[-1]))
