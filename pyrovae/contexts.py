@@ -15,7 +15,9 @@ class Label(nn.Module):
         self.shape = (classes,)
 
     def forward(self, y: Tensor) -> Tensor:
-        return y if y.is_floating_point() else F.one_hot(y, self.shape[0]).to(torch.get_default_dtype())
+        if y.is_floating_point():
+            return y
+        return F.one_hot(y, self.shape[0]).to(torch.get_default_dtype())
 
 
 class Quadrants(nn.Module):

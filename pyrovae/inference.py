@@ -15,15 +15,22 @@ class SVI:
 
     `loss` is a Pyro ELBO; its `differentiable_loss(model, guide, *args)` is minimised. Parameters are those of the
     optimizer: Pyro's parameter store stays empty. The first step is validated by Pyro, the later ones are not, as each
-    check of a value waits for the device.
+    check of a value waits for the device. `optim` may be None for a model that is only evaluated.
 
     >>> svi = SVI(vae.model, vae.guide, torch.optim.Adam(vae.parameters(), fused=True), TraceELBO())  # doctest: +SKIP
     >>> loss = svi.step(x, y)  # doctest: +SKIP
     """
 
-    def __init__(self, model: Callable, guide: Callable, optim: torch.optim.Optimizer, loss: Any) -> None:
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        guide: Callable[..., Any],
+        optim: torch.optim.Optimizer | None,
+        loss: Any,
+        validate: bool = True,
+    ) -> None:
         self.model, self.guide, self.optim, self.loss = model, guide, optim, loss
-        self.validated = False
+        self.validate = validate  # the next step, not those after it
 
     def step(self, *args: Any, **kwargs: Any) -> Tensor:
         """Take one optimizer step; the loss before it, a tensor without gradient."""
@@ -39,10 +46,9 @@ class SVI:
         return self._loss(*args, **kwargs)
 
     def _loss(self, *args: Any, **kwargs: Any) -> Tensor:
-        validate = pyro.settings.get("validate_distributions_pyro") and not self.validated
-        with pyro.settings.context(module_local_params=True), pyro.validation_enabled(validate):
+        with pyro.settings.context(module_local_params=True), pyro.validation_enabled(self.validate):
             loss = self.loss.differentiable_loss(self.model, self.guide, *args, **kwargs)
-        self.validated = True
+        self.validate = False
         return loss
 
 

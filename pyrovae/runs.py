@@ -179,9 +179,9 @@ class Run:
 
     def _add_progress(self, epoch: int, fit: Fit) -> None:
         x, labels = fit.data.batch(fit.data.test, exhibits(fit.data))
-        y = labels if self.config.condition == "label" else None
         to_unit = fit.data.pixels.to_unit
-        images = self.progress | {"original": to_unit(x), str(epoch): to_unit(fit.vae.reconstruct(x, y))}
+        reconstructed = fit.vae.reconstruct(x, fit.vae.given(x, labels))
+        images = self.progress | {"original": to_unit(x), str(epoch): to_unit(reconstructed)}
         stored = {name: (image * 255).round().byte().cpu().contiguous() for name, image in images.items()}
         _write(self.path / "progress.safetensors", lambda p: save_file(stored, p))
 

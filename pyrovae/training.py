@@ -90,7 +90,7 @@ class Fit:
         total = _Total(self.device)
         for step, rows in enumerate(batches):
             self._warm_up(epoch - 1 + step / len(batches))
-            loss = self.svi.step(*_given(self.vae, self.data.batch(self.data.train, rows)))
+            loss = self.svi.step(*_arguments(self.vae, self.data.batch(self.data.train, rows)))
             total.add(self.svi.loss.terms, loss)
         return total.per_image(len(order), weighted=self.config.beta != 1 or self.config.warmup > 0)
 
@@ -132,22 +132,20 @@ def evaluate(vae: VAE, data: Data, images: Images) -> dict[str, float]:
     """
     kl_weight = KLWeight(1.0 if vae.posterior.density else None)
     elbo = TraceELBO(max_plate_nesting=1)
-    svi = SVI(kl_weight(vae.model), kl_weight(vae.guide), optim=None, loss=elbo)
+    svi = SVI(kl_weight(vae.model), kl_weight(vae.guide), optim=None, loss=elbo, validate=False)
     total = _Total(images.images.device)
     training = vae.training
     vae.eval()
     for rows in torch.arange(len(images), device=images.images.device).split(EVALUATION_BATCH):
-        loss = svi.evaluate_loss(*_given(vae, data.batch(images, rows)))
+        loss = svi.evaluate_loss(*_arguments(vae, data.batch(images, rows)))
         total.add(elbo.terms, loss)
     vae.train(training)
     return total.per_image(len(images))
 
 
-def _given(vae: VAE, batch: Batch) -> tuple[Tensor, ...]:
-    """What model and guide are called with: x, and y if the model is conditional."""
-    if vae.context is None:
-        return (batch.x,)
-    return batch.x, vae.context(batch.labels if vae.context.reads == "labels" else batch.x)
+def _arguments(vae: VAE, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    """What model and guide are called with: x and y."""
+    return batch.x, vae.given(*batch)
 
 
 class _Total:

@@ -38,9 +38,9 @@ class VAE(PyroModule):
     ) -> None:
         with pyro.settings.context(module_local_params=True):  # parameters stay out of Pyro's global store
             super().__init__()
-            self.encoder, self.decoder = encoder, decoder
-            self.prior, self.posterior, self.likelihood = prior, posterior, likelihood
-            self.context = context
+        self.encoder, self.decoder = encoder, decoder
+        self.prior, self.posterior, self.likelihood = prior, posterior, likelihood
+        self.context = context
 
     def model(self, x: Tensor | None = None, y: Tensor | None = None, n: int = 1) -> Tensor:
         """How images come about: with x it scores them, without it draws n."""
@@ -53,24 +53,30 @@ class VAE(PyroModule):
         with pyro.plate("images", len(x)):
             return pyro.sample("z", self.posterior(self.encoder(x, y)))
 
+    def given(self, x: Tensor, labels: Tensor | None = None) -> Tensor | None:
+        """The context y of images (n, C, H, W) and labels (n,), as the networks read it; None if there is none."""
+        if self.context is None:
+            return None
+        return self.context(labels if self.context.reads == "labels" else x)
+
     # What one asks of a VAE. Pictures are the mean of p(x | z, y), or drawn from it with `mean=False`.
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
         """q(z | x, y): batch shape (n,), event shape (latent,)."""
         with torch.no_grad():
-            return self.posterior(self.encoder(x, self._given(y, x)))
+            return self.posterior(self.encoder(x, self._checked(y, x)))
 
     def decode(self, z: Tensor, y: Tensor | None = None, mean: bool = True) -> Tensor:
         """Images (n, C, H, W) for codes (n, latent): the model with its z set."""
-        return self._image(poutine.condition(self.model, {"z": z}), self._given(y), len(z), mean)
+        return self._image(poutine.condition(self.model, {"z": z}), self._checked(y), len(z), mean)
 
     def generate(self, n: int = 1, y: Tensor | None = None, mean: bool = True) -> Tensor:
         """Draw n images from the model, given y (n of them) if it is conditional."""
-        return self._image(self.model, self._given(y), n if y is None else len(y), mean)
+        return self._image(self.model, self._checked(y), n if y is None else len(y), mean)
 
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Images (n, C, H, W) decoded from the means of their codes. A model of labels needs y."""
-        return self.decode(mean_of(self.encode(x, y)), self._given(y, x))
+        return self.decode(mean_of(self.encode(x, y)), self._checked(y, x))
 
     def complete(self, y: Tensor, mean: bool = True) -> Tensor:
         """One completion for each image of which the model sees some quadrants: y (n, C, H, W), whole or not."""
@@ -78,7 +84,7 @@ class VAE(PyroModule):
             raise InputError("complete: expected a model conditioned on quadrants, got another")
         return self.generate(y=y, mean=mean)
 
-    def _given(self, y: Tensor | None, x: Tensor | None = None) -> Tensor | None:
+    def _checked(self, y: Tensor | None, x: Tensor | None = None) -> Tensor | None:
         """The context as the networks read it; for quadrants, x shows its own."""
         if self.context is None:
             if y is not None:
@@ -88,6 +94,10 @@ class VAE(PyroModule):
             y = x
         if y is None:
             raise InputError(f"y: expected {self.context.reads}, as the model is conditional, got none")
+        if isinstance(self.context, Label) and not y.is_floating_point():
+            classes = self.context.shape[0]
+            if y.min() < 0 or y.max() >= classes:
+                raise InputError(f"y: expected labels from 0 to {classes - 1}, got {y.min()} to {y.max()}")
         return self.context(y)
 
     @torch.no_grad()

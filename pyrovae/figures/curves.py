@@ -25,11 +25,12 @@ def losses(metrics: Records) -> Figure:
             if name in metrics[0]:
                 _curve(panel, metrics, name, key, color=colour, label=label)
         _finish(panel, title)
+        _zoom(panel, key)
         if key == "kl" and not any(record["train"]["kl"] for record in metrics):
             panel.clear()
             panel.set_axis_off()
             panel.text(0.5, 0.5, "no KL term:\na plain autoencoder", ha="center", va="center", color=INK)
-    axes[0, 2].legend()
+    axes[0, 2].legend(frameon=False)
     return figure
 
 
@@ -40,7 +41,9 @@ def comparison(runs: Mapping[str, Records]) -> Figure:
         for colour, (name, metrics) in zip(colours(len(runs)), runs.items()):
             _curve(panel, metrics, "test", key, color=colour, label=name)
         _finish(panel, f"{title}, test set")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=min(4, len(runs)))
+        _zoom(panel, key)
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=min(4, len(runs)), frameon=False)
     return figure
 
 
@@ -48,6 +51,16 @@ def _curve(panel: Axes, metrics: Records, name: str, key: str, **style: Any) -> 
     epochs = [record["epoch"] for record in metrics]
     marker = "o" if len(epochs) == 1 else None
     panel.plot(epochs, [record[name][key] for record in metrics], linewidth=1.6, marker=marker, **style)
+
+
+def _zoom(panel: Axes, key: str) -> None:
+    """Let the steep fall of the first epochs leave the picture, where it would flatten all that follows."""
+    curves = [line.get_ydata() for line in panel.get_lines()]
+    later = [curve[max(1, len(curve) // 25) :] for curve in curves]
+    if key == "kl" or min(map(len, later)) < 10:
+        return
+    low, high = min(map(min, curves)), max(map(max, later))
+    panel.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
 
 
 def _finish(panel: Axes, title: str) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pyrovae.contexts import Label, Quadrants
 from pyrovae.data import Data
-from pyrovae.figures.style import CELL, INK, UNSEEN, Unfit, image_figure, new_figure, show_mosaic
+from pyrovae.figures.style import CELL, INK, UNSEEN, Unfit, cell_size, image_figure, new_figure, show_mosaic
 from pyrovae.vae import VAE, mean_of
 
 MOST_LABELS = 20
@@ -20,7 +20,7 @@ def reconstructions(vae: VAE, data: Data) -> Figure:
     x, labels = data.batch(data.test, slice(0, columns * pairs))
     columns = min(columns, len(x))
     images = torch.stack(
-        [x.unflatten(0, (pairs, columns)), vae.reconstruct(x, _labels(vae, labels)).unflatten(0, (pairs, columns))], 1
+        [x.unflatten(0, (pairs, columns)), vae.reconstruct(x, vae.given(x, labels)).unflatten(0, (pairs, columns))], 1
     )
     rows = ["original", "reconstruction"] * pairs
     return image_figure(
@@ -55,9 +55,9 @@ def manifold(vae: VAE, data: Data) -> Figure:
     images = vae.decode(torch.stack([z1, z2], -1).flatten(0, 1))
     figure, axes = new_figure(6.4, 6.4)
     show_mosaic(axes[0, 0], data.pixels.to_unit(images), side)
-    height, width = (n + 2 for n in data.shape[1:])
-    ticks = [-3, -2, -1, 0, 1, 2, 3]
-    places = [(tick + reach) / (2 * reach) * (side - 1) + 0.5 for tick in ticks]  # in cells
+    height, width = cell_size(data.shape[1:])
+    ticks = {"−3": -3, "−2": -2, "−1": -1, "0": 0, "1": 1, "2": 2, "3": 3}
+    places = [(tick + reach) / (2 * reach) * (side - 1) + 0.5 for tick in ticks.values()]  # in cells
     axes[0, 0].set_xticks([p * width - 0.5 for p in places], ticks)
     axes[0, 0].set_yticks([(side - p) * height - 0.5 for p in places], ticks)
     axes[0, 0].set(xlabel="$z_1$", ylabel="$z_2$")
@@ -80,11 +80,11 @@ def interpolations(vae: VAE, data: Data) -> Figure:
         raise Unfit("figure interpolations: expected a model that is not given quadrants, got one")
     starts, ends = _pairs(vae, data)
     (x0, labels), (x1, _) = data.batch(data.test, starts), data.batch(data.test, ends)
-    y = _labels(vae, labels)
-    steps = torch.linspace(0, 1, 9)
+    y = vae.given(x0, labels)
+    steps = torch.linspace(0, 1, 11)
     z0, z1 = mean_of(vae.encode(x0, y)), mean_of(vae.encode(x1, y))
     z = torch.lerp(z0[:, None], z1[:, None], steps[None, :, None])  # (rows, steps, latent)
-    between = vae.decode(z.flatten(0, 1), None if y is None else y.repeat_interleave(len(steps)))
+    between = vae.decode(z.flatten(0, 1), None if y is None else y.repeat_interleave(len(steps), 0))
     images = torch.cat([x0[:, None], between.unflatten(0, z.shape[:2]), x1[:, None]], 1)
     heads = ["from", *(f"{step:.2g}" for step in steps.tolist()), "to"]
     return image_figure(
@@ -119,13 +119,9 @@ def completions(vae: VAE, data: Data) -> Figure:
     return image_figure(unit.flatten(0, 1), len(heads), "Completions", column_labels=heads, cell=CELL)
 
 
-def _labels(vae: VAE, labels: Tensor | None) -> Tensor | None:
-    return labels if isinstance(vae.context, Label) else None
-
-
 def _dimensions(vae: VAE, data: Data) -> int:
     x, labels = data.batch(data.test, slice(0, 1))
-    return vae.encode(x, _labels(vae, labels)).event_shape[0]
+    return vae.encode(x, vae.given(x, labels)).event_shape[0]
 
 
 def _pairs(vae: VAE, data: Data, rows: int = 8) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,8 @@ from matplotlib.patches import Circle
 from torch import Tensor
 
 from pyrovae.data import Data
-from pyrovae.figures.style import PALE, TRAIN, Unfit, colours, new_figure
+from pyrovae.figures.style import INK, PALE, TRAIN, Unfit, colours, new_figure
+from pyrovae.priors import Normal
 from pyrovae.vae import VAE, mean_of
 
 BATCH = 1000
@@ -15,7 +16,7 @@ BATCH = 1000
 
 def latent(vae: VAE, data: Data) -> Figure:
     """Codes of all test images, coloured by label; of more than two dimensions the first two principal components."""
-    codes = test_codes(vae, data).numpy()
+    codes = code_means(vae, data).numpy()
     dimensions = codes.shape[1]
     if dimensions < 2:
         raise Unfit(f"figure latent: expected two or more latent dimensions, got {dimensions}")
@@ -28,21 +29,21 @@ def latent(vae: VAE, data: Data) -> Figure:
         names = tuple(f"principal component {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(shares))
         title += f": first two principal components of {dimensions} dimensions"
     _scatter(panel, codes, data)
-    if dimensions == 2:
-        for radius in (1, 2, 3):  # where the prior has its mass: one, two, three standard deviations
+    if dimensions == 2 and isinstance(vae.prior, Normal):
+        title += "; dotted: 1, 2 and 3 standard deviations of the prior"
+        for radius in (1, 2, 3):
             panel.add_patch(Circle((0, 0), radius, fill=False, color=PALE, linewidth=0.8, linestyle=":"))
     panel.set(xlabel=names[0], ylabel=names[1], aspect="equal")
-    panel.set_title(title, fontsize=11)
+    figure.suptitle(title, fontsize=11, color=INK)
     return figure
 
 
-def test_codes(vae: VAE, data: Data) -> Tensor:
+def code_means(vae: VAE, data: Data) -> Tensor:
     """The mean of q(z | x, y) for each test image: (N, latent)."""
     codes = []
     for rows in torch.arange(len(data.test)).split(BATCH):
         x, labels = data.batch(data.test, rows)
-        y = labels if vae.context is not None and vae.context.reads == "labels" else None
-        codes.append(mean_of(vae.encode(x, y)))
+        codes.append(mean_of(vae.encode(x, vae.given(x, labels))))
     return torch.cat(codes)
 
 

@@ -7,6 +7,7 @@ import torch
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -39,17 +40,32 @@ class Unfit(InputError):
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, np.ndarray]:
     """A figure of so many inches with a grid of axes, outside pyplot's global state."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained", dpi=150)
+        figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1), dpi=150)
         return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def mosaic(images: Tensor, columns: int, gap: int = 1) -> np.ndarray:
-    """Images (n, C, H, W) in [0, 1], row by row, as one RGB array with white between them."""
+def mosaic(images: Tensor, columns: int) -> np.ndarray:
+    """Images (n, C, H, W) in [0, 1], row by row, as one RGB array with two white pixels between them.
+
+    Small images are enlarged first, by `enlargement`, so that the white stays narrow.
+    """
     n, _, height, width = images.shape
     colour = images.detach().cpu().float().expand(n, 3, height, width)
-    framed = F.pad(colour, (gap, gap, gap, gap), value=1.0)
+    scale = enlargement(height, width)
+    framed = F.pad(colour.repeat_interleave(scale, 2).repeat_interleave(scale, 3), (1, 1, 1, 1), value=1.0)
     rows = framed.unflatten(0, (n // columns, columns))  # (rows, columns, 3, H, W)
     return rows.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1).numpy()
+
+
+def enlargement(height: int, width: int) -> int:
+    """How often a mosaic repeats each pixel: until the shorter side has some thirty."""
+    return max(1, 30 // min(height, width))
+
+
+def cell_size(size: Sequence[int]) -> tuple[int, int]:
+    """Height and width of one image in a mosaic, its frame included."""
+    scale = enlargement(*size)
+    return size[0] * scale + 2, size[1] * scale + 2
 
 
 def image_figure(
@@ -62,8 +78,11 @@ def image_figure(
 ) -> Figure:
     """A figure of a mosaic, with labels beside its rows and above its columns."""
     rows = len(images) // columns
-    margin = 0.09 * max((len(label) for label in row_labels), default=0)
-    figure, axes = new_figure(columns * cell + margin + 0.1, rows * cell + 0.35 + 0.2 * bool(column_labels))
+    margin = 0.085 * max((len(label) for label in row_labels), default=0)
+    height, width = images.shape[-2:]
+    figure, axes = new_figure(
+        columns * cell + margin + 0.25, rows * cell * height / width + 0.55 + 0.25 * bool(column_labels)
+    )
     show_mosaic(axes[0, 0], images, columns)
     label_cells(axes[0, 0], images.shape[-2:], row_labels, column_labels)
     figure.suptitle(title, fontsize=11, color=INK)
@@ -79,7 +98,7 @@ def show_mosaic(axes: Axes, images: Tensor, columns: int) -> None:
 
 
 def label_cells(axes: Axes, size: Sequence[int], rows: Sequence[str], columns: Sequence[str]) -> None:
-    height, width = (side + 2 for side in size)  # a pixel of white on each side
+    height, width = cell_size(size)
     axes.set_yticks([(i + 0.5) * height - 0.5 for i in range(len(rows))], rows)
     axes.set_xticks([(i + 0.5) * width - 0.5 for i in range(len(columns))], columns)
     axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)

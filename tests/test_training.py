@@ -1,0 +1,162 @@
+import copy
+import math
+
+import pyro
+import pytest
+import torch
+from conftest import small_data, small_vae
+
+from pyrovae import Config, build, evaluate, fit, load
+
+
+def without_seconds(records):
+    return [{k: v for k, v in record.items() if k != "seconds"} for record in records]
+
+
+def run(**settings):
+    vae, config = small_vae(**settings)
+    return without_seconds(fit(vae, small_data(), config)), vae
+
+
+@pytest.mark.parametrize("settings", [{}, {"network": "conv"}, {"condition": "label"}, {"pixels": "dynamic"}])
+def test_the_same_seed_gives_the_same_metrics_whatever_the_global_state(settings):
+    first, _ = run(**settings)
+    torch.manual_seed(123)
+    state = torch.random.get_rng_state()
+    second, _ = run(**settings)
+    assert first == second
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert run(seed=1, **settings)[0] != first
+
+
+def test_a_record_is_taken_apart_and_adds_up():
+    records, _ = run(epochs=3)
+    assert [record["epoch"] for record in records] == [1, 2, 3]
+    for part in ("train", "test"):
+        scores = records[-1][part]
+        assert set(scores) == {"loss", "reconstruction", "kl"}
+        assert scores["loss"] == pytest.approx(scores["reconstruction"] + scores["kl"])
+
+
+def test_digits_learn():
+    config = Config(epochs=5, device="cpu")
+    data = load(config)
+    records = list(fit(build(config, data.shape, len(data.classes)), data, config))
+    assert records[-1]["test"]["loss"] < 30 < records[0]["test"]["loss"]
+
+
+def test_evaluation_moves_no_weight_no_statistic_and_no_mode():
+    vae, _ = small_vae(network="conv")
+    data = small_data()
+    before = copy.deepcopy(vae.state_dict())
+    for training in (True, False):
+        vae.train(training)
+        evaluate(vae, data, data.test)
+        assert vae.training is training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in vae.state_dict().items())
+
+
+def test_evaluation_in_batches_is_the_sum_over_all_images(monkeypatch):
+    vae, _ = small_vae(posterior="delta")  # nothing is drawn, so the parts must agree exactly
+    data = small_data(n=50)
+    whole = evaluate(vae, data, data.test)
+    monkeypatch.setattr("pyrovae.training.EVALUATION_BATCH", 7)
+    assert evaluate(vae, data, data.test)["loss"] == pytest.approx(whole["loss"], rel=1e-6)
+    x = data.batch(data.test, slice(0, 50)).x
+    cross_entropy = torch.nn.functional.binary_cross_entropy(vae.reconstruct(x), x, reduction="sum") / 50
+    assert whole["loss"] == pytest.approx(cross_entropy.item(), rel=1e-5)
+
+
+def test_beta_and_its_objective():
+    records, _ = run(beta=0.5)
+    train = records[-1]["train"]
+    assert train["loss"] == pytest.approx(train["reconstruction"] + train["kl"])
+    assert train["objective"] == pytest.approx(train["reconstruction"] + 0.5 * train["kl"], rel=1e-5)
+
+
+def test_warm_up_raises_the_weight_from_zero_to_beta(monkeypatch):
+    vae, config = small_vae(beta=2.0, warmup=2, epochs=3, batch_size=10)
+    fitting = fit(vae, small_data(n=40), config)
+    weights, step = [], fitting.svi.step
+    monkeypatch.setattr(fitting.svi, "step", lambda *a: (weights.append(fitting.kl_weight.weight), step(*a))[1])
+    list(fitting)
+    assert weights == pytest.approx([0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2, 2, 2])
+
+
+def test_an_autoencoder_has_no_kl():
+    records, _ = run(posterior="delta")
+    assert all(record[part]["kl"] == 0 for record in records for part in ("train", "test"))
+    assert records[-1]["test"]["loss"] == records[-1]["test"]["reconstruction"]
+
+
+def test_early_stopping_keeps_the_best_epoch_of_the_validation_set():
+    settings = {"validation": 300, "patience": 2, "epochs": 200, "lr": 0.02, "hidden": (256,), "device": "cpu"}
+    config = Config(**settings)
+    data = load(config)
+    fitting = fit(build(config, data.shape), data, config)
+    improved = []
+    records = []
+    for record in fitting:
+        records.append(record)
+        improved.append(fitting.improved)
+    held_out = [record["validation"]["loss"] for record in records]
+    best = held_out.index(min(held_out))
+    assert len(records) < 200
+    assert fitting.best_epoch == best + 1 == len(records) - 2
+    assert [i for i, better in enumerate(improved) if better][-1] == best
+
+
+def test_a_state_goes_on_as_if_never_stopped():
+    for settings in ({}, {"network": "conv"}, {"pixels": "dynamic", "warmup": 2}):
+        whole, _ = run(epochs=4, **settings)
+        vae, config = small_vae(epochs=4, **settings)
+        first = fit(vae, small_data(), config)
+        records = [record for _, record in zip(range(2), first)]
+        state = copy.deepcopy(first.state_dict())
+        fresh, _ = small_vae(seed=9, **settings)
+        second = fit(fresh, small_data(), config)
+        second.load_state_dict(state)
+        assert without_seconds(records + list(second)) == whole
+
+
+def test_a_loss_that_is_not_finite_stops_the_fit():
+    vae, config = small_vae(epochs=5)
+    fitting = fit(vae, small_data(), config)
+    vae.decoder.body[0].weight.data.fill_(math.nan)
+    fitting.svi.validate = False  # Pyro's validation of the first step would tell it earlier
+    with pytest.raises(FloatingPointError, match="epoch 1: expected a finite loss, got nan"):
+        next(iter(fitting))
+
+
+def test_particles_are_averaged():
+    """More particles, the same expectation."""
+    vae, config = small_vae(particles=5, epochs=1)
+    (record,) = fit(vae, small_data(), config)
+    (single,), _ = run(epochs=1)
+    assert record["train"]["loss"] == pytest.approx(single["train"]["loss"], rel=0.02)
+
+
+def test_fitting_leaves_the_parameter_store_empty_and_pyros_validation_on():
+    run()
+    assert pyro.settings.get("validate_infer")
+    assert len(pyro.get_param_store()) == 0
+
+
+@pytest.mark.cuda
+def test_cuda_learns_as_the_cpu_does():
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    config = Config(epochs=5, device="cuda")
+    data = load(config)
+    vae = build(config, data.shape, len(data.classes))
+    records = list(fit(vae, data, config))
+    assert next(vae.parameters()).is_cuda
+    assert records[-1]["test"]["loss"] < 30
+
+
+@pytest.mark.slow
+def test_mnist_reaches_the_reference(data_dir):
+    config = Config(dataset="mnist", data_dir=data_dir, hidden=(400,), latent_dim=20, epochs=20)
+    data = load(config)
+    *_, last = fit(build(config, data.shape, len(data.classes)), data, config)
+    assert last["test"]["loss"] < 103.8 * 1.01
