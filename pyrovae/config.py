@@ -1,6 +1,7 @@
 """Every setting, stated once: a flag of `pyrovae train`, a TOML key and a Python argument alike."""
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable
 from importlib import resources
@@ -71,7 +72,7 @@ class Config(BaseModel):
         0, "Training", "stop after so many epochs without a better validation loss (0: never)", ge=0
     )
     seed: int = setting(0, "Training", "of all random numbers", ge=0, lt=2**32)
-    device: str = setting("auto", "Training", "auto, cpu, cuda or cuda:1", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: str = setting("auto", "Training", "auto, cpu, cuda or cuda:1")
 
     def __init__(self, **settings: Any) -> None:
         try:
@@ -102,6 +103,13 @@ class Config(BaseModel):
     def _hidden_counts(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if not value or min(value) < 1:
             raise ValueError("expected one or more layer widths of at least 1, as 512,256")
+        return value
+
+    @field_validator("device")
+    @classmethod
+    def _device_names(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+            raise ValueError("expected auto, cpu, cuda or cuda:1")
         return value
 
     @model_validator(mode="after")

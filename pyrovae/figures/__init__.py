@@ -36,11 +36,13 @@ def draw(run: Any, names: Iterable[str] = ()) -> Iterator[tuple[str, Figure]]:
     """
     chosen = {name: lookup("figure", name, FIGURES) for name in names}
     for name, function in (chosen or FIGURES).items():
-        wanted = inspect.signature(function).parameters
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(run.config.seed)
-            try:
-                yield name, function(**{part: getattr(run, part) for part in wanted})
-            except Unfit:
-                if chosen:
-                    raise
+        asked = {part: getattr(run, part) for part in inspect.signature(function).parameters}
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(run.config.seed)
+                figure = function(**asked)
+        except Unfit:
+            if chosen:
+                raise
+        else:
+            yield name, figure

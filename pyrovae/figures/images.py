@@ -16,16 +16,12 @@ MOST_LABELS = 20
 
 def reconstructions(vae: VAE, data: Data) -> Figure:
     """Test images above, their reconstructions below."""
-    columns, pairs = 10, max(1, min(3, len(data.test) // 10))
+    columns, pairs = min(10, len(data.test)), max(1, min(3, len(data.test) // 10))
     x, labels = data.batch(data.test, slice(0, columns * pairs))
-    columns = min(columns, len(x))
-    images = torch.stack(
-        [x.unflatten(0, (pairs, columns)), vae.reconstruct(x, vae.given(x, labels)).unflatten(0, (pairs, columns))], 1
-    )
+    above, below = (images.unflatten(0, (pairs, columns)) for images in (x, vae.reconstruct(x, vae.given(x, labels))))
+    images = torch.stack([above, below], 1).flatten(0, 2)
     rows = ["original", "reconstruction"] * pairs
-    return image_figure(
-        data.pixels.to_unit(images.flatten(0, 2)), columns, "Test images and their reconstructions", rows
-    )
+    return image_figure(data.pixels.to_unit(images), columns, "Test images and their reconstructions", rows)
 
 
 def samples(vae: VAE, data: Data) -> Figure:
@@ -79,6 +75,8 @@ def interpolations(vae: VAE, data: Data) -> Figure:
     if isinstance(vae.context, Quadrants):
         raise Unfit("figure interpolations: expected a model that is not given quadrants, got one")
     starts, ends = _pairs(vae, data)
+    if not len(starts):
+        raise Unfit("figure interpolations: expected two test images (of one label, given labels), got fewer")
     (x0, labels), (x1, _) = data.batch(data.test, starts), data.batch(data.test, ends)
     y = vae.given(x0, labels)
     steps = torch.linspace(0, 1, 11)
@@ -130,5 +128,6 @@ def _pairs(vae: VAE, data: Data, rows: int = 8) -> tuple[Tensor, Tensor]:
     if not isinstance(vae.context, Label):
         return torch.arange(rows) * 2, torch.arange(rows) * 2 + 1
     found = [(data.test.labels == label).nonzero()[:2, 0] for label in range(len(data.classes))]
-    pairs = torch.stack([pair for pair in found if len(pair) == 2][:MOST_LABELS])
-    return pairs[:, 0], pairs[:, 1]
+    pairs = [pair for pair in found if len(pair) == 2][:MOST_LABELS]
+    starts, ends = torch.stack(pairs, 1) if pairs else torch.empty(2, 0, dtype=torch.long)
+    return starts, ends

@@ -1,0 +1,63 @@
+"""What the README says is run, and compared with the code."""
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from pyrovae.cli import cli
+
+from pyrovae.likelihoods import LIKELIHOODS
+from pyrovae.networks import NETWORKS
+from pyrovae.objectives import OBJECTIVES
+from pyrovae.posteriors import POSTERIORS
+from pyrovae.priors import PRIORS
+from pyrovae.sources import DATASETS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+MODEL, API, LAPLACE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_model_is_the_one_in_vae():
+    assert textwrap.indent(MODEL, "    ") in (ROOT / "pyrovae" / "vae.py").read_text()
+
+
+def test_the_python_example_runs(capsys):
+    names = {}
+    exec(API, names)
+    assert names["images"].shape == (10, 1, 8, 8)
+    assert names["codes"].shape == (5, 2)
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_the_likelihood_of_the_example_trains(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("laplace.py").write_text(LAPLACE)
+    arguments = ["train", "--likelihood", "laplace.py:Laplace", "--epochs", "2", "--device", "cpu", "--out", "run"]
+    assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
+    assert (tmp_path / "run" / "figures" / "samples.png").exists()
+
+
+def test_every_command_of_the_readme_exists():
+    commands = re.findall(r"^pyrovae (\w+)", "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)), re.MULTILINE)
+    assert set(commands) == {"train", "plot", "sample", "compare", "list"}
+
+
+def test_every_flag_of_the_readme_exists():
+    flags = set(re.findall(r"--[a-z][a-z-]+", README))
+    known = {
+        option for name in ("train", "plot", "sample", "compare") for p in _command(name).params for option in p.opts
+    }
+    assert flags <= known | {"--help"}
+
+
+def _command(name):
+    return cli.get_command(None, name)
+
+
+@pytest.mark.parametrize("registry", [DATASETS, NETWORKS, LIKELIHOODS, PRIORS, POSTERIORS, OBJECTIVES])
+def test_every_member_is_in_the_readme(registry):
+    for name in registry:
+        assert f"`{name}`" in README
