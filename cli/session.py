@@ -26,7 +26,7 @@ def train(path: Path, config: Config | None, settings: dict[str, Any], force: bo
     fitting = fit(build(config, data.shape, len(data.classes)), data, config)
     run = resumed or Run.create(path, config, force)
     if resumed:
-        run.resume(fitting)
+        run.resume(fitting, config)
     click.echo(
         f"{config.dataset}: {len(data.train):,} images for training, {len(data.test):,} for testing; run folder {path}"
     )
@@ -47,14 +47,14 @@ def train(path: Path, config: Config | None, settings: dict[str, Any], force: bo
 
 def _show(summary: dict[str, Any], fitting: Fit, path: Path) -> None:
     chosen = summary["best"]
-    table = Table(title=f"{path} (nats per image, {summary['weights']})", title_justify="left")
+    table = Table()
     for column in ("", "loss", "reconstruction", "KL"):
         table.add_column(column, justify="right" if column else "left")
     for name in ("train", "validation", "test"):
         if name in chosen:
             table.add_row(name, *(f"{chosen[name][key]:.2f}" for key in ("loss", "reconstruction", "kl")))
-    console = Console()
-    console.print(table)
+    click.echo(f"{path}: nats per image, weights of {summary['weights']}")
+    Console().print(table)
     lines = [
         f"{summary['final']['epoch']} epochs in {summary['seconds']:.0f} s on {summary['device']}",
         f"{summary['parameters']:,} parameters",

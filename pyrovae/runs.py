@@ -136,8 +136,8 @@ class Run:
             _write(self.path / "model.safetensors", lambda p: save_file(weights, p, {"pyrovae": json.dumps(about)}))
         _write(self.path / "checkpoint.pt", lambda p: torch.save(fit.state_dict(), p))
 
-    def resume(self, fit: Fit) -> None:
-        """Set `fit` to the last checkpoint, and drop records of later epochs."""
+    def resume(self, fit: Fit, config: Config) -> None:
+        """Set `fit` to the last checkpoint and the config to what goes on, and drop records of later epochs."""
         path = self.path / "checkpoint.pt"
         if not path.exists():
             raise InputError(f"resume: expected checkpoint.pt in {self.path}, got none")
@@ -148,6 +148,8 @@ class Run:
         fit.load_state_dict(state)
         kept = [json.dumps(epoch) + "\n" for epoch in self.metrics if epoch["epoch"] <= fit.epoch]
         _write(self.path / "metrics.jsonl", lambda p: p.write_text("".join(kept)))
+        _write(self.path / "config.toml", lambda p: p.write_text(config.to_toml()))
+        self.config = config
 
     def finish(self, fit: Fit) -> dict[str, Any]:
         """Write summary.json: final and best numbers, in nats per image, and how they came about."""

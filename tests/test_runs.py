@@ -69,19 +69,20 @@ def test_resuming_goes_on_and_drops_what_the_checkpoint_does_not_know(tmp_path):
         return [{k: v for k, v in record.items() if k != "seconds"} for record in run.metrics]
 
     whole, _ = trained(tmp_path / "whole", epochs=4)
-    vae, config = small_vae(epochs=4)
+    vae, config = small_vae(epochs=2)
     fitting, run = fit(vae, small_data(), config), Run.create(tmp_path / "torn", config)
-    for _, record in zip(range(2), fitting):
+    for record in fitting:
         run.record(record, fitting)
     with (run.path / "metrics.jsonl").open("a") as file:  # an epoch whose checkpoint was never written
         file.write(json.dumps({"epoch": 3, "seconds": 0.0, "train": {}, "test": {}}) + "\n")
     resumed = Run(tmp_path / "torn")
-    fitting = fit(small_vae(epochs=4)[0], small_data(), config)
-    resumed.resume(fitting)
+    fitting = fit(small_vae()[0], small_data(), config.replace(epochs=4))
+    resumed.resume(fitting, config.replace(epochs=4))
     assert fitting.epoch == 2
     for record in fitting:
         resumed.record(record, fitting)
     assert scores(resumed) == scores(whole)
+    assert Run(tmp_path / "torn").config.epochs == 4
 
 
 def test_weights_are_those_of_the_best_validation_epoch(tmp_path):
@@ -117,7 +118,7 @@ def test_what_is_not_a_run_is_refused(tmp_path):
         _ = Run(run.path).vae
     (run.path / "checkpoint.pt").write_bytes(b"junk")
     with pytest.raises(InputError, match="expected a checkpoint"):
-        run.resume(fit(small_vae()[0], small_data(), run.config))
+        run.resume(fit(small_vae()[0], small_data(), run.config), run.config)
 
 
 def test_force_replaces_a_run_and_only_its_own_files(tmp_path):

@@ -81,11 +81,13 @@ def image_figure(
     margin = 0.085 * max((len(label) for label in row_labels), default=0)
     height, width = images.shape[-2:]
     figure, axes = new_figure(
-        columns * cell + margin + 0.25, rows * cell * height / width + 0.55 + 0.25 * bool(column_labels)
+        columns * cell + margin + 0.25,
+        rows * cell * height / width + 0.2 + 0.35 * bool(title) + 0.25 * bool(column_labels),
     )
     show_mosaic(axes[0, 0], images, columns)
     label_cells(axes[0, 0], images.shape[-2:], row_labels, column_labels)
-    figure.suptitle(title, fontsize=11, color=INK)
+    if title:
+        figure.suptitle(title, fontsize=11, color=INK)
     return figure
 
 
