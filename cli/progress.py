@@ -20,8 +20,9 @@ class Progress:
         console = Console()
         self.bar = None
         if console.is_terminal:
-            columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.fields[scores]}"))
-            self.bar = Bar(*columns, TimeRemainingColumn(), console=console)
+            scores = TextColumn("{task.fields[scores]}")
+            columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(None), scores, TimeRemainingColumn())
+            self.bar = Bar(*columns, console=console, expand=True)
             self.task = self.bar.add_task("", total=fit.config.epochs, completed=fit.epoch, scores="")
 
     def __enter__(self) -> "Progress":
@@ -34,16 +35,12 @@ class Progress:
             self.bar.stop()
 
     def show(self, epoch: dict[str, Any]) -> None:
-        number, total = epoch["epoch"], self.fit.config.epochs
-        speed = len(self.fit.data.train) / max(epoch["seconds"], 1e-9)
-        scores = (
-            "  ".join(f"{name} {epoch['test'][key]:.2f}" for name, key in _SHOWN.items()) + f"  {speed:,.0f} images/s"
-        )
-        if self.bar:
+        number, total, test = epoch["epoch"], self.fit.config.epochs, epoch["test"]
+        speed = f"{len(self.fit.data.train) / max(epoch['seconds'], 1e-9):,.0f} images/s"
+        if self.bar:  # narrow enough for 80 columns
+            scores = f"loss {test['loss']:.1f}  rec {test['reconstruction']:.1f}  KL {test['kl']:.1f}  {speed}"
             self.bar.update(self.task, completed=number, scores=scores)
         elif number % max(1, total // PLAIN_LINES) == 0 or number == 1 or self.fit.done:
             minutes, seconds = divmod(round((total - number) * epoch["seconds"]), 60)
-            click.echo(f"epoch {number}/{total}  {scores}  {minutes}:{seconds:02d} left")
-
-
-_SHOWN = {"test loss": "loss", "reconstruction": "reconstruction", "KL": "kl"}
+            scores = f"test loss {test['loss']:.2f}  reconstruction {test['reconstruction']:.2f}  KL {test['kl']:.2f}"
+            click.echo(f"epoch {number}/{total}  {scores}  {speed}  {minutes}:{seconds:02d} left")

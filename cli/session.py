@@ -36,8 +36,8 @@ def train(path: Path, config: Config | None, settings: dict[str, Any], force: bo
                 run.record(epoch, fitting)
                 progress.show(epoch)
     except KeyboardInterrupt:
-        click.echo(f"\ninterrupted; go on with: pyrovae train --resume --out {path}", err=True)
-        raise
+        click.echo(f"pyrovae: interrupted; go on with: pyrovae train --resume --out {path}", err=True)
+        raise SystemExit(130) from None
     summary = run.finish(fitting)
     run.data = data
     for name, figure in draw(run):

@@ -16,7 +16,7 @@ Records = Sequence[Mapping[str, Any]]
 
 
 def losses(metrics: Records) -> Figure:
-    """KL, reconstruction and their sum over the epochs, for training and test set."""
+    """KL, reconstruction and their sum over the epochs, for training and test set; the objective, where it differs."""
     if not metrics:
         raise Unfit("figure losses: expected at least one epoch, got none")
     figure, axes = new_figure(11, 3.4, columns=3)
@@ -24,6 +24,9 @@ def losses(metrics: Records) -> Figure:
         for name, (colour, label) in SETS.items():
             if name in metrics[0]:
                 _curve(panel, metrics, name, key, color=colour, label=label)
+        if key == "loss" and "objective" in metrics[0]["train"]:
+            label = "objective, KL weighted\n(training set)"
+            _curve(panel, metrics, "train", "objective", color=TRAIN, linestyle="--", label=label)
         _finish(panel, title)
         _zoom(panel, key)
         if key == "kl" and not any(record["train"]["kl"] for record in metrics):
