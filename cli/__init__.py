@@ -23,7 +23,7 @@ class LazyGroup(click.Group):
     """Finds a command's file when the command is called: `pyrovae --help` imports none."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [*COMMANDS]  # the file list.py hides the name `list` here
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         return importlib.import_module(f"pyrovae.cli.{name}").command if name in COMMANDS else None
@@ -37,16 +37,23 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([*COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, prog_name="pyrovae")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Variational autoencoders written as Pyro programs.
 
     The first command: pyrovae train
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def main(args: Sequence[str] | None = None, prog_name: str = "pyrovae") -> None:

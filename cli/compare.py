@@ -21,6 +21,8 @@ def command(runs: tuple[Path, ...], out: Path | None, force: bool) -> None:
         raise InputError(f"out: expected a file that ends in .png, got {str(out)!r}")
     if out is not None and out.exists() and not force:
         raise InputError(f"out: {out} already exists; expected --force or another name")
+    if out is not None and not out.absolute().parent.is_dir():
+        raise InputError(f"out: expected a folder at {out.absolute().parent}, got nothing")
     from pyrovae.runs import Run
 
     opened = [Run(path) for path in runs]
@@ -62,6 +64,7 @@ def _scores(run: Any) -> dict[str, str]:
 def _show(settings: list[dict[str, str]], scores: list[dict[str, str]]) -> None:
     """What all runs share is said once, above the table; what differs is a column."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     differ = [name for name in settings[0] if name == "run" or len({row[name] for row in settings}) > 1]
@@ -70,6 +73,6 @@ def _show(settings: list[dict[str, str]], scores: list[dict[str, str]]) -> None:
     for name in (*differ, *scores[0]):
         table.add_column(name, justify="right" if name in scores[0] else "left")
     for row, numbers in zip(settings, scores):
-        table.add_row(*(row[name] for name in differ), *numbers.values())
+        table.add_row(*(escape(row[name]) for name in differ), *numbers.values())
     click.echo(f"test set, nats per image; all: {shared}")
     Console().print(table)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pyrovae.config import presets
+from pyrovae.config import InputError, did_you_mean, presets
 
 
 def _members(module: str, registry: str) -> Callable[[], dict[str, str]]:
@@ -41,11 +41,13 @@ KINDS = {
 
 
 @click.command("list")
-@click.argument("kind", required=False, type=click.Choice(list(KINDS)), metavar="[KIND]")
+@click.argument("kind", required=False, metavar="[KIND]")
 def command(kind: str | None) -> None:
     """List what there is to choose from: presets, datasets, networks, activations, likelihoods, priors, posteriors,
     objectives or figures; without KIND all of them.
     """
+    if kind and kind not in KINDS:
+        raise InputError(f"list: expected one of {', '.join(KINDS)}, got {kind!r}{did_you_mean(kind, KINDS)}")
     console = Console()
     for name in [kind] if kind else KINDS:
         table = Table(title=name, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))

@@ -14,5 +14,5 @@ def command(run: Path, figures: tuple[str, ...]) -> None:
     from pyrovae.runs import Run
 
     opened = Run(run)
-    for name, figure in draw(opened, figures):
+    for name, figure in list(draw(opened, figures)):  # all or none
         click.echo(opened.save_figure(name, figure))

@@ -1,5 +1,6 @@
 """One training session: what `pyrovae train` does once torch is there."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ def train(path: Path, config: Config | None, settings: dict[str, Any], force: bo
     run = resumed or Run.create(path, config, force)
     if resumed:
         run.resume(fitting, config)
+    else:
+        run.save(fitting)  # so that it can be resumed from its first epoch on
     click.echo(
         f"{config.dataset}: {len(data.train):,} images for training, {len(data.test):,} for testing; run folder {path}"
     )
@@ -35,13 +38,14 @@ def train(path: Path, config: Config | None, settings: dict[str, Any], force: bo
             for epoch in fitting:
                 run.record(epoch, fitting)
                 progress.show(epoch)
+        summary = run.finish(fitting)
+        run.data = data
+        for name, figure in draw(run):
+            run.save_figure(name, figure)
     except KeyboardInterrupt:
-        click.echo(f"pyrovae: interrupted; go on with: pyrovae train --resume --out {path}", err=True)
+        command = f"pyrovae train --resume --out {shlex.quote(str(path))}"
+        click.echo(f"pyrovae: interrupted; go on with: {command}", err=True)
         raise SystemExit(130) from None
-    summary = run.finish(fitting)
-    run.data = data
-    for name, figure in draw(run):
-        run.save_figure(name, figure)
     _show(summary, fitting, path)
 
 

@@ -28,6 +28,10 @@ def command(
     """
     settings = {name: value for name, value in given.items() if value is not None}
     if resume:
+        if out and (preset_name or config_file):
+            raise InputError("resume: expected the run by --out, or after its --preset or --config, got both")
+        if force:
+            raise InputError("resume: expected --resume or --force, got both")
         path = out or _newest(_name(preset_name, config_file, settings))
         if unwanted := settings.keys() - MAY_CHANGE:
             raise InputError(f"resume: expected no settings but {', '.join(sorted(MAY_CHANGE))}, got {min(unwanted)}")

@@ -18,12 +18,17 @@ def lookup(family: str, name: str, members: Mapping[str, Any]) -> Any:
         raise InputError(f"{family}: expected one of {', '.join(members)}, got {name!r}{did_you_mean(name, members)}")
     place, _, attribute = name.rpartition(":")
     try:
-        return getattr(_module(place), attribute)
+        member = getattr(_module(place), attribute)
     except (ImportError, OSError, AttributeError) as error:
         raise InputError(f"{family}: expected a class at {name!r}, got: {error}") from None
+    if not callable(member):
+        raise InputError(f"{family}: expected a class at {name!r}, got: {member!r}")
+    return member
 
 
 def _module(place: str) -> Any:
+    if not place or place.startswith("."):
+        raise ImportError(f"no module is called {place!r}")
     if not place.endswith(".py"):
         return importlib.import_module(place)
     spec = importlib.util.spec_from_file_location(Path(place).stem, place)

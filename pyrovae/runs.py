@@ -72,7 +72,8 @@ class Run:
     def metrics(self) -> list[dict[str, Any]]:
         """The records of all epochs so far."""
         path = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]  # a kill may have cut the last one short
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -134,6 +135,10 @@ class Run:
             about = {"shape": fit.data.shape, "classes": fit.data.classes, "pixels": vars(fit.data.pixels)}
             weights = {name: tensor.contiguous() for name, tensor in fit.vae.state_dict().items()}
             _write(self.path / "model.safetensors", lambda p: save_file(weights, p, {"pyrovae": json.dumps(about)}))
+        self.save(fit)
+
+    def save(self, fit: Fit) -> None:
+        """Save the checkpoint, from which `resume` goes on."""
         _write(self.path / "checkpoint.pt", lambda p: torch.save(fit.state_dict(), p))
 
     def resume(self, fit: Fit, config: Config) -> None:

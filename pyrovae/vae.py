@@ -149,6 +149,8 @@ def is_density(config: Config) -> bool:
 
 
 def _check_pixels(config: Config, likelihood: type) -> None:
+    if not hasattr(likelihood, "domain"):
+        raise InputError(f"likelihood: expected a class that declares its domain, got {config.likelihood!r}")
     fitting = (*likelihood.domain, *getattr(likelihood, "relaxed", ()))
     if config.pixels not in fitting:
         others = [name for name, member in LIKELIHOODS.items() if config.pixels in member.domain]

@@ -20,6 +20,8 @@ def latent(vae: VAE, data: Data) -> Figure:
     dimensions = codes.shape[1]
     if dimensions < 2:
         raise Unfit(f"figure latent: expected two or more latent dimensions, got {dimensions}")
+    if len(codes) < 2:
+        raise Unfit(f"figure latent: expected two or more test images, got {len(codes)}")
     figure, axes = new_figure(6.6, 5.6)
     panel = axes[0, 0]
     names = ("$z_1$", "$z_2$")

@@ -1,0 +1,52 @@
+"""Where images come from: scikit-learn's digits, torchvision's sets, a folder, an npz file."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pyrovae.config import InputError, did_you_mean
+from pyrovae.sources.folder import read_folder
+from pyrovae.sources.npz import read_npz
+from pyrovae.sources.source import Source, square
+from pyrovae.sources.torchvision_sets import DIGITS, TORCHVISION_SETS
+
+
+def read_source(dataset: str, data_dir: Path | None = None, image_size: int | None = None) -> Source:
+    """The source called `dataset`; all images `image_size` pixels a side, where that is given."""
+    kind, _, path = dataset.partition(":")
+    if path and kind == "folder":
+        return read_folder(Path(path), image_size)
+    if path and kind == "npz":
+        return _resized(read_npz(Path(path)), image_size)
+    if dataset not in DATASETS:
+        known = [*DATASETS, "folder:PATH", "npz:PATH"]
+        raise InputError(f"dataset: expected one of {', '.join(known)}, got {dataset!r}{did_you_mean(dataset, known)}")
+    return _resized(DATASETS[dataset](data_dir or default_data_dir()), image_size)
+
+
+def default_data_dir() -> Path:
+    """$PYROVAE_DATA, or pyrovae's folder in the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("PYROVAE_DATA") or Path(cache) / "pyrovae")
+
+
+def read_digits(_: Path) -> Source:
+    """1,797 handwritten digits of 8×8 pixels inside scikit-learn, their 17 grey levels spread over 0..255."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = torch.tensor(np.rint(digits.images * (255 / 16)), dtype=torch.uint8)[:, None]
+    return Source(images, torch.tensor(digits.target, dtype=torch.int64), classes=DIGITS)
+
+
+def _resized(source: Source, size: int | None) -> Source:
+    if size is None:
+        return source
+    test = None if source.test_images is None else square(source.test_images, size)
+    return Source(square(source.images, size), source.labels, test, source.test_labels, source.classes)
+
+
+DATASETS: dict[str, Callable[[Path], Source]] = {"digits": read_digits, **TORCHVISION_SETS}

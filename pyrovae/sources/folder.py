@@ -1,0 +1,54 @@
+"""Images of one's own, in a folder."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pyrovae.config import InputError
+from pyrovae.sources.source import Source, pixels_of, reason, square
+
+
+def read_folder(path: Path, image_size: int | None = None) -> Source:
+    """Images in a folder, or in one sub-folder per label; resized and cropped to a square if `image_size` is given."""
+    from torchvision.datasets.folder import IMG_EXTENSIONS
+
+    if not path.is_dir():
+        raise InputError(
+            f"dataset: expected a folder of images at {path}, got {'a file' if path.exists() else 'nothing'}"
+        )
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMG_EXTENSIONS and file.is_file())
+    if not files:
+        raise InputError(f"dataset: expected images ({', '.join(IMG_EXTENSIONS)}) in {path}, got none")
+    depths = {len(file.relative_to(path).parts) for file in files}
+    if depths not in ({1}, {2}):
+        raise InputError(
+            f"dataset: expected all images of {path} in it, or all in one sub-folder per label, got a mixture"
+        )
+    images = []
+    for file in files:
+        try:
+            images.append(square(pixels_of(_opened(file)), image_size))
+        except Exception as error:
+            raise InputError(f"dataset: expected an image in {file}, got: {reason(error)}") from None
+    sizes = {tuple(image.shape[1:]) for image in images}
+    if len(sizes) > 1:
+        raise InputError(f"dataset: expected images of one size or --image-size, got {len(sizes)} sizes in {path}")
+    stacked = torch.stack(images)
+    if (stacked == stacked[:, :1]).all():  # red, green and blue agree everywhere: grey images
+        stacked = stacked[:, :1].contiguous()
+    if depths == {1}:
+        return Source(stacked)
+    names = [file.relative_to(path).parts[0] for file in files]
+    classes = tuple(sorted(set(names)))
+    return Source(stacked, torch.tensor([classes.index(name) for name in names]), classes=classes)
+
+
+def _opened(file: Path) -> Any:
+    """A PIL image, upright, in red, green and blue."""
+    from PIL import Image, ImageOps
+
+    with Image.open(file) as image:
+        if image.mode[0] in "IF":
+            raise ValueError(f"more than 8 bits for each grey value (mode {image.mode})")  # Pillow would clip them
+        return ImageOps.exif_transpose(image).convert("RGB")
