@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pyrovae.cli.progress import Progress
 from rich.console import Console
 from rich.table import Table
 
+from pyrovae.cli.progress import Progress
 from pyrovae.config import Config
 from pyrovae.data import load
 from pyrovae.figures import draw

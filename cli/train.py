@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pyrovae.cli.options import SettingsCommand
 
+from pyrovae.cli.options import SettingsCommand
 from pyrovae.config import Config, InputError, preset
 
 RESULTS = Path("results")

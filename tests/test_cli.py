@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+
 from pyrovae.cli import COMMANDS, main
 from pyrovae.cli.list import KINDS
-
 from pyrovae.config import Config, presets
 from pyrovae.figures import FIGURES
 from pyrovae.likelihoods import LIKELIHOODS

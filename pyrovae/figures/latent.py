@@ -7,7 +7,7 @@ from matplotlib.patches import Circle
 from torch import Tensor
 
 from pyrovae.data import Data
-from pyrovae.figures.style import INK, PALE, TRAIN, Unfit, colours, new_figure
+from pyrovae.figures.style import INK, TRAIN, Unfit, colours, new_figure
 from pyrovae.priors import Normal
 from pyrovae.vae import VAE, mean_of
 
@@ -34,7 +34,7 @@ def latent(vae: VAE, data: Data) -> Figure:
     if dimensions == 2 and isinstance(vae.prior, Normal):
         title += "; dotted: 1, 2 and 3 standard deviations of the prior"
         for radius in (1, 2, 3):
-            panel.add_patch(Circle((0, 0), radius, fill=False, color=PALE, linewidth=0.8, linestyle=":"))
+            panel.add_patch(Circle((0, 0), radius, fill=False, color=INK, linewidth=0.9, linestyle=":", zorder=3))
     panel.set(xlabel=names[0], ylabel=names[1], aspect="equal")
     figure.suptitle(title, fontsize=11, color=INK)
     return figure
