@@ -1,6 +1,7 @@
 """Every setting, stated once: a flag of `pyrovae train`, a TOML key and a Python argument alike."""
 
 import difflib
+import math
 import re
 import tomllib
 from collections.abc import Iterable
@@ -22,6 +23,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+SCALES = ("shared", "pixel", "optimal")
+
+
 def setting(default: Any, group: str, description: str, **limits: Any) -> Any:
     return Field(default, description=description, json_schema_extra={"group": group}, **limits)
 
@@ -37,10 +41,10 @@ class Config(BaseModel):
     dataset: str = setting("digits", "Data", "a name (pyrovae list datasets), folder:PATH or npz:PATH")
     data_dir: Path | None = setting(None, "Data", "where dataset files lie or go (default: $PYROVAE_DATA, or a cache)")
     image_size: int | None = setting(None, "Data", "resize images to this many pixels a side", ge=1, le=512)
-    pixels: Literal["grey", "dynamic", "static", "threshold", "standardized"] = setting(
+    pixels: Literal["grey", "dynamic", "static", "threshold", "bytes", "standardized"] = setting(
         "grey",
         "Data",
-        "what a pixel is: x/255; Bernoulli(x/255) drawn at each visit; drawn once; x > 127; (x - mean)/std",
+        "what a pixel is: x/255; Bernoulli(x/255) drawn at each visit; drawn once; x > 127; 0..255; (x - mean)/std",
     )
     condition: Literal["none", "label", "quadrant1", "quadrant2", "quadrant3"] = setting(
         "none", "Data", "what the model is given: nothing, the label, or so many quadrants of the image"
@@ -51,8 +55,10 @@ class Config(BaseModel):
     activation: str = setting("relu", "Model", "relu, tanh, ... (default: relu; for conv tanh)")
     latent_dim: int = setting(2, "Model", "dimensions of the code z", ge=1)
     likelihood: str = setting("bernoulli", "Model", "p(x | z)")
-    scale: float | None = setting(
-        None, "Model", "standard deviation of the gaussian likelihood (default: learned)", gt=0
+    scale: float | str = setting(
+        "shared",
+        "Model",
+        "width of gaussian, laplace, student_t: a number, or learned: shared, pixel, optimal (gaussian)",
     )
     prior: str = setting("normal", "Model", "p(z) (default: normal; given quadrants conditional)")
     posterior: str = setting("diagonal", "Model", "q(z | x); delta makes it a plain autoencoder")
@@ -104,6 +110,19 @@ class Config(BaseModel):
         if not value or min(value) < 1:
             raise ValueError("expected one or more layer widths of at least 1, as 512,256")
         return value
+
+    @field_validator("scale", mode="before")
+    @classmethod
+    def _scale_number_or_name(cls, value: Any) -> float | str:
+        if value in SCALES:
+            return value
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not 0 < number < math.inf:
+            raise ValueError(f"expected a number greater than 0, {', '.join(SCALES[:-1])} or {SCALES[-1]}")
+        return number
 
     @field_validator("device")
     @classmethod

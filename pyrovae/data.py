@@ -62,6 +62,8 @@ class Pixels:
 
     def read(self, images: Tensor) -> Tensor:
         """Uint8 images as the model sees them; `dynamic` ones are drawn here, with torch's random state."""
+        if self.protocol == "bytes":
+            return images.to(torch.get_default_dtype())
         x = images.to(torch.get_default_dtype()) / 255
         if self.protocol == "dynamic":
             return torch.bernoulli(x)
@@ -69,7 +71,8 @@ class Pixels:
 
     def to_unit(self, x: Tensor) -> Tensor:
         """The way back for drawing: [0, 1], clipped."""
-        return (x * self.std + self.mean).clamp(0, 1)
+        unit = x / 255 if self.protocol == "bytes" else x * self.std + self.mean
+        return unit.clamp(0, 1)
 
 
 class Batch(NamedTuple):

@@ -54,7 +54,7 @@ def test_one_hidden_layer():
         ({"hidden": ""}, "hidden: expected one or more layer widths"),
         ({"hidden": "10,0"}, "hidden: expected one or more layer widths"),
         ({"hidden": "ten"}, "hidden: expected a valid integer"),
-        ({"scale": 0}, "scale: expected greater than 0"),
+        ({"scale": 0}, "scale: expected a number greater than 0, shared, pixel or optimal, got 0"),
         ({"seed": -1}, "seed: expected greater than or equal to 0"),
         ({"device": "gpu"}, "device: "),
         ({"patience": 5}, "patience: expected validation > 0"),

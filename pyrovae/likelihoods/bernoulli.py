@@ -1,0 +1,20 @@
+"""Pixels that are on or off."""
+
+import pyro.distributions as dist
+from torch import Tensor, nn
+
+
+class Bernoulli(nn.Module):
+    r"""log p(x | z) = Σ x log π + (1 − x) log(1 − π), with π the sigmoid of the feature.
+
+    On pixels 0 or 1 it is a mass function. On `grey` pixels, fractions, it is the relaxed score of most tutorials:
+    the cross-entropy, which no constant normalises; Loaiza-Ganem & Cunningham (2019), arXiv:1907.06845.
+    """
+
+    features = 1
+    domain = ("dynamic", "static", "threshold")
+    relaxed = ("grey",)
+
+    def forward(self, h: Tensor) -> dist.Distribution:
+        (logits,) = h.unbind(-4)
+        return dist.Bernoulli(logits=logits, validate_args=False).to_event(3)  # unvalidated: grey pixels are fractions

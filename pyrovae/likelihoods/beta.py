@@ -1,0 +1,22 @@
+"""Grey pixels with a Beta density."""
+
+import pyro.distributions as dist
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Beta(nn.Module):
+    r"""x = (256 b − ½) / 255 with b ~ Beta(α, β), α and β the softplus of two features.
+
+    The 256 grey values are the middles of 256 equal parts of the unit interval: at 0 and 1 a Beta density itself may be
+    infinite. It is a density over [−1/510, 511/510], which holds every grey pixel.
+    """
+
+    features = 2
+    domain = ("grey",)
+    floor = 1e-3  # of α and β
+
+    def forward(self, h: Tensor) -> dist.Distribution:
+        alpha, beta = (F.softplus(part) + self.floor for part in h.unbind(-4))
+        low, width = alpha.new_tensor(-0.5 / 255), alpha.new_tensor(256 / 255)
+        return dist.AffineBeta(alpha, beta, low, width).to_event(3)

@@ -1,0 +1,29 @@
+"""Bytes as 256 unordered symbols."""
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor, nn
+
+
+class Categorical(nn.Module):
+    r"""log p(x | z) = Σ log softmax(h)_x: a free probability for each of the 256 values of each pixel.
+
+    Van den Oord et al. (2016), Pixel recurrent neural networks, arXiv:1601.06759.
+    """
+
+    features = 256
+    domain = ("bytes",)
+
+    def forward(self, h: Tensor) -> dist.Distribution:
+        return Values(logits=h.movedim(-4, -1)).to_event(3)
+
+
+class Values(dist.Categorical):
+    """A categorical distribution over the numbers 0, 1, 2, ..., so that it has a mean."""
+
+    @property
+    def mean(self) -> Tensor:
+        return self.probs @ torch.arange(self.probs.shape[-1], dtype=self.probs.dtype, device=self.probs.device)
+
+    def expand(self, batch_shape, _instance=None):
+        return super().expand(batch_shape, self._get_checked_instance(Values, _instance))

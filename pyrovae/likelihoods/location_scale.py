@@ -1,0 +1,89 @@
+"""Densities around a mean image, of one width for all pixels or one for each."""
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor, nn
+
+
+class LocationScale(nn.Module):
+    """A family of location μ, the decoder's feature, and a scale that `scale` chooses.
+
+    A number: fixed. `shared`: one learned for all pixels. `pixel`: a second feature, its logarithm.
+    """
+
+    domain = ("grey", "standardized")
+    family: type
+    floor = 1e-3  # of a scale for each pixel: without one, a pixel that is always black makes the density infinite
+
+    def __init__(self, scale: float | str = "shared") -> None:
+        super().__init__()
+        self.features = 2 if scale == "pixel" else 1
+        if self.features == 1:
+            fixed = isinstance(scale, (int, float))
+            log_scale = torch.tensor(float(scale) if fixed else 1.0).log()
+            self.log_scale = nn.Parameter(log_scale, requires_grad=not fixed)
+
+    def forward(self, h: Tensor) -> dist.Distribution:
+        loc, *log_scale = h.unbind(-4)
+        scale = log_scale[0].exp() + self.floor if log_scale else self.log_scale.exp()
+        return self.distribution(loc, scale).to_event(3)
+
+    def distribution(self, loc: Tensor, scale: Tensor) -> dist.Distribution:
+        return self.family(loc, scale)
+
+
+class Gaussian(LocationScale):
+    r"""log p(x | z) = Σ log N(x; μ, σ²). `scale` may also be `optimal`: σ² = the mean squared error of each batch.
+
+    The optimum is the maximum of the likelihood over σ; a running mean of it is σ outside training. σ-VAE: Rybkin,
+    Daniilidis & Levine (2021), arXiv:2006.13202.
+    """
+
+    family = dist.Normal
+
+    def __init__(self, scale: float | str = "shared") -> None:
+        super().__init__("shared" if scale == "optimal" else scale)
+        self.optimal = scale == "optimal"
+        if self.optimal:
+            self.log_scale.requires_grad_(False)
+
+    def distribution(self, loc: Tensor, scale: Tensor) -> dist.Distribution:
+        if self.optimal and self.training:
+            return OptimalNormal(loc, scale, self.log_scale)
+        return super().distribution(loc, scale)
+
+
+class OptimalNormal(dist.Normal):
+    """A normal distribution that scores a batch with the scale that fits it best, and keeps a running mean of that."""
+
+    momentum = 0.1
+
+    def __init__(self, loc: Tensor, scale: Tensor, running: Tensor) -> None:
+        super().__init__(loc, scale)
+        self.running = running
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        variance = (value - self.loc).square().mean()
+        with torch.no_grad():
+            self.running.lerp_(variance.log() / 2, self.momentum)
+        return dist.Normal(self.loc, variance.sqrt()).log_prob(value)
+
+
+class Laplace(LocationScale):
+    r"""log p(x | z) = Σ −|x − μ|/b − log 2b: the absolute error."""
+
+    family = dist.Laplace
+
+
+class StudentT(LocationScale):
+    r"""Student's t with learned degrees of freedom ν > 2 around μ: outliers cost it less.
+
+    Takahashi et al. (2018), Student-t variational autoencoder for robust density estimation.
+    """
+
+    def __init__(self, scale: float | str = "shared") -> None:
+        super().__init__(scale)
+        self.log_df = nn.Parameter(torch.tensor(1.0))
+
+    def distribution(self, loc: Tensor, scale: Tensor) -> dist.Distribution:
+        return dist.StudentT(2 + self.log_df.exp(), loc, scale)

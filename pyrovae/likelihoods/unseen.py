@@ -1,0 +1,17 @@
+"""Pixels left out."""
+
+import pyro.distributions as dist
+from torch import Tensor, nn
+
+
+class Unseen(nn.Module):
+    """A likelihood that scores only the pixels where `mask` (C, H, W) is true: those that the context does not show."""
+
+    def __init__(self, likelihood: nn.Module, mask: Tensor) -> None:
+        super().__init__()
+        self.likelihood = likelihood
+        self.register_buffer("mask", mask, persistent=False)
+
+    def forward(self, h: Tensor) -> dist.Distribution:
+        pixels = self.likelihood(h)
+        return pixels.base_dist.mask(self.mask).to_event(pixels.reinterpreted_batch_ndims)

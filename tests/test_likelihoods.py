@@ -1,0 +1,113 @@
+"""Every likelihood is a density or a mass function over the pixels it declares."""
+
+import pytest
+import torch
+from conftest import small_vae
+
+from pyrovae.likelihoods import LIKELIHOODS
+
+CASES = [
+    (name, scale)
+    for name in LIKELIHOODS
+    for scale in ("shared", "pixel", 0.3)
+    if name in ("gaussian", "laplace", "student_t")
+]
+CASES += [(name, "shared") for name in LIKELIHOODS if name not in ("gaussian", "laplace", "student_t")]
+CASES += [("gaussian", "optimal")]
+
+
+def features_to_pixels(name, scale="shared", shape=(1, 2, 2), n=1):
+    """A likelihood and what it says of random features, in float64."""
+    torch.manual_seed(0)
+    takes_scale = name in ("gaussian", "laplace", "student_t")
+    likelihood = (LIKELIHOODS[name](scale=scale) if takes_scale else LIKELIHOODS[name]()).double().eval()
+    return likelihood, likelihood(torch.randn(n, likelihood.features, *shape, dtype=torch.float64))
+
+
+def support_of(likelihood):
+    """A grid of pixel values, and the weight of each in the integral or sum over all of them."""
+    if "bytes" in likelihood.domain:
+        grid = torch.arange(0, 256 if likelihood.support_ends else 20_000, dtype=torch.float64)
+        return grid, torch.ones_like(grid)
+    if "static" in likelihood.domain:
+        return torch.tensor([0.0, 1.0], dtype=torch.float64), torch.ones(2, dtype=torch.float64)
+    if type(likelihood).__name__ == "Beta":  # infinite at its ends: a grid that is ever finer towards them
+        t = torch.linspace(-40, 40, 400_001, dtype=torch.float64)
+        b = torch.sigmoid(t)
+        return (256 * b - 0.5) / 255, 256 / 255 * b * torch.sigmoid(-t) * 80 / 400_000
+    low, high = (-2000, 2000) if "standardized" in likelihood.domain else (0.0, 1.0)
+    edges = torch.linspace(low, high, 4_000_001, dtype=torch.float64)
+    middles = (edges[1:] + edges[:-1]) / 2
+    return middles, torch.full_like(middles, (high - low) / 4_000_000)
+
+
+@pytest.mark.parametrize(("name", "scale"), CASES)
+def test_it_sums_to_one_over_its_domain(name, scale):
+    likelihood, _ = features_to_pixels(name, scale, shape=(1, 1, 1))
+    likelihood.support_ends = name not in ("poisson", "negative_binomial")
+    grid, weight = support_of(likelihood)
+    h = torch.randn(1, likelihood.features, 1, 1, 1, dtype=torch.float64)
+    mass = likelihood(h).log_prob(grid.view(-1, 1, 1, 1)).exp() @ weight
+    assert mass.item() == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(("name", "scale"), CASES)
+def test_samples_lie_in_the_support_and_average_to_the_mean(name, scale):
+    likelihood, pixels = features_to_pixels(name, scale)
+    samples = pixels.sample((20_000,)).double()
+    assert pixels.log_prob(samples).isfinite().all()
+    if "bytes" in likelihood.domain:
+        assert (samples == samples.round()).all()
+        assert samples.min() >= 0
+    error = (samples.mean(0) - pixels.mean).abs()
+    assert (error < 6 * samples.std(0) / 20_000**0.5 + 1e-9).all()
+
+
+@pytest.mark.parametrize(("name", "scale"), CASES)
+def test_every_event_is_an_image(name, scale):
+    likelihood, _ = features_to_pixels(name, scale)
+    pixels = likelihood(torch.randn(5, 3, likelihood.features, 3, 4, 2, dtype=torch.float64))
+    assert pixels.batch_shape == (5, 3)
+    assert pixels.event_shape == (3, 4, 2)
+    assert pixels.log_prob(pixels.sample()).shape == (5, 3)
+    assert pixels.mean.shape == (5, 3, 3, 4, 2)
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_extreme_pixels_have_finite_scores_and_gradients(name):
+    """Black and white images, in float32, with a decoder far from them."""
+    protocol = LIKELIHOODS[name].domain[0]
+    vae, _ = small_vae(likelihood=name, pixels=protocol)
+    white = 255.0 if protocol == "bytes" else 1.0
+    for shift in (-8.0, 8.0):
+        h = (torch.randn(2, vae.likelihood.features, 1, 8, 8) + shift).requires_grad_()
+        for x in (torch.zeros(1, 8, 8), torch.full((1, 8, 8), white)):
+            score = vae.likelihood(h).log_prob(x).sum()
+            (gradient,) = torch.autograd.grad(score, h)
+            assert score.isfinite()
+            assert gradient.isfinite().all()
+
+
+def test_the_optimal_scale_is_the_root_mean_square_error_in_training_and_its_mean_after():
+    likelihood = LIKELIHOODS["gaussian"](scale="optimal").train()
+    h, x = torch.zeros(4, 1, 1, 8, 8), 0.2 * torch.randn(4, 1, 8, 8)
+    rms = x.square().mean().sqrt()
+    by_hand = torch.distributions.Normal(0.0, rms).log_prob(x).sum()
+    assert likelihood(h).log_prob(x).sum().item() == pytest.approx(by_hand.item(), rel=1e-5)
+    for _ in range(200):
+        likelihood(h).log_prob(x)
+    scored = likelihood.eval()(h).log_prob(x).sum()
+    assert scored.item() == pytest.approx(by_hand.item(), rel=1e-4)
+    for factor in (0.9, 1.1):
+        assert torch.distributions.Normal(0.0, factor * rms).log_prob(x).sum() < by_hand
+
+
+def test_rounded_logistic_is_the_integral_of_the_logistic_density():
+    from pyrovae.likelihoods.discretized_logistic import RoundedLogistic
+
+    rounded = RoundedLogistic(torch.tensor(100.3, dtype=torch.float64), torch.tensor(7.0, dtype=torch.float64))
+    grid = torch.linspace(119.5, 120.5, 100_001, dtype=torch.float64)
+    u = (grid - 100.3) / 7
+    density = u.neg().exp() / (7 * (1 + u.neg().exp()).square())
+    mass = torch.trapezoid(density, grid)
+    assert rounded.log_prob(torch.tensor(120.0)).exp().item() == pytest.approx(mass.item(), rel=1e-6)
