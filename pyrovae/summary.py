@@ -52,5 +52,5 @@ def _note(config: Config, vae: VAE) -> str:
 def _hardware(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    kind = f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}"
-    return f"{device.type}, {kind}, {torch.get_num_threads()} threads"
+    kind, threads = f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}", torch.get_num_threads()
+    return f"{device.type}, {kind}, {threads} thread{'s' if threads > 1 else ''}"

@@ -254,7 +254,7 @@ def test_wrong_contexts_are_refused():
 )
 def test_a_context_of_the_wrong_kind_is_refused_in_one_line(y):
     vae, _ = small_vae(condition="label")
-    with pytest.raises(InputError, match="y: expected .*, got"):
+    with pytest.raises(InputError, match=r"y: expected .*, got"):
         vae.generate(2, y)
 
 
