@@ -1,6 +1,5 @@
 """The command `pyrovae`: one file per command, each imported when it is called."""
 
-import difflib
 import importlib
 import sys
 from collections.abc import Sequence
@@ -8,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from pyrovae import __version__
-from pyrovae.config import InputError
+from pyrovae.config import InputError, did_you_mean
 
 COMMANDS = {
     "train": "Train a VAE, and draw its figures.",
@@ -30,9 +29,7 @@ class LazyGroup(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple:
         if args[0] not in COMMANDS:
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise InputError(f"expected one of {', '.join(COMMANDS)}, got {args[0]!r}{hint}")
+            raise InputError(f"expected one of {', '.join(COMMANDS)}, got {args[0]!r}{did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

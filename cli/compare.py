@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from pyrovae.config import InputError
+from pyrovae.cli.options import check_out
 
 
 @click.command("compare")
@@ -17,24 +17,16 @@ def command(runs: tuple[Path, ...], out: Path | None, force: bool) -> None:
 
     Runs of one dataset, pixel protocol, likelihood and condition are ranked by test loss; others are only listed.
     """
-    if out is not None and out.suffix != ".png":
-        raise InputError(f"out: expected a file that ends in .png, got {str(out)!r}")
-    if out is not None and out.exists() and not force:
-        raise InputError(f"out: {out} already exists; expected --force or another name")
-    if out is not None and not out.absolute().parent.is_dir():
-        raise InputError(f"out: expected a folder at {out.absolute().parent}, got nothing")
+    check_out(out, (".png",), force)
     from pyrovae.runs import Run
 
     opened = [Run(path) for path in runs]
-    for run in opened:
-        if not run.summary:
-            raise InputError(f"run: expected a finished run (with a summary.json) at {run.path}, got an unfinished one")
     kinds = {_kind(run) for run in opened}
     if len(kinds) == 1:
         opened.sort(key=lambda run: run.summary["best"]["test"]["loss"])
     _show([_settings(run) for run in opened], [_scores(run) for run in opened])
     if len(kinds) > 1:
-        click.echo("not ranked: these runs differ in dataset, pixels, likelihood or condition, so their losses do too")
+        click.echo("not ranked: these runs differ in dataset, pixels, likelihood, condition or what their loss is")
     if out is not None:
         from pyrovae.figures.curves import comparison
 
@@ -45,7 +37,8 @@ def command(runs: tuple[Path, ...], out: Path | None, force: bool) -> None:
 def _kind(run: Any) -> tuple:
     """What makes two losses comparable."""
     config = run.config
-    return config.dataset, config.image_size, config.pixels, config.likelihood, config.condition
+    told = (run.summary["protocol"], run.summary["density"], run.summary["loss"])
+    return config.dataset, config.image_size, config.likelihood, config.condition, *told
 
 
 def _settings(run: Any) -> dict[str, str]:

@@ -1,11 +1,13 @@
 """The settings of `Config` as flags, in groups: stated once, in `pyrovae/config.py`."""
 
+import os
+from pathlib import Path
 from typing import Any, get_args
 
 import click
 from pydantic.fields import FieldInfo
 
-from pyrovae.config import Config, did_you_mean
+from pyrovae.config import Config, InputError, did_you_mean
 
 
 class SettingsCommand(click.Command):
@@ -51,5 +53,22 @@ def _as_text(value: Any) -> str:
 def _metavar(field: FieldInfo) -> str:
     if choices := [choice for choice in get_args(field.annotation) if isinstance(choice, str)]:
         return "|".join(choices)
-    words = {"int": "N", "float": "X", "tuple": "N,N", "Path": "DIR"}
+    words = {"tuple": "N,N", "int": "N", "float": "X", "Path": "DIR"}
     return next((word for kind, word in words.items() if kind in str(field.annotation)), "NAME")
+
+
+def check_out(out: Path | None, kinds: tuple[str, ...], force: bool) -> None:
+    """Refuse an output file of another kind, one that exists, and one whose folder cannot be written."""
+    if out is None:
+        return
+    if out.suffix not in kinds:
+        raise InputError(f"out: expected a file that ends in {' or '.join(kinds)}, got {str(out)!r}")
+    if out.is_dir():
+        raise InputError(f"out: expected a file at {out}, got a folder")
+    if out.exists() and not force:
+        raise InputError(f"out: {out} already exists; expected --force or another name")
+    folder = out.absolute().parent
+    if not folder.is_dir():
+        raise InputError(f"out: expected a folder at {folder}, got nothing")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"out: expected a folder that can be written at {folder}")

@@ -33,6 +33,8 @@ def command(
         if force:
             raise InputError("resume: expected --resume or --force, got both")
         path = out or _newest(_name(preset_name, config_file, settings))
+        if not out:
+            settings.pop("dataset", None)  # it named the run
         if unwanted := settings.keys() - MAY_CHANGE:
             raise InputError(f"resume: expected no settings but {', '.join(sorted(MAY_CHANGE))}, got {min(unwanted)}")
         config = None

@@ -17,6 +17,11 @@ class InputError(ValueError):
     """Bad input, told in one line: what was expected and what came."""
 
 
+def reason(error: Exception) -> str:
+    """An error in one line: the last of its first paragraph, where libraries name the cause."""
+    return (str(error).split("\n\n")[0].strip().splitlines() or [type(error).__name__])[-1]
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'mnist'?`, or nothing if no known name is near."""
     near = difflib.get_close_matches(name, list(known), n=1)
@@ -40,7 +45,7 @@ class Config(BaseModel):
 
     dataset: str = setting("digits", "Data", "a name (pyrovae list datasets), folder:PATH or npz:PATH")
     data_dir: Path | None = setting(None, "Data", "where dataset files lie or go (default: $PYROVAE_DATA, or a cache)")
-    image_size: int | None = setting(None, "Data", "resize images to this many pixels a side", ge=1, le=512)
+    image_size: int | None = setting(None, "Data", "resize images to this many pixels a side", ge=2, le=512)
     pixels: Literal["grey", "dynamic", "static", "threshold", "bytes", "standardized"] = setting(
         "grey",
         "Data",
@@ -50,20 +55,20 @@ class Config(BaseModel):
         "none", "Data", "what the model is given: nothing, the label, or so many quadrants of the image"
     )
 
-    network: str = setting("mlp", "Model", "encoder and decoder bodies")
+    network: str = setting("mlp", "Model", "encoder and decoder bodies (pyrovae list networks)")
     hidden: tuple[int, ...] = setting((128, 128), "Model", "units of the mlp's hidden layers, as 512,256")
-    activation: str = setting("relu", "Model", "relu, tanh, ... (default: relu; for conv tanh)")
+    activation: str = setting("relu", "Model", "of the layers, for conv tanh (pyrovae list activations)")
     latent_dim: int = setting(2, "Model", "dimensions of the code z", ge=1)
-    likelihood: str = setting("bernoulli", "Model", "p(x | z)")
+    likelihood: str = setting("bernoulli", "Model", "p(x | z) (pyrovae list likelihoods)")
     scale: float | str = setting(
         "shared",
         "Model",
         "width of gaussian, laplace, student_t: a number, or learned: shared, pixel, optimal (gaussian)",
     )
-    prior: str = setting("normal", "Model", "p(z) (default: normal; given quadrants conditional)")
-    posterior: str = setting("diagonal", "Model", "q(z | x); delta makes it a plain autoencoder")
+    prior: str = setting("normal", "Model", "p(z); given quadrants conditional (pyrovae list priors)")
+    posterior: str = setting("diagonal", "Model", "q(z | x); delta: a plain autoencoder (pyrovae list posteriors)")
 
-    objective: str = setting("elbo", "Objective", "what SVI minimises")
+    objective: str = setting("elbo", "Objective", "what SVI minimises (pyrovae list objectives)")
     particles: int = setting(1, "Objective", "samples of z for each image and step", ge=1)
     beta: float = setting(1.0, "Objective", "weight of the KL term", ge=0)
     warmup: int = setting(0, "Objective", "epochs over which that weight rises from 0", ge=0)
@@ -71,9 +76,7 @@ class Config(BaseModel):
     epochs: int = setting(100, "Training", "passes over the training set", ge=1)
     batch_size: int = setting(128, "Training", "images in a step", ge=1)
     lr: float = setting(1e-3, "Training", "learning rate of Adam", gt=0)
-    validation: int = setting(
-        0, "Training", "training images held out to choose the epoch whose weights are kept", ge=0
-    )
+    validation: int = setting(0, "Training", "training images held out; the epoch with their best loss is kept", ge=0)
     patience: int = setting(
         0, "Training", "stop after so many epochs without a better validation loss (0: never)", ge=0
     )
@@ -89,13 +92,7 @@ class Config(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _defaults_that_follow(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        """The two defaults that depend on another setting; what is given stays."""
-        follow = {}
-        if settings.get("network") == "conv":
-            follow["activation"] = "tanh"
-        if str(settings.get("condition")).startswith("quadrant"):
-            follow["prior"] = "conditional"
-        return follow | settings
+        return _following(settings) | settings
 
     @field_validator("hidden", mode="before")
     @classmethod
@@ -140,8 +137,8 @@ class Config(BaseModel):
         return self
 
     def replace(self, **settings: Any) -> "Config":
-        """The same settings but for those given."""
-        return Config(**(self.model_dump() | settings))
+        """The same settings but for those given, and for what follows from them."""
+        return Config(**(_free_to_follow(self.model_dump()) | settings))
 
     def to_toml(self) -> str:
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
@@ -155,7 +152,23 @@ class Config(BaseModel):
                 merged |= tomllib.loads(text)
             except tomllib.TOMLDecodeError as error:
                 raise InputError(f"config: expected TOML, got: {error}") from None
-        return cls(**(merged | settings))
+        return cls(**((_free_to_follow(merged) if settings else merged) | settings))
+
+
+def _following(settings: dict[str, Any]) -> dict[str, Any]:
+    """The two defaults that depend on another setting."""
+    follow = {}
+    if settings.get("network") == "conv":
+        follow["activation"] = "tanh"
+    if str(settings.get("condition")).startswith("quadrant"):
+        follow["prior"] = "conditional"
+    return follow
+
+
+def _free_to_follow(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings without those that are just what they would be by default: they follow when another one changes."""
+    defaults = {name: Config.model_fields[name].default for name in ("activation", "prior")} | _following(settings)
+    return {name: value for name, value in settings.items() if name not in defaults or value != defaults[name]}
 
 
 def _in_one_line(fault: Any) -> str:

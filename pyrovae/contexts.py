@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pyrovae.config import InputError
+
 
 class Label(nn.Module):
     """The class, one-hot: integer labels (n,) become (n, classes). Rows that are one-hot already stay."""
@@ -18,6 +20,18 @@ class Label(nn.Module):
         if y.is_floating_point():
             return y
         return F.one_hot(y, self.shape[0]).to(torch.get_default_dtype())
+
+    def check(self, y: Tensor) -> Tensor:
+        """Y, if it is integers from 0 to classes − 1, or one-hot already."""
+        classes = self.shape[0]
+        if y.is_floating_point() and y.shape == (len(y), classes):
+            return y
+        if y.is_floating_point() or y.dim() != 1:
+            wanted = f"integer labels of shape ({len(y)},), or one-hot ones of shape ({len(y)}, {classes})"
+            raise InputError(f"y: expected {wanted}, got {tuple(y.shape)} of {y.dtype}")
+        if len(y) and (y.min() < 0 or y.max() >= classes):
+            raise InputError(f"y: expected labels from 0 to {classes - 1}, got {y.min()} to {y.max()}")
+        return y.long()
 
 
 class Quadrants(nn.Module):
@@ -41,3 +55,9 @@ class Quadrants(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         return torch.where(self.seen, y, 0.0)
+
+    def check(self, y: Tensor) -> Tensor:
+        """Y, if it is images of the model's shape."""
+        if y.shape[1:] != self.shape:
+            raise InputError(f"y: expected images of shape {self.shape}, got {tuple(y.shape[1:])}")
+        return y

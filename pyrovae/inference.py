@@ -1,6 +1,7 @@
 """SVI: one step of stochastic variational inference for any Pyro model and guide."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyro
@@ -46,10 +47,20 @@ class SVI:
         return self._loss(*args, **kwargs)
 
     def _loss(self, *args: Any, **kwargs: Any) -> Tensor:
+        # A compiled step replaces this method: model, guide and estimator as one graph of the arguments.
         with pyro.settings.context(module_local_params=True), pyro.validation_enabled(self.validate):
             loss = self.loss.differentiable_loss(self.model, self.guide, *args, **kwargs)
         self.validate = False
         return loss
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Inside, torch's random numbers follow from `seed`; afterwards its states, of CUDA devices too, are as before."""
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
 
 
 def choose_device(name: str) -> torch.device:
@@ -58,5 +69,6 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(f"device: expected one of {torch.cuda.device_count()} CUDA devices, or cpu, got {name!r}")
+        count = torch.cuda.device_count()
+        raise InputError(f"device: expected cpu or one of this machine's {count} CUDA devices, got {name!r}")
     return device

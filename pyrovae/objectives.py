@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from pyro.infer import Trace_ELBO
 from pyro.infer.util import is_identically_zero
 from pyro.poutine.messenger import Messenger
@@ -13,19 +12,22 @@ class TraceELBO(Trace_ELBO):
     r"""Pyro's `Trace_ELBO`, −E_q[log p(x, z) − log q(z)], as a tensor that never leaves its device.
 
     Pyro's own calls `.item()` at each sample site, and each call makes a GPU wait. `terms` keeps the last loss taken
-    apart by site, unweighted and detached: −log p of an observed site, log q − log p of a latent one, in nats, summed
-    over the batch.
+    apart by site, detached and without any scale: −log p of an observed site, log q − log p of a latent one, in nats,
+    summed over the batch.
     """
 
-    terms: dict[str, Tensor]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.terms: dict[str, Tensor] = {}
 
     def differentiable_loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
-        loss, self.terms = torch.zeros(()), {}
+        losses, self.terms = [], {}
         for model_trace, guide_trace in self._get_traces(model, guide, args, kwargs):
-            particle, surrogate = self._differentiable_loss_particle(model_trace, guide_trace)
-            loss = particle.detach() + (surrogate - surrogate.detach()) + loss
+            loss, surrogate = self._differentiable_loss_particle(model_trace, guide_trace)
+            # The value of the loss, the gradient of the surrogate.
+            losses.append(loss.detach() + (surrogate - surrogate.detach()))
             self._take_apart(model_trace, guide_trace)
-        return loss / self.num_particles
+        return sum(losses) / self.num_particles
 
     def _differentiable_loss_particle(self, model_trace: Any, guide_trace: Any) -> tuple[Tensor, Tensor]:
         scored = (node["score_parts"].score_function for node in _samples(guide_trace).values())
@@ -48,8 +50,8 @@ def _samples(trace: Any) -> dict[str, Any]:
 
 def _log_prob(node: Any) -> Tensor:
     """Unweighted, but a site that an effect masks out stays out."""
-    masked = node["mask"] is False
-    return torch.zeros(()) if masked else node["unscaled_log_prob"].detach().sum()
+    log_prob = node["unscaled_log_prob"].detach()
+    return log_prob.new_zeros(()) if node["mask"] is False else log_prob.sum()
 
 
 class KLWeight(Messenger):

@@ -29,6 +29,8 @@ class Conditional(nn.Module):
 
     def __init__(self, latent_dim: int, network, context: tuple[int, ...]) -> None:
         super().__init__()
+        if not context:
+            raise ValueError("prior conditional: expected a condition (label, quadrant1, ...), got none")
         image = len(context) == 3
         self.body = network.encoder() if image else nn.Identity()
         self.head = nn.Linear(self.body.features if image else context[0], 2 * latent_dim)

@@ -19,7 +19,7 @@ def lookup(family: str, name: str, members: Mapping[str, Any]) -> Any:
     place, _, attribute = name.rpartition(":")
     try:
         member = getattr(_module(place), attribute)
-    except (ImportError, OSError, AttributeError) as error:
+    except (ImportError, OSError, AttributeError, SyntaxError) as error:
         raise InputError(f"{family}: expected a class at {name!r}, got: {error}") from None
     if not callable(member):
         raise InputError(f"{family}: expected a class at {name!r}, got: {member!r}")
@@ -39,11 +39,23 @@ def _module(place: str) -> Any:
     return module
 
 
-def call(function: Callable[..., Any], offered: Mapping[str, Any]) -> Any:
-    """Call with those of the offered values that the parameters of `function` name.
+def _is_required(parameter: inspect.Parameter) -> bool:
+    optional = (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter.default is parameter.empty and parameter.kind not in optional
 
-    >>> call(lambda latent_dim: latent_dim + 1, {"latent_dim": 2, "scale": None})
+
+def call(family: str, member: Callable[..., Any], offered: Mapping[str, Any]) -> Any:
+    """Call with those of the offered values that the parameters of `member` name.
+
+    >>> call("prior", lambda latent_dim: latent_dim + 1, {"latent_dim": 2, "scale": None})
     3
     """
-    wanted = inspect.signature(function).parameters
-    return function(**{name: value for name, value in offered.items() if name in wanted})
+    wanted = inspect.signature(member).parameters
+    required = [name for name, parameter in wanted.items() if _is_required(parameter)]
+    if unknown := [name for name in required if name not in offered]:
+        name = getattr(member, "__name__", repr(member))
+        raise InputError(f"{family}: {name} asks for {unknown[0]!r}, expected one of {', '.join(offered)}")
+    try:
+        return member(**{name: value for name, value in offered.items() if name in wanted})
+    except ValueError as error:
+        raise InputError(str(error).split("\n")[0]) from None

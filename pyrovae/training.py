@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyrovae.config import Config, InputError
+from pyrovae.config import Config, InputError, reason
 from pyrovae.data import Batch, Data, Images
-from pyrovae.inference import SVI, choose_device
+from pyrovae.inference import SVI, choose_device, seeded
 from pyrovae.objectives import OBJECTIVES, KLWeight, TraceELBO
 from pyrovae.registry import lookup
 from pyrovae.vae import VAE
@@ -21,9 +21,10 @@ EVALUATION_BATCH = 1000
 class Fit:
     """SVI of `vae` on `data`, an iterator over epochs: each yields its record.
 
-    A record is {"epoch", "seconds", "train": {"loss", "reconstruction", "kl"}, "test": {same keys}}, and "validation"
-    where images are held out, in nats per image: `loss` is the negative ELBO with the KL at weight 1, `reconstruction`
-    −E log p(x|z, y), `kl` E[log q(z|x, y) − log p(z|y)]; `objective` is the weighted loss, where that differs.
+    A record is {"epoch", "seconds", "train": {"loss", "reconstruction", "kl"}, "test": {same keys}}, in nats per image:
+    `loss` is the negative ELBO with the KL at weight 1, `reconstruction` −E log p(x|z, y), `kl` E[log q(z|x, y) −
+    log p(z|y)]; `objective` is the weighted loss, where that differs. Where images are held out, there is "validation"
+    too, and the best epoch is the one of their smallest weighted loss.
 
     Between epochs the VAE is in evaluation mode. The random numbers of an epoch follow from the seed and its number
     alone, so that `state_dict` holds no random state and torch's own stays untouched. Raises FloatingPointError at the
@@ -36,13 +37,16 @@ class Fit:
         self.epoch, self.best_epoch, self.best_loss = 0, 0, math.inf
         estimator = lookup("objective", config.objective, OBJECTIVES)
         many = config.particles > 1
-        self.kl_weight = KLWeight(config.beta if vae.posterior.density else None)
+        objective = estimator(num_particles=config.particles, vectorize_particles=many, max_plate_nesting=1)
+        if not hasattr(objective, "terms"):
+            raise InputError(f"objective: expected an estimator with terms, as TraceELBO, got {config.objective!r}")
+        self.kl_weight = KLWeight(config.beta if vae.has_kl else None)
         trainable = [parameter for parameter in vae.parameters() if parameter.requires_grad]
         self.svi = SVI(
             self.kl_weight(vae.model),
             self.kl_weight(vae.guide),
             torch.optim.Adam(trainable, lr=config.lr, fused=True),
-            estimator(num_particles=config.particles, vectorize_particles=many, max_plate_nesting=1),
+            objective,
         )
 
     @property
@@ -64,24 +68,26 @@ class Fit:
             held_out = record.get("validation")
             if held_out is None:
                 self.best_epoch = self.epoch
-            elif held_out["loss"] < self.best_loss:
-                self.best_epoch, self.best_loss = self.epoch, held_out["loss"]
+            elif (loss := held_out["reconstruction"] + self.config.beta * held_out["kl"]) < self.best_loss:
+                self.best_epoch, self.best_loss = self.epoch, loss
             yield record
 
     def _run_epoch(self, epoch: int) -> dict[str, dict[str, float]]:
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(self.config.seed * 1_000_003 + epoch)
+        with seeded(self.config.seed * 1_000_003 + epoch):
             self.vae.train()
-            scores = {"train": self._train_epoch(epoch)}
+            try:
+                scores = {"train": self._train_epoch(epoch)}
+            finally:
+                self.vae.eval()
             for name in ("validation", "test"):
                 images = getattr(self.data, name)
                 if images is not None:
                     scores[name] = evaluate(self.vae, self.data, images)
-            self.vae.eval()
-        if not math.isfinite(scores["train"]["loss"]):
-            raise FloatingPointError(
-                f"epoch {epoch}: expected a finite loss, got {scores['train']['loss']}; try a smaller lr"
-            )
+        for name, part in scores.items():
+            if not math.isfinite(part["loss"]):
+                raise FloatingPointError(
+                    f"epoch {epoch}: expected a finite {name} loss, got {part['loss']}; a smaller --lr usually helps"
+                )
         return scores
 
     def _train_epoch(self, epoch: int) -> dict[str, float]:
@@ -112,8 +118,8 @@ class Fit:
             self.vae.load_state_dict(state["model"])
             self.svi.optim.load_state_dict(state["optimizer"])
             vars(self).update(state["progress"])
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise InputError(f"checkpoint: expected the state of this run, got: {str(error).splitlines()[0]}") from None
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise InputError(f"checkpoint: expected the state of this run, got: {reason(error)}") from None
 
 
 def fit(vae: VAE, data: Data, config: Config) -> Fit:
@@ -130,22 +136,26 @@ def evaluate(vae: VAE, data: Data, images: Images) -> dict[str, float]:
 
     No gradient is taken and no weight, batch statistic or optimizer state moves.
     """
-    kl_weight = KLWeight(1.0 if vae.posterior.density else None)
+    kl_weight = KLWeight(1.0 if vae.has_kl else None)
     elbo = TraceELBO(max_plate_nesting=1)
     svi = SVI(kl_weight(vae.model), kl_weight(vae.guide), optim=None, loss=elbo, validate=False)
-    total = _Total(images.images.device)
+    total = _Total(vae.device)
     training = vae.training
     vae.eval()
-    for rows in torch.arange(len(images), device=images.images.device).split(EVALUATION_BATCH):
-        loss = svi.evaluate_loss(*_arguments(vae, data.batch(images, rows)))
-        total.add(elbo.terms, loss)
-    vae.train(training)
+    try:
+        for start in range(0, len(images), EVALUATION_BATCH):
+            batch = data.batch(images, slice(start, start + EVALUATION_BATCH))
+            loss = svi.evaluate_loss(*_arguments(vae, batch))
+            total.add(elbo.terms, loss)
+    finally:
+        vae.train(training)
     return total.per_image(len(images))
 
 
 def _arguments(vae: VAE, batch: Batch) -> tuple[Tensor, Tensor | None]:
-    """What model and guide are called with: x and y."""
-    return batch.x, vae.given(*batch)
+    """What model and guide are called with: x and y, on the model's device."""
+    x, labels = (None if part is None else part.to(vae.device) for part in batch)
+    return x, vae.given(x, labels)
 
 
 class _Total:
@@ -155,7 +165,7 @@ class _Total:
         self.sums = torch.zeros(3, dtype=torch.float64, device=device)
 
     def add(self, terms: dict[str, Tensor], loss: Tensor) -> None:
-        self.sums += torch.stack([terms["x"], terms["z"].to(loss), loss])
+        self.sums += torch.stack([terms["x"], terms["z"], loss])
 
     def per_image(self, n: int, weighted: bool = False) -> dict[str, float]:
         reconstruction, kl, objective = (self.sums / n).tolist()

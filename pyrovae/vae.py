@@ -1,5 +1,8 @@
 """The generative program and its guide: the page that matters."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import pyro
 import torch
 from pyro import poutine
@@ -9,6 +12,7 @@ from torch import Tensor, nn
 
 from pyrovae.config import Config, InputError
 from pyrovae.contexts import Label, Quadrants
+from pyrovae.inference import seeded
 from pyrovae.likelihoods import LIKELIHOODS, Unseen
 from pyrovae.networks import ACTIVATIONS, NETWORKS
 from pyrovae.posteriors import POSTERIORS
@@ -23,7 +27,8 @@ class VAE(PyroModule):
         guide:  z ~ q(z | x, y)
 
     Without a context y the bars disappear, and this is the unconditional VAE. Shapes: x (n, C, H, W) in the pixels that
-    the model was built for, z (n, latent), y (n, classes) for labels and (n, C, H, W) for quadrants.
+    the model was built for, z (n, latent), y (n, classes) for labels and (n, C, H, W) for quadrants. Its parameters are
+    torch's, not Pyro's: fit it with `pyrovae.fit` or `pyrovae.SVI`; Pyro's own SVI finds none in its parameter store.
     Kingma & Welling (2014), arXiv:1312.6114; conditional: Sohn, Lee & Yan (2015).
     """
 
@@ -59,24 +64,27 @@ class VAE(PyroModule):
             return None
         return self.context(labels if self.context.reads == "labels" else x)
 
-    # What one asks of a VAE. Pictures are the mean of p(x | z, y), or drawn from it with `mean=False`.
+    # What one asks of a VAE. Pictures are the mean of p(x | z, y), or drawn from it with `mean=False`. Questions may
+    # come from any device, answers lie on the model's.
 
+    @torch.no_grad()
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
         """q(z | x, y): batch shape (n,), event shape (latent,)."""
-        with torch.no_grad():
-            return self.posterior(self.encoder(x, self._checked(y, x)))
+        return self.posterior(self.encoder(x.to(self.device), self._checked(y, len(x), x)))
 
     def decode(self, z: Tensor, y: Tensor | None = None, mean: bool = True) -> Tensor:
         """Images (n, C, H, W) for codes (n, latent): the model with its z set."""
-        return self._image(poutine.condition(self.model, {"z": z}), self._checked(y), len(z), mean)
+        model = poutine.condition(self.model, {"z": z.to(self.device)})
+        return self._image(model, self._checked(y, len(z)), len(z), mean)
 
-    def generate(self, n: int = 1, y: Tensor | None = None, mean: bool = True) -> Tensor:
-        """Draw n images from the model, given y (n of them) if it is conditional."""
-        return self._image(self.model, self._checked(y), n if y is None else len(y), mean)
+    def generate(self, n: int | None = None, y: Tensor | None = None, mean: bool = True) -> Tensor:
+        """Draw n images from the model, one for each y if it is conditional."""
+        n = n or (1 if y is None else len(y))
+        return self._image(self.model, self._checked(y, n), n, mean)
 
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Images (n, C, H, W) decoded from the means of their codes. A model of labels needs y."""
-        return self.decode(mean_of(self.encode(x, y)), self._checked(y, x))
+        return self.decode(mean_of(self.encode(x, y)), self._checked(y, len(x), x))
 
     def complete(self, y: Tensor, mean: bool = True) -> Tensor:
         """One completion for each image of which the model sees some quadrants: y (n, C, H, W), whole or not."""
@@ -84,8 +92,17 @@ class VAE(PyroModule):
             raise InputError("complete: expected a model conditioned on quadrants, got another")
         return self.generate(y=y, mean=mean)
 
-    def _checked(self, y: Tensor | None, x: Tensor | None = None) -> Tensor | None:
-        """The context as the networks read it; for quadrants, x shows its own."""
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
+    def has_kl(self) -> bool:
+        """Whether the posterior is a density; without one there is no KL, and this is a plain autoencoder."""
+        return getattr(self.posterior, "density", True)
+
+    def _checked(self, y: Tensor | None, n: int, x: Tensor | None = None) -> Tensor | None:
+        """The context of n images as the networks read it; for quadrants, x shows its own."""
         if self.context is None:
             if y is not None:
                 raise InputError("y: expected none, as the model is unconditional, got a context")
@@ -94,17 +111,16 @@ class VAE(PyroModule):
             y = x
         if y is None:
             raise InputError(f"y: expected {self.context.reads}, as the model is conditional, got none")
-        if isinstance(self.context, Label) and not y.is_floating_point():
-            classes = self.context.shape[0]
-            if y.min() < 0 or y.max() >= classes:
-                raise InputError(f"y: expected labels from 0 to {classes - 1}, got {y.min()} to {y.max()}")
-        return self.context(y)
+        if not isinstance(y, Tensor) or y.dim() == 0 or len(y) != n:
+            came = f"shape {tuple(y.shape)}" if isinstance(y, Tensor) else repr(y)
+            raise InputError(f"y: expected a tensor of {n} {self.context.reads}, got {came}")
+        return self.context(self.context.check(y.to(self.device)))
 
     @torch.no_grad()
-    def _image(self, program, y: Tensor | None, n: int, mean: bool) -> Tensor:
+    def _image(self, program: Callable[..., Tensor], y: Tensor | None, n: int, mean: bool) -> Tensor:
         with pyro.settings.context(module_local_params=True):
             site = poutine.trace(program).get_trace(y=y, n=n).nodes["x"]
-        x = site["fn"].mean if mean else site["value"]
+        x = mean_of(site["fn"]) if mean else site["value"]
         return torch.where(self.context.seen, y, x) if isinstance(self.context, Quadrants) else x
 
 
@@ -119,28 +135,34 @@ def mean_of(distribution: Distribution) -> Tensor:
 def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> VAE:
     """The VAE that `config` describes, for images (C, H, W) and so many classes; its weights follow from the seed.
 
-    Raises `InputError` for unknown names (with the nearest), and for pixels that the likelihood does not score.
+    Raises `InputError` for unknown names (with the nearest), and for parts that do not fit each other.
     """
     likelihood_class = lookup("likelihood", config.likelihood, LIKELIHOODS)
     _check_pixels(config, likelihood_class)
     context = _context(config, shape, classes)
     offered = config.model_dump() | {"shape": shape, "context": () if context is None else context.shape}
     offered["activation"] = lookup("activation", config.activation, ACTIVATIONS)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        likelihood = call(likelihood_class, offered)
-        try:
-            network = offered["network"] = call(lookup("network", config.network, NETWORKS), offered)
-        except ValueError as error:
-            raise InputError(str(error)) from None
+
+    def member(family: str, members: Mapping[str, Any]) -> Any:
+        return call(family, lookup(family, getattr(config, family), members), offered)
+
+    with seeded(config.seed):
+        likelihood = member("likelihood", LIKELIHOODS)
+        network = offered["network"] = member("network", NETWORKS)
         encoder = network.encoder(offered["context"])
         decoder = network.decoder(config.latent_dim, likelihood.features, offered["context"])
         offered["features"] = encoder.features
-        posterior = call(lookup("posterior", config.posterior, POSTERIORS), offered)
-        prior = call(lookup("prior", config.prior, PRIORS), offered)
+        posterior = member("posterior", POSTERIORS)
+        prior = member("prior", PRIORS)
     if isinstance(context, Quadrants):
         likelihood = Unseen(likelihood, ~context.seen)
-    return VAE(encoder, decoder, prior, posterior, likelihood, context).eval()
+    vae = VAE(encoder, decoder, prior, posterior, likelihood, context).eval()
+    if not vae.has_kl and any(parameter.requires_grad for parameter in prior.parameters()):
+        raise InputError(
+            f"prior: expected one that is not learned, as posterior {config.posterior!r} has no KL to train it by,"
+            f" got {config.prior!r}"
+        )
+    return vae
 
 
 def is_density(config: Config) -> bool:
@@ -149,8 +171,9 @@ def is_density(config: Config) -> bool:
 
 
 def _check_pixels(config: Config, likelihood: type) -> None:
-    if not hasattr(likelihood, "domain"):
-        raise InputError(f"likelihood: expected a class that declares its domain, got {config.likelihood!r}")
+    missing = [name for name in ("features", "domain", "forward") if not hasattr(likelihood, name)]
+    if missing:
+        raise InputError(f"likelihood: expected a class with {', '.join(missing)}, got {config.likelihood!r}")
     fitting = (*likelihood.domain, *getattr(likelihood, "relaxed", ()))
     if config.pixels not in fitting:
         others = [name for name, member in LIKELIHOODS.items() if config.pixels in member.domain]

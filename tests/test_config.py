@@ -30,6 +30,14 @@ def test_defaults_that_follow_another_setting_give_way_to_what_is_given():
     assert (Config().activation, Config().prior) == ("relu", "normal")
 
 
+def test_what_followed_another_setting_follows_it_when_that_changes():
+    assert Config().replace(network="conv").activation == "tanh"
+    assert Config(network="conv").replace(network="mlp").activation == "relu"
+    assert Config(condition="quadrant1").replace(condition="none").prior == "normal"
+    assert Config(activation="gelu").replace(network="conv").activation == "gelu"
+    assert Config.from_toml(Config().to_toml(), network="conv").activation == "tanh"
+
+
 @pytest.mark.parametrize("given", ["512,256", "512, 256,", [512, 256], (512, 256)])
 def test_hidden_layers(given):
     assert Config(hidden=given).hidden == (512, 256)
@@ -82,7 +90,9 @@ def test_broken_toml_and_unknown_presets():
 
 
 def test_a_constructor_is_given_what_it_names():
-    assert call(lambda a, c=3: (a, c), {"a": 1, "b": 2}) == (1, 3)
+    assert call("prior", lambda a, c=3: (a, c), {"a": 1, "b": 2}) == (1, 3)
+    with pytest.raises(InputError, match="asks for 'd', expected one of a, b"):
+        call("prior", lambda a, d: (a, d), {"a": 1, "b": 2})
 
 
 def test_lookup_finds_members_and_ones_own():

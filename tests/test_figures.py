@@ -1,5 +1,6 @@
 """Sizes, counts and contents, on the arrays drawn."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -193,6 +194,24 @@ def test_completions_show_the_seen_the_drawn_and_the_truth():
     for column in range(1, 7):
         assert np.allclose(cell(figure, 4, column)[4:, :4], as_drawn(x[4])[4:, :4])
     assert np.allclose(cell(figure, 4, 7), as_drawn(x[4]))
+
+
+@pytest.mark.parametrize("name", ["$x^$", "_hidden", "a" * 60])
+def test_class_names_stand_as_they_are(name, tmp_path):
+    run = trained(condition="label")
+    run.data = dataclasses.replace(run.data, classes=(name, "b", "c"))
+    for figure in dict(draw(run, ["latent", "conditions"])).values():
+        figure.savefig(tmp_path / "figure.png")
+    legend = figures.latent(run.vae, run.data).legends[0]
+    assert len(legend.get_texts()) == 3
+
+
+def test_many_labels_leave_the_legend_out_and_say_so():
+    run = trained()
+    run.data = dataclasses.replace(run.data, classes=tuple(map(str, range(300))))
+    figure = figures.latent(run.vae, run.data)
+    assert not figure.legends
+    assert "300 labels" in figure.get_suptitle()
 
 
 def test_a_comparison_has_one_curve_per_run():

@@ -111,13 +111,13 @@ def test_what_is_not_a_run_is_refused(tmp_path):
     with pytest.raises(InputError, match="already holds a run; expected --resume, --force or another --out"):
         Run.create(run.path, run.config)
     (run.path / "model.safetensors").write_bytes(b"junk")
-    with pytest.raises(InputError, match="expected the weights"):
+    with pytest.raises(InputError, match="expected a sound model"):
         _ = Run(run.path).vae
     (run.path / "model.safetensors").unlink()
     with pytest.raises(InputError, match=r"expected model\.safetensors .* got none"):
         _ = Run(run.path).vae
     (run.path / "checkpoint.pt").write_bytes(b"junk")
-    with pytest.raises(InputError, match="expected a checkpoint"):
+    with pytest.raises(InputError, match="expected a sound checkpoint"):
         run.resume(fit(small_vae()[0], small_data(), run.config), run.config)
 
 
@@ -126,6 +126,41 @@ def test_force_replaces_a_run_and_only_its_own_files(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     Run.create(tmp_path, run.config, force=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.toml", "notes.txt"]
+
+
+def test_a_folder_with_files_of_ones_own_is_not_touched(tmp_path):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "mine.pdf").write_text("mine")
+    (tmp_path / "summary.json").write_text("mine too")
+    with pytest.raises(InputError, match=r"already holds summary\.json; expected --force"):
+        Run.create(tmp_path, small_vae()[1])
+    Run.create(tmp_path, small_vae()[1], force=True)
+    assert (tmp_path / "figures" / "mine.pdf").read_text() == "mine"
+
+
+def test_fewer_epochs_than_were_run_are_refused(tmp_path):
+    run, fitting = trained(tmp_path, epochs=3)
+    with pytest.raises(InputError, match="expected at least the 3 epochs"):
+        Run(tmp_path).resume(fitting, run.config.replace(epochs=2))
+    assert Run(tmp_path).config.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metrics.jsonl", b"{junk}\n{junk}\n"),
+        ("summary.json", b"{"),
+        ("progress.safetensors", b"junk"),
+        ("config.toml", b'dataset = "\xe9"'),
+        ("model.safetensors", b"\x08\0\0\0\0\0\0\0{}      "),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, name, content):
+    trained(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    asked = {"model.safetensors": "vae", "config.toml": "config"}.get(name, name.split(".")[0])
+    with pytest.raises(InputError, match=f"expected a sound {name} in"):
+        getattr(Run(tmp_path), asked)
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):

@@ -345,7 +345,7 @@ def cut_an_image(folder):
     [
         (remove, "expected a folder of images at {}, got nothing"),
         (put_a_file_there, "expected a folder of images at {}, got a file"),
-        (lambda folder: None, r"expected images \(.jpg.*\) in {}, got none"),
+        (lambda folder: None, r"expected images \(.png.*\) in {}, got none"),
         (mix_depths, "all in one sub-folder per label, got a mixture"),
         (nest_deeper, "all in one sub-folder per label, got"),
         (break_an_image, "expected an image in {}/b.png, got"),

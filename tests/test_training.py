@@ -1,12 +1,15 @@
 import copy
+import dataclasses
 import math
+from types import SimpleNamespace
 
 import pyro
 import pytest
 import torch
 from conftest import small_data, small_vae
 
-from pyrovae import Config, build, evaluate, fit, load
+from pyrovae import Config, InputError, build, evaluate, fit, load
+from pyrovae.figures import draw
 
 
 def without_seconds(records):
@@ -124,8 +127,55 @@ def test_a_loss_that_is_not_finite_stops_the_fit():
     fitting = fit(vae, small_data(), config)
     vae.decoder.body[0].weight.data.fill_(math.nan)
     fitting.svi.validate = False  # Pyro's validation of the first step would tell it earlier
-    with pytest.raises(FloatingPointError, match="epoch 1: expected a finite loss, got nan"):
+    with pytest.raises(FloatingPointError, match="epoch 1: expected a finite train loss, got nan"):
         next(iter(fitting))
+
+
+def test_an_interrupted_epoch_leaves_the_model_in_evaluation_mode(monkeypatch):
+    vae, config = small_vae(network="conv")
+    fitting = fit(vae, small_data(), config)
+    monkeypatch.setattr(fitting.svi, "step", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        next(iter(fitting))
+    assert not vae.training
+
+
+def test_validation_chooses_by_the_weighted_loss(monkeypatch):
+    """The epochs' reconstruction falls, their KL rises: at a small beta the last is the best."""
+    vae, config = small_vae(beta=0.01, epochs=3, validation=1)
+    scores = iter([(50.0, 1.0), (40.0, 20.0), (30.0, 60.0)])
+
+    def scored(*_):
+        reconstruction, kl = next(scores)
+        return {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
+
+    data = small_data()
+    fitting = fit(vae, dataclasses.replace(data, validation=data.test), config)
+    monkeypatch.setattr(
+        "pyrovae.training.evaluate",
+        lambda vae, data, images: scored() if images is fitting.data.validation else dict.fromkeys(("loss", "kl"), 0.0),
+    )
+    list(fitting)
+    assert fitting.best_epoch == 3
+
+
+@pytest.mark.parametrize("name", ["validation", "test"])
+def test_any_loss_that_is_not_finite_is_told(monkeypatch, name):
+    vae, config = small_vae()
+    data = small_data()
+    fitting = fit(vae, dataclasses.replace(data, validation=data.train), config)
+    broken = getattr(fitting.data, name)
+    monkeypatch.setattr(
+        "pyrovae.training.evaluate",
+        lambda vae, data, images: {"loss": math.nan if images is broken else 1.0, "reconstruction": 1.0, "kl": 0.0},
+    )
+    with pytest.raises(FloatingPointError, match=f"expected a finite {name} loss, got nan"):
+        next(iter(fitting))
+
+
+def test_an_objective_without_terms_is_refused():
+    with pytest.raises(InputError, match="objective: expected an estimator with terms"):
+        fit(*small_vae(objective="pyro.infer:Trace_ELBO")[:1], small_data(), Config(objective="pyro.infer:Trace_ELBO"))
 
 
 def test_particles_are_averaged():
@@ -150,8 +200,24 @@ def test_cuda_learns_as_the_cpu_does():
     data = load(config)
     vae = build(config, data.shape, len(data.classes))
     records = list(fit(vae, data, config))
-    assert next(vae.parameters()).is_cuda
+    assert vae.device.type == "cuda"
     assert records[-1]["test"]["loss"] < 30
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("condition", ["none", "label", "quadrant1"])
+def test_a_model_on_cuda_answers_and_is_drawn_from_data_on_the_cpu(condition):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    vae, config = small_vae(condition=condition, network="conv", device="cuda")
+    data = small_data()
+    fitting = fit(vae, data, config)
+    records = list(fitting)
+    assert evaluate(vae, data, data.test)["loss"] == pytest.approx(records[-1]["test"]["loss"], rel=0.05)
+    pictures = {"original": torch.rand(3, 1, 8, 8), "1": torch.rand(3, 1, 8, 8)}
+    for held in (data, fitting.data):
+        run = SimpleNamespace(vae=vae, data=held, config=config, metrics=records, progress=pictures)
+        assert len(dict(draw(run))) >= 6
 
 
 @pytest.mark.slow

@@ -244,6 +244,78 @@ def test_wrong_contexts_are_refused():
         labelled.generate(2, torch.tensor([0, 3]))
     with pytest.raises(InputError, match="conditioned on quadrants"):
         plain.complete(x)
+    quadrants, _ = small_vae(condition="quadrant1")
+    with pytest.raises(InputError, match=r"expected images of shape \(1, 8, 8\), got \(1, 9, 9\)"):
+        quadrants.complete(torch.rand(2, 1, 9, 9))
+
+
+@pytest.mark.parametrize(
+    "y", [3, torch.tensor(3), torch.tensor([0]), torch.tensor([0.0, 1.0]), torch.eye(2), torch.zeros(2, 1).long()]
+)
+def test_a_context_of_the_wrong_kind_is_refused_in_one_line(y):
+    vae, _ = small_vae(condition="label")
+    with pytest.raises(InputError, match=r"y: expected .*, got"):
+        vae.generate(2, y)
+
+
+def test_labels_may_be_of_any_integer_type_or_one_hot():
+    vae, _ = small_vae(condition="label")
+    z = torch.randn(2, 2)
+    images = [vae.decode(z, y) for y in (torch.tensor([0, 2]), torch.tensor([0, 2]).int(), torch.eye(3)[[0, 2]])]
+    assert torch.equal(images[0], images[1])
+    assert torch.equal(images[0], images[2])
+
+
+def test_a_learned_prior_is_refused_where_nothing_trains_it():
+    with pytest.raises(InputError, match="posterior 'delta' has no KL to train it by, got 'conditional'"):
+        small_vae(condition="quadrant1", posterior="delta")
+    assert not small_vae(condition="quadrant1", posterior="delta", prior="normal")[0].has_kl
+
+
+def test_a_likelihood_without_a_known_mean_shows_a_draw():
+    class LogitNormal(nn.Module):
+        def forward(self, h):
+            (loc,) = h.unbind(-4)
+            return dist.TransformedDistribution(dist.Normal(loc, 1.0), dist.transforms.SigmoidTransform()).to_event(3)
+
+    plain, _ = small_vae()
+    vae = VAE(plain.encoder, plain.decoder, plain.prior, plain.posterior, LogitNormal())
+    images = vae.generate(3)
+    assert images.shape == (3, 1, 8, 8)
+    assert ((images > 0) & (images < 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def broken(:", "expected a class at"),
+        ("import torch\nclass Mine(torch.nn.Module):\n    pass", "expected a class with features, domain"),
+        (
+            "import torch\nclass Mine(torch.nn.Module):\n    features, domain = 1, ('grey',)\n"
+            "    def __init__(self, colour):\n        pass",
+            "Mine asks for 'colour', expected one of dataset, ",
+        ),
+    ],
+)
+def test_a_class_of_ones_own_that_does_not_serve_is_refused(tmp_path, text, message):
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(InputError, match=message):
+        small_vae(likelihood=f"{tmp_path / 'mine.py'}:Mine")
+
+
+def test_a_posterior_of_ones_own_need_not_say_that_it_is_a_density(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import pyro.distributions as dist\n"
+        "from torch import nn\n"
+        "class Unit(nn.Module):\n"
+        "    def __init__(self, features, latent_dim):\n"
+        "        super().__init__()\n"
+        "        self.head = nn.Linear(features, latent_dim)\n"
+        "    def forward(self, h):\n"
+        "        return dist.Normal(self.head(h), 1.0).to_event(1)\n"
+    )
+    vae, _ = small_vae(posterior=f"{tmp_path / 'mine.py'}:Unit")
+    assert vae.has_kl
 
 
 def test_a_class_from_a_file_of_ones_own(tmp_path):

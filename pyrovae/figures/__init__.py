@@ -7,13 +7,13 @@ import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import torch
 from matplotlib.figure import Figure
 
 from pyrovae.figures.curves import losses
 from pyrovae.figures.images import completions, conditions, interpolations, manifold, progress, reconstructions, samples
 from pyrovae.figures.latent import latent
 from pyrovae.figures.style import Unfit
+from pyrovae.inference import seeded
 from pyrovae.registry import lookup
 
 FIGURES = {
@@ -38,8 +38,7 @@ def draw(run: Any, names: Iterable[str] = ()) -> Iterator[tuple[str, Figure]]:
     for name, function in (chosen or FIGURES).items():
         asked = {part: getattr(run, part) for part in inspect.signature(function).parameters}
         try:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(run.config.seed)
+            with seeded(run.config.seed):
                 figure = function(**asked)
         except Unfit:
             if chosen:

@@ -29,11 +29,12 @@ def losses(metrics: Records) -> Figure:
             _curve(panel, metrics, "train", "objective", color=TRAIN, linestyle="--", label=label)
         _finish(panel, title)
         _zoom(panel, key)
-        if key == "kl" and not any(record["train"]["kl"] for record in metrics):
-            panel.clear()
-            panel.set_axis_off()
-            panel.text(0.5, 0.5, "no KL term:\na plain autoencoder", ha="center", va="center", color=INK)
     axes[0, 2].legend(frameon=False)
+    if not any(record["train"]["kl"] for record in metrics):
+        axes[0, 0].clear()
+        axes[0, 0].set_axis_off()
+        axes[0, 0].text(0.5, 0.5, "no KL term:\na plain autoencoder", ha="center", va="center", color=INK)
+        axes[0, 2].set_title("Total (the reconstruction alone)")
     return figure
 
 

@@ -11,32 +11,30 @@ from pyrovae.data import Data
 from pyrovae.figures.style import CELL, INK, UNSEEN, Unfit, cell_size, image_figure, new_figure, show_mosaic
 from pyrovae.vae import VAE, mean_of
 
-MOST_LABELS = 20
+MOST_LABELS = 60
 
 
 def reconstructions(vae: VAE, data: Data) -> Figure:
     """Test images above, their reconstructions below."""
     columns, pairs = min(10, len(data.test)), max(1, min(3, len(data.test) // 10))
     x, labels = data.batch(data.test, slice(0, columns * pairs))
-    above, below = (images.unflatten(0, (pairs, columns)) for images in (x, vae.reconstruct(x, vae.given(x, labels))))
-    images = torch.stack([above, below], 1).flatten(0, 2)
-    rows = ["original", "reconstruction"] * pairs
-    return image_figure(data.pixels.to_unit(images), columns, "Test images and their reconstructions", rows)
+    above, below = _shown(data, x), _shown(data, vae.reconstruct(x, labels if _labelled(vae) else None))
+    images = torch.stack([part.unflatten(0, (pairs, columns)) for part in (above, below)], 1).flatten(0, 2)
+    return image_figure(
+        images, columns, "Test images and their reconstructions", ["original", "reconstruction"] * pairs
+    )
 
 
 def samples(vae: VAE, data: Data) -> Figure:
     """64 images from the model: z drawn from the prior, the mean of p(x | z) shown."""
     side = 8
-    y = title = None
+    y, title = None, "Samples from the prior"
     if isinstance(vae.context, Label):
-        y = torch.arange(side**2) * len(data.classes) // side**2
-        title = "Samples, labels in turn"
+        y, title = torch.arange(side**2) * len(data.classes) // side**2, "Samples, labels in turn"
     elif isinstance(vae.context, Quadrants):
-        x = data.batch(data.test, slice(0, side**2)).x
-        y = x.repeat(-(-(side**2) // len(x)), 1, 1, 1)[: side**2]
-        title = "Samples given the seen quadrants of test images"
-    images = vae.generate(side**2, y)
-    return image_figure(data.pixels.to_unit(images), side, title or "Samples from the prior")
+        rows = torch.arange(side**2) % len(data.test)
+        y, title = data.batch(data.test, rows).x, "Samples given the seen quadrants of test images"
+    return image_figure(_shown(data, vae.generate(side**2, y)), side, title)
 
 
 def manifold(vae: VAE, data: Data) -> Figure:
@@ -48,9 +46,9 @@ def manifold(vae: VAE, data: Data) -> Figure:
     side, reach = 20, 3.0
     steps = torch.linspace(-reach, reach, side)
     z2, z1 = torch.meshgrid(steps.flip(0), steps, indexing="ij")  # z2 rises upwards
-    images = vae.decode(torch.stack([z1, z2], -1).flatten(0, 1))
+    images = _shown(data, vae.decode(torch.stack([z1, z2], -1).flatten(0, 1)))
     figure, axes = new_figure(6.4, 6.4)
-    show_mosaic(axes[0, 0], data.pixels.to_unit(images), side)
+    show_mosaic(axes[0, 0], images, side)
     height, width = cell_size(data.shape[1:])
     ticks = {"−3": -3, "−2": -2, "−1": -1, "0": 0, "1": 1, "2": 2, "3": 3}
     places = [(tick + reach) / (2 * reach) * (side - 1) + 0.5 for tick in ticks.values()]  # in cells
@@ -78,16 +76,15 @@ def interpolations(vae: VAE, data: Data) -> Figure:
     if not len(starts):
         raise Unfit("figure interpolations: expected two test images (of one label, given labels), got fewer")
     (x0, labels), (x1, _) = data.batch(data.test, starts), data.batch(data.test, ends)
-    y = vae.given(x0, labels)
+    y = labels if _labelled(vae) else None
     steps = torch.linspace(0, 1, 11)
-    z0, z1 = mean_of(vae.encode(x0, y)), mean_of(vae.encode(x1, y))
+    z0, z1 = (mean_of(vae.encode(x, y)).cpu() for x in (x0, x1))
     z = torch.lerp(z0[:, None], z1[:, None], steps[None, :, None])  # (rows, steps, latent)
     between = vae.decode(z.flatten(0, 1), None if y is None else y.repeat_interleave(len(steps), 0))
-    images = torch.cat([x0[:, None], between.unflatten(0, z.shape[:2]), x1[:, None]], 1)
+    between = _shown(data, between).unflatten(0, z.shape[:2])
+    images = torch.cat([_shown(data, x0)[:, None], between, _shown(data, x1)[:, None]], 1)
     heads = ["from", *(f"{step:.2g}" for step in steps.tolist()), "to"]
-    return image_figure(
-        data.pixels.to_unit(images.flatten(0, 1)), len(heads), "Between two test images", column_labels=heads
-    )
+    return image_figure(images.flatten(0, 1), len(heads), "Between two test images", column_labels=heads)
 
 
 def conditions(vae: VAE, data: Data) -> Figure:
@@ -97,8 +94,9 @@ def conditions(vae: VAE, data: Data) -> Figure:
     classes, styles = data.classes[:MOST_LABELS], 10
     z = torch.randn(styles, _dimensions(vae, data))
     y = torch.arange(len(classes)).repeat_interleave(styles)
-    images = vae.decode(z.repeat(len(classes), 1), y)
-    return image_figure(data.pixels.to_unit(images), styles, "One label per row, one style per column", classes)
+    images = _shown(data, vae.decode(z.repeat(len(classes), 1), y))
+    left_out = f" (the first {len(classes)} of {len(data.classes)})" if len(classes) < len(data.classes) else ""
+    return image_figure(images, styles, f"One label per row{left_out}, one style per column", classes)
 
 
 def completions(vae: VAE, data: Data) -> Figure:
@@ -109,23 +107,39 @@ def completions(vae: VAE, data: Data) -> Figure:
         )
     rows, draws = min(10, len(data.test)), 6
     x = data.batch(data.test, slice(0, rows)).x
-    drawn = torch.stack([vae.complete(x) for _ in range(draws)], 1)  # (rows, draws, C, H, W)
-    unit = data.pixels.to_unit(torch.cat([x[:, None], drawn, x[:, None]], 1))
-    unit = unit.expand(-1, -1, 3, -1, -1).clone()
-    unit[:, 0] = torch.where(vae.context.seen, unit[:, 0], torch.tensor(UNSEEN)[:, None, None])
+    truth = _shown(data, x).expand(-1, 3, -1, -1)
+    seen = torch.where(vae.context.seen.cpu(), truth, torch.tensor(UNSEEN)[:, None, None])
+    drawn = [_shown(data, vae.complete(x)).expand(-1, 3, -1, -1) for _ in range(draws)]
     heads = ["seen", *map(str, range(1, draws + 1)), "truth"]
-    return image_figure(unit.flatten(0, 1), len(heads), "Completions", column_labels=heads, cell=CELL)
+    images = torch.stack([seen, *drawn, truth], 1)  # (rows, columns, 3, H, W)
+    return image_figure(images.flatten(0, 1), len(heads), "Completions", column_labels=heads, cell=CELL)
+
+
+def square(images: Tensor) -> Figure:
+    """Images (n, C, H, W) in [0, 1] in about as many rows as columns, without words."""
+    columns = max(1, round(len(images) ** 0.5))
+    blank = images.new_ones((-len(images)) % columns, *images.shape[1:])
+    return image_figure(torch.cat([images, blank]), columns, "")
+
+
+def _shown(data: Data, x: Tensor) -> Tensor:
+    """Pixels as the model sees them, as they are drawn: in [0, 1], on the CPU."""
+    return data.pixels.to_unit(x).cpu()
+
+
+def _labelled(vae: VAE) -> bool:
+    return isinstance(vae.context, Label)
 
 
 def _dimensions(vae: VAE, data: Data) -> int:
     x, labels = data.batch(data.test, slice(0, 1))
-    return vae.encode(x, vae.given(x, labels)).event_shape[0]
+    return vae.encode(x, labels if _labelled(vae) else None).event_shape[0]
 
 
 def _pairs(vae: VAE, data: Data, rows: int = 8) -> tuple[Tensor, Tensor]:
     """Rows of test images to go between: neighbours in the test set, or, given labels, the first two of each label."""
     rows = min(rows, len(data.test) // 2)
-    if not isinstance(vae.context, Label):
+    if not _labelled(vae):
         return torch.arange(rows) * 2, torch.arange(rows) * 2 + 1
     found = [(data.test.labels == label).nonzero()[:2, 0] for label in range(len(data.classes))]
     pairs = [pair for pair in found if len(pair) == 2][:MOST_LABELS]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -78,11 +78,11 @@ def image_figure(
 ) -> Figure:
     """A figure of a mosaic, with labels beside its rows and above its columns."""
     rows = len(images) // columns
-    margin = 0.085 * max((len(label) for label in row_labels), default=0)
+    margin = 0.085 * max((len(plain(label)) for label in row_labels), default=0)
     height, width = images.shape[-2:]
+    room = max(columns * cell + margin + 0.25, 0.09 * len(title))
     figure, axes = new_figure(
-        columns * cell + margin + 0.25,
-        rows * cell * height / width + 0.2 + 0.35 * bool(title) + 0.25 * bool(column_labels),
+        room, rows * cell * height / width + 0.2 + 0.35 * bool(title) + 0.25 * bool(column_labels)
     )
     show_mosaic(axes[0, 0], images, columns)
     label_cells(axes[0, 0], images.shape[-2:], row_labels, column_labels)
@@ -101,15 +101,18 @@ def show_mosaic(axes: Axes, images: Tensor, columns: int) -> None:
 
 def label_cells(axes: Axes, size: Sequence[int], rows: Sequence[str], columns: Sequence[str]) -> None:
     height, width = cell_size(size)
-    axes.set_yticks([(i + 0.5) * height - 0.5 for i in range(len(rows))], rows)
-    axes.set_xticks([(i + 0.5) * width - 0.5 for i in range(len(columns))], columns)
+    axes.set_yticks([(i + 0.5) * height - 0.5 for i in range(len(rows))], map(plain, rows))
+    axes.set_xticks([(i + 0.5) * width - 0.5 for i in range(len(columns))], map(plain, columns))
     axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
+
+
+def plain(name: str, most: int = 20) -> str:
+    """A name as it stands, shortened if it is long: between dollar signs matplotlib would set it as mathematics."""
+    return (name if len(name) <= most else name[: most - 1] + "…").replace("$", r"\$")
 
 
 def colours(n: int) -> list:
     """One colour for each label: ten that are easily told apart, or as many as are needed."""
     if n <= len(LABELS):
         return LABELS[:n]
-    from matplotlib import colormaps
-
     return [colormaps["turbo"](value) for value in torch.linspace(0.05, 0.95, n).tolist()]

@@ -18,9 +18,9 @@ def read_source(dataset: str, data_dir: Path | None = None, image_size: int | No
     """The source called `dataset`; all images `image_size` pixels a side, where that is given."""
     kind, _, path = dataset.partition(":")
     if path and kind == "folder":
-        return read_folder(Path(path), image_size)
+        return read_folder(Path(path).expanduser(), image_size)
     if path and kind == "npz":
-        return _resized(read_npz(Path(path)), image_size)
+        return _resized(read_npz(Path(path).expanduser()), image_size)
     if dataset not in DATASETS:
         known = [*DATASETS, "folder:PATH", "npz:PATH"]
         raise InputError(f"dataset: expected one of {', '.join(known)}, got {dataset!r}{did_you_mean(dataset, known)}")

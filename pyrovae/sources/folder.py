@@ -5,21 +5,19 @@ from typing import Any
 
 import torch
 
-from pyrovae.config import InputError
-from pyrovae.sources.source import Source, pixels_of, reason, square
+from pyrovae.config import InputError, reason
+from pyrovae.sources.source import Source, pixels_of, square
 
 
 def read_folder(path: Path, image_size: int | None = None) -> Source:
     """Images in a folder, or in one sub-folder per label; resized and cropped to a square if `image_size` is given."""
-    from torchvision.datasets.folder import IMG_EXTENSIONS
-
     if not path.is_dir():
         raise InputError(
             f"dataset: expected a folder of images at {path}, got {'a file' if path.exists() else 'nothing'}"
         )
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMG_EXTENSIONS and file.is_file())
+    files = sorted(file for file in path.rglob("*") if _is_image(file.relative_to(path)) and file.is_file())
     if not files:
-        raise InputError(f"dataset: expected images ({', '.join(IMG_EXTENSIONS)}) in {path}, got none")
+        raise InputError(f"dataset: expected images (.png, .jpg, ...) in {path}, got none")
     depths = {len(file.relative_to(path).parts) for file in files}
     if depths not in ({1}, {2}):
         raise InputError(
@@ -42,6 +40,13 @@ def read_folder(path: Path, image_size: int | None = None) -> Source:
     names = [file.relative_to(path).parts[0] for file in files]
     classes = tuple(sorted(set(names)))
     return Source(stacked, torch.tensor([classes.index(name) for name in names]), classes=classes)
+
+
+def _is_image(file: Path) -> bool:
+    """By its ending; hidden files and folders, as some systems leave them, do not count."""
+    from torchvision.datasets.folder import IMG_EXTENSIONS
+
+    return file.suffix.lower() in IMG_EXTENSIONS and not any(part.startswith(".") for part in file.parts)
 
 
 def _opened(file: Path) -> Any:

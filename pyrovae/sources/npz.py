@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyrovae.config import InputError
-from pyrovae.sources.source import Source, reason
+from pyrovae.config import InputError, reason
+from pyrovae.sources.source import Source
 
 
 def read_npz(path: Path) -> Source:

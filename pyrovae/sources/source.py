@@ -32,8 +32,3 @@ def square(images: Tensor, size: int | None) -> Tensor:
     from torchvision.transforms.v2 import functional
 
     return functional.center_crop(functional.resize(images, [size], antialias=True), [size])
-
-
-def reason(error: Exception) -> str:
-    """The last line of what torchvision, Pillow or numpy says: its cause."""
-    return (str(error).split("\n\n")[0].strip().splitlines() or [type(error).__name__])[-1]

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyrovae.config import InputError
-from pyrovae.sources.source import Source, pixels_of, reason, square
+from pyrovae.config import InputError, reason
+from pyrovae.sources.source import Source, pixels_of, square
 
 DIGITS = tuple("0123456789")
 GARMENTS = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -58,8 +58,8 @@ def _torchvision_part(name: str, root: Path, files: Sequence[str], split: dict[s
             with contextlib.suppress(OSError):  # not empty
                 folder.rmdir()
         raise InputError(
-            f"dataset: expected {', '.join(files)} in {root}, got: {reason(error)}; put these files there, or name the"
-            f" folder that holds them by --data-dir or PYROVAE_DATA"
+            f"dataset: expected {', '.join(files)} in {root}, got missing or damaged files, and no download:"
+            f" {reason(error)}; put these files there, or name the folder that holds them by --data-dir or PYROVAE_DATA"
         ) from None
 
 
@@ -118,7 +118,7 @@ TORCHVISION_SETS: dict[str, Callable[[Path], Source]] = {
     "omniglot": torchvision_set(
         "Omniglot",
         "32,460 handwritten characters of 50 alphabets, 28×28, without labels.",
-        ("omniglot-py/images_background.zip", "omniglot-py/images_evaluation.zip"),
+        tuple(f"omniglot-py/images_{part}{end}" for part in ("background", "evaluation") for end in (".zip", "/")),
         {"background": True},
         {"background": False},
         classes=None,

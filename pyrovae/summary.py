@@ -1,0 +1,56 @@
+"""What a finished run says of itself: numbers, protocol, versions, device."""
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from pyrovae.config import Config
+from pyrovae.data import Data
+from pyrovae.training import Fit
+from pyrovae.vae import VAE, is_density
+
+
+def summarise(config: Config, fit: Fit, records: list[dict[str, Any]]) -> dict[str, Any]:
+    """The contents of summary.json, from the records of all epochs. Losses are in nats per image."""
+    return {
+        "dataset": config.dataset,
+        "images": {name: len(images) for name, images in _sets(fit.data).items()},
+        "protocol": config.pixels,
+        "density": is_density(config),
+        "loss": "negative ELBO" if fit.vae.has_kl else "reconstruction",
+        "note": _note(config, fit.vae),
+        "unit": "nats per image",
+        "final": records[-1],
+        "best": records[fit.best_epoch - 1],
+        "weights": f"epoch {fit.best_epoch}, " + ("best validation loss" if fit.data.validation else "the last"),
+        "parameters": sum(p.numel() for p in fit.vae.parameters() if p.requires_grad),
+        "seconds": round(sum(record["seconds"] for record in records), 1),
+        "device": _hardware(fit.device),
+        "versions": {name: version(name) for name in ("pyrovae", "torch", "pyro-ppl")}
+        | {"python": platform.python_version()},
+    }
+
+
+def _sets(data: Data) -> dict[str, Any]:
+    sets = {"train": data.train, "validation": data.validation, "test": data.test}
+    return {name: images for name, images in sets.items() if images is not None}
+
+
+def _note(config: Config, vae: VAE) -> str:
+    notes = []
+    if not vae.has_kl:
+        notes.append(
+            f"posterior {config.posterior}: a plain autoencoder; there is no KL term, the loss is the reconstruction"
+        )
+    if not is_density(config):
+        notes.append(f"{config.likelihood} on {config.pixels} pixels is a relaxed score, not a density")
+    return "; ".join(notes)
+
+
+def _hardware(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    kind, threads = f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}", torch.get_num_threads()
+    return f"{device.type}, {kind}, {threads} thread{'s' if threads > 1 else ''}"
