@@ -142,6 +142,7 @@ def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> VAE:
     context = _context(config, shape, classes)
     offered = config.model_dump() | {"shape": shape, "context": () if context is None else context.shape}
     offered["activation"] = lookup("activation", config.activation, ACTIVATIONS)
+    offered["unit"] = 255.0 if config.pixels == "bytes" else 1.0
 
     def member(family: str, members: Mapping[str, Any]) -> Any:
         return call(family, lookup(family, getattr(config, family), members), offered)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pyrovae import Config, build
-from pyrovae.data import Data, Images
+from pyrovae.data import Data, Images, Pixels
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -28,7 +28,7 @@ def data_dir() -> Path:
     return folder
 
 
-def small_data(n: int = 40, shape: tuple[int, int, int] = (1, 8, 8), classes: int = 3) -> Data:
+def small_data(n: int = 40, shape: tuple[int, int, int] = (1, 8, 8), classes: int = 3, pixels: str = "grey") -> Data:
     """Random images with labels, as a dataset."""
     generator = torch.Generator().manual_seed(0)
 
@@ -36,7 +36,8 @@ def small_data(n: int = 40, shape: tuple[int, int, int] = (1, 8, 8), classes: in
         pixels = torch.randint(0, 256, (count, *shape), generator=generator, dtype=torch.uint8)
         return Images(pixels, torch.arange(count) % classes)
 
-    return Data("random", images(n), images(n), classes=tuple("abcdefghij"[:classes]))
+    train, test = images(n), images(n)
+    return Data("random", train, test, classes=tuple("abcdefghij"[:classes]), pixels=Pixels.of(pixels, train.images))
 
 
 def small_vae(shape: tuple[int, int, int] = (1, 8, 8), classes: int = 3, **settings):

@@ -46,7 +46,7 @@ def test_it_sums_to_one_over_its_domain(name, scale):
     likelihood, _ = features_to_pixels(name, scale, shape=(1, 1, 1))
     likelihood.support_ends = name not in ("poisson", "negative_binomial")
     grid, weight = support_of(likelihood)
-    h = torch.randn(1, likelihood.features, 1, 1, 1, dtype=torch.float64)
+    h = torch.randn(1, likelihood.features, 1, 1, 1, dtype=torch.float64).abs()
     mass = likelihood(h).log_prob(grid.view(-1, 1, 1, 1)).exp() @ weight
     assert mass.item() == pytest.approx(1, abs=1e-3)
 

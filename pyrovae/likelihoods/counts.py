@@ -16,7 +16,7 @@ class Poisson(nn.Module):
 
 
 class NegativeBinomial(nn.Module):
-    r"""A Poisson with a Gamma distributed rate: mean μ = exp of one feature, variance μ + μ²/r, r = exp of the other."""
+    r"""A Poisson of Gamma distributed rate: mean μ = exp of one feature, variance μ + μ²/r, r = exp of the other."""
 
     features = 2
     domain = ("bytes",)

@@ -11,6 +11,7 @@ class LocationScale(nn.Module):
     A number: fixed. `shared`: one learned for all pixels. `pixel`: a second feature, its logarithm.
     """
 
+    features = 1
     domain = ("grey", "standardized")
     family: type
     floor = 1e-3  # of a scale for each pixel: without one, a pixel that is always black makes the density infinite
