@@ -62,6 +62,7 @@ def _show(summary: dict[str, Any], fitting: Fit, path: Path) -> None:
     lines = [
         f"{summary['final']['epoch']} epochs in {summary['seconds']:.0f} s on {summary['device']}",
         f"{summary['parameters']:,} parameters",
+        *([f"{summary['bits_per_dimension']:.3f} bits per dimension"] if "bits_per_dimension" in summary else []),
         f"pixels {summary['protocol']}" + (f": {summary['note']}" if summary["note"] else ""),
         f"figures in {path / 'figures'}",
     ]

@@ -1,5 +1,6 @@
 """What a finished run says of itself: numbers, protocol, versions, device."""
 
+import math
 import platform
 from importlib.metadata import version
 from typing import Any
@@ -22,6 +23,7 @@ def summarise(config: Config, fit: Fit, records: list[dict[str, Any]]) -> dict[s
         "loss": "negative ELBO" if fit.vae.has_kl else "reconstruction",
         "note": _note(config, fit.vae),
         "unit": "nats per image",
+        **_bits_per_dimension(config, fit.data, records[fit.best_epoch - 1]["test"]["loss"]),
         "final": records[-1],
         "best": records[fit.best_epoch - 1],
         "weights": f"epoch {fit.best_epoch}, " + ("best validation loss" if fit.data.validation else "the last"),
@@ -36,6 +38,11 @@ def summarise(config: Config, fit: Fit, records: list[dict[str, Any]]) -> dict[s
 def _sets(data: Data) -> dict[str, Any]:
     sets = {"train": data.train, "validation": data.validation, "test": data.test}
     return {name: images for name, images in sets.items() if images is not None}
+
+
+def _bits_per_dimension(config: Config, data: Data, loss: float) -> dict[str, float]:
+    """The test loss in bits for each pixel and channel, of bytes, where it is a code length."""
+    return {"bits_per_dimension": loss / math.log(2) / math.prod(data.shape)} if config.pixels == "bytes" else {}
 
 
 def _note(config: Config, vae: VAE) -> str:

@@ -41,6 +41,8 @@ class Fit:
         if not hasattr(objective, "terms"):
             raise InputError(f"objective: expected an estimator with terms, as TraceELBO, got {config.objective!r}")
         self.kl_weight = KLWeight(config.beta if vae.has_kl else None)
+        if hasattr(vae.prior, "initialise"):
+            self._initialise_prior()
         trainable = [parameter for parameter in vae.parameters() if parameter.requires_grad]
         self.svi = SVI(
             self.kl_weight(vae.model),
@@ -48,6 +50,11 @@ class Fit:
             torch.optim.Adam(trainable, lr=config.lr, fused=True),
             objective,
         )
+
+    def _initialise_prior(self) -> None:
+        with seeded(self.config.seed):
+            rows = torch.randint(len(self.data.train), (self.config.components,))
+            self.vae.prior.initialise(*_arguments(self.vae, self.data.batch(self.data.train, rows.to(self.device))))
 
     @property
     def improved(self) -> bool:

@@ -152,8 +152,8 @@ def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> VAE:
         network = offered["network"] = member("network", NETWORKS)
         encoder = network.encoder(offered["context"])
         decoder = network.decoder(config.latent_dim, likelihood.features, offered["context"])
-        offered["features"] = encoder.features
-        posterior = member("posterior", POSTERIORS)
+        offered |= {"encoder": encoder, "features": encoder.features}
+        posterior = offered["posterior"] = member("posterior", POSTERIORS)
         prior = member("prior", PRIORS)
     if isinstance(context, Quadrants):
         likelihood = Unseen(likelihood, ~context.seen)

@@ -13,14 +13,28 @@ from pyrovae.posteriors import POSTERIORS
 from pyrovae.priors import PRIORS
 
 PROTOCOLS = ("grey", "dynamic", "static", "threshold", "standardized")
+LEARNED = ("mixture", "vamp", "flow", "conditional")
+
+
+def fits(prior, posterior, condition):
+    """A learned prior needs a KL to train it, and the conditional one a condition."""
+    return not (prior in LEARNED and posterior == "delta") and not (prior == "conditional" and condition == "none")
+
+
+# Every likelihood with every prior, posterior and condition on the mlp; every network with one of each.
 GRID = [
-    (network, likelihood, prior, posterior, condition)
-    for network in NETWORKS
+    ("mlp", likelihood, prior, posterior, condition)
     for likelihood in LIKELIHOODS
     for prior in PRIORS
     for posterior in POSTERIORS
+    for condition in ("none", "label")
+    if fits(prior, posterior, condition)
+] + [
+    (network, likelihood, prior, "diagonal", condition)
+    for network in NETWORKS
+    for likelihood, prior in (("bernoulli", "normal"), ("discretized_logistic", "vamp"), ("gaussian", "conditional"))
     for condition in ("none", "label", "quadrant2")
-    if not (prior == "conditional" and (condition == "none" or posterior == "delta"))
+    if fits(prior, "diagonal", condition)
 ]
 
 
@@ -34,6 +48,7 @@ def test_every_combination_trains(network, likelihood, prior, posterior, conditi
         posterior=posterior,
         condition=condition,
         pixels=LIKELIHOODS[likelihood].domain[0],
+        components=5,
         epochs=1,
     )
     before = {name: p.clone() for name, p in vae.named_parameters()}

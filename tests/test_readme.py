@@ -17,7 +17,7 @@ from pyrovae.sources import DATASETS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-MODEL, API, LAPLACE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+MODEL, API, SOFT, RING = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_model_is_the_one_in_vae():
@@ -33,12 +33,20 @@ def test_the_python_example_runs(capsys):
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
-def test_the_likelihood_of_the_example_trains(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "text", "flags"),
+    [
+        ("soft.py", SOFT, "--likelihood soft.py:SoftLaplace"),
+        ("ring.py", RING, "--prior ring.py:Ring --components 20"),
+    ],
+)
+def test_the_classes_of_the_examples_train(name, text, flags, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("laplace.py").write_text(LAPLACE)
-    arguments = ["train", "--likelihood", "laplace.py:Laplace", "--epochs", "2", "--device", "cpu", "--out", "run"]
+    Path(name).write_text(text)
+    arguments = f"train {flags} --epochs 2 --device cpu --out run".split()
     assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
     assert (tmp_path / "run" / "figures" / "samples.png").exists()
+    assert flags in README
 
 
 def test_every_command_of_the_readme_exists():

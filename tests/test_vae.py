@@ -216,7 +216,7 @@ def test_the_seed_decides_the_weights_and_the_global_state_stays():
     [
         ({"likelihood": "bernouli"}, "did you mean 'bernoulli'"),
         ({"prior": "norml"}, "did you mean 'normal'"),
-        ({"posterior": "diag"}, "posterior: expected one of diagonal, delta, got 'diag'"),
+        ({"posterior": "diag"}, "posterior: expected one of diagonal, lowrank, full, flow, delta, got 'diag'"),
         ({"network": "unet"}, "network: expected one of mlp, gated, conv, resnet, got 'unet'"),
         ({"activation": "rely"}, "did you mean 'relu'"),
         ({"pixels": "standardized"}, "expects dynamic or static or threshold or grey, got 'standardized'"),

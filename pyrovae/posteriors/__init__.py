@@ -1,0 +1,11 @@
+"""q(z | x, y): encoder features become a distribution over codes with event shape (latent,). One member a file.
+
+A posterior may declare `density = False`: it is none, and has no KL to the prior. Its constructor may ask by name for
+`features` (the encoder's outputs), `latent_dim` and any setting of `Config`.
+"""
+
+from pyrovae.posteriors.delta import Delta
+from pyrovae.posteriors.flow import Flow
+from pyrovae.posteriors.gaussian import Diagonal, Full, LowRank
+
+POSTERIORS = {"diagonal": Diagonal, "lowrank": LowRank, "full": Full, "flow": Flow, "delta": Delta}

@@ -1,0 +1,22 @@
+"""p(z | y): a distribution over codes with event shape (latent,). One member a file.
+
+A prior's `forward` takes the context `y`, or None. Its constructor may ask by name for `latent_dim`, `shape`,
+`encoder`, `posterior`, `network`, `context` (the shape of y, or ()) and any setting of `Config`. A prior that starts
+from data has a method `initialise(x, y)`, which is given `components` training images before the first step.
+"""
+
+from pyrovae.priors.conditional import Conditional
+from pyrovae.priors.flow import Flow
+from pyrovae.priors.mixture import Mixture
+from pyrovae.priors.standard import Laplace, Normal, StudentT
+from pyrovae.priors.vamp import Vamp
+
+PRIORS = {
+    "normal": Normal,
+    "laplace": Laplace,
+    "student_t": StudentT,
+    "mixture": Mixture,
+    "vamp": Vamp,
+    "flow": Flow,
+    "conditional": Conditional,
+}

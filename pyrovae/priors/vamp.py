@@ -1,0 +1,47 @@
+"""A mixture of posteriors."""
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor, nn
+
+
+class Vamp(nn.Module):
+    r"""p(z) = 1/K Σ q(z | u_k): the posterior at K = `components` learned pseudo-inputs u_k, which start as images.
+
+    Given a context, each pseudo-input has that of its image, so that p(z) is the same for every y. Tomczak & Welling
+    (2018), VAE with a VampPrior, arXiv:1705.07120.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        context: tuple[int, ...],
+        components: int,
+        encoder: nn.Module,
+        posterior: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.inputs = nn.Parameter(torch.rand(components, *shape))
+        self.register_buffer("contexts", torch.zeros(components, *context) if context else None)
+        self.shared = (encoder, posterior)  # in a tuple, as they are parts of the VAE and not of its prior
+
+    def initialise(self, x: Tensor, y: Tensor | None = None) -> None:
+        """Start from images (components, C, H, W) and their contexts."""
+        with torch.no_grad():
+            self.inputs.copy_(x)
+            if y is not None:
+                self.contexts.copy_(y)
+
+    def forward(self, y: Tensor | None = None) -> dist.Distribution:
+        encoder, posterior = self.shared
+        parts = posterior(encoder(self.inputs, self.contexts))
+        return PosteriorMixture(dist.Categorical(logits=self.inputs.new_zeros(len(self.inputs))), parts)
+
+
+class PosteriorMixture(dist.MixtureSameFamily):
+    """A mixture that shows each value to each part in full: a posterior's flow does not broadcast."""
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        weights = torch.log_softmax(self.mixture_distribution.logits, -1)
+        value = value.unsqueeze(-2).expand(*value.shape[:-1], weights.shape[-1], value.shape[-1])  # (..., K, latent)
+        return torch.logsumexp(weights + self.component_distribution.log_prob(value), -1)
