@@ -124,7 +124,7 @@ BAD_INPUT = [
     ("train --lr nan", "lr: expected a finite number, got 'nan'"),
     ("train --lr inf", "lr: expected a finite number, got 'inf'"),
     ("train --beta -1", "beta: expected greater than or equal to 0, got '-1'"),
-    ("train --scale 0", "scale: expected greater than 0, got '0'"),
+    ("train --scale 0", "scale: expected a number greater than 0, shared, pixel or optimal, got '0'"),
     ("train --epochs 0", "epochs: expected greater than or equal to 1, got '0'"),
     ("train --epochs 1.5", "epochs: expected a valid integer.*, got '1.5'"),
     (

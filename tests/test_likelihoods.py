@@ -4,6 +4,7 @@ import pytest
 import torch
 from conftest import small_vae
 
+from pyrovae import InputError
 from pyrovae.likelihoods import LIKELIHOODS
 
 CASES = [
@@ -111,3 +112,9 @@ def test_rounded_logistic_is_the_integral_of_the_logistic_density():
     density = u.neg().exp() / (7 * (1 + u.neg().exp()).square())
     mass = torch.trapezoid(density, grid)
     assert rounded.log_prob(torch.tensor(120.0)).exp().item() == pytest.approx(mass.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["laplace", "student_t"])
+def test_only_the_gaussian_has_an_optimal_scale(name):
+    with pytest.raises(InputError, match="scale: 'optimal' fits likelihood gaussian"):
+        small_vae(likelihood=name, scale="optimal")

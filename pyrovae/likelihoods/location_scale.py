@@ -18,6 +18,8 @@ class LocationScale(nn.Module):
 
     def __init__(self, scale: float | str = "shared") -> None:
         super().__init__()
+        if scale == "optimal":
+            raise ValueError(f"scale: 'optimal' fits likelihood gaussian, not {type(self).__name__}")
         self.features = 2 if scale == "pixel" else 1
         if self.features == 1:
             fixed = isinstance(scale, (int, float))
