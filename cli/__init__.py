@@ -11,6 +11,7 @@ from pyrovae.config import InputError, did_you_mean
 
 COMMANDS = {
     "train": "Train a VAE, and draw its figures.",
+    "evaluate": "Estimate the log-likelihood of the test set.",
     "plot": "Draw the figures of a run.",
     "sample": "Draw images from a trained model.",
     "compare": "Compare runs in one table and one picture.",

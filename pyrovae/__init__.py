@@ -16,6 +16,7 @@ _PUBLIC = {
     "SVI": "inference",
     "fit": "training",
     "evaluate": "training",
+    "log_likelihoods": "evaluation",
     "Run": "runs",
 }
 __all__ = [*_PUBLIC, "__version__"]

@@ -165,6 +165,15 @@ class Run:
         _write(self.path / "summary.json", lambda p: p.write_text(json.dumps(summary, indent=2) + "\n"))
         return summary
 
+    def save_evaluation(self, found: dict[str, Any]) -> Path:
+        """Write evaluation.json."""
+        path = self.path / "evaluation.json"
+        try:
+            _write(path, lambda p: p.write_text(json.dumps(found, indent=2) + "\n"))
+        except OSError as error:
+            raise InputError(f"run: expected to write {path}, got: {error.strerror}") from None
+        return path
+
     def save_figure(self, name: str, figure: Any) -> Path:
         """Write figures/`name`.png."""
         path = self.path / "figures" / f"{name}.png"

@@ -16,14 +16,9 @@ from pyrovae.vae import VAE, is_density
 def summarise(config: Config, fit: Fit, records: list[dict[str, Any]]) -> dict[str, Any]:
     """The contents of summary.json, from the records of all epochs. Losses are in nats per image."""
     return {
-        "dataset": config.dataset,
+        **protocol(config, fit.data, fit.vae, records[fit.best_epoch - 1]["test"]["loss"]),
         "images": {name: len(images) for name, images in _sets(fit.data).items()},
-        "protocol": config.pixels,
-        "density": is_density(config),
         "loss": "negative ELBO" if fit.vae.has_kl else "reconstruction",
-        "note": _note(config, fit.vae),
-        "unit": "nats per image",
-        **_bits_per_dimension(config, fit.data, records[fit.best_epoch - 1]["test"]["loss"]),
         "final": records[-1],
         "best": records[fit.best_epoch - 1],
         "weights": f"epoch {fit.best_epoch}, " + ("best validation loss" if fit.data.validation else "the last"),
@@ -40,9 +35,19 @@ def _sets(data: Data) -> dict[str, Any]:
     return {name: images for name, images in sets.items() if images is not None}
 
 
-def _bits_per_dimension(config: Config, data: Data, loss: float) -> dict[str, float]:
-    """The test loss in bits for each pixel and channel, of bytes, where it is a code length."""
-    return {"bits_per_dimension": loss / math.log(2) / math.prod(data.shape)} if config.pixels == "bytes" else {}
+def protocol(config: Config, data: Data, vae: VAE, nats: float) -> dict[str, Any]:
+    """What a number of `nats` is measured on and in; bytes have it in bits for each pixel and channel, too."""
+    told = {
+        "dataset": config.dataset,
+        "condition": config.condition,
+        "protocol": config.pixels,
+        "density": is_density(config),
+        "note": _note(config, vae),
+        "unit": "nats per image",
+    }
+    return told | (
+        {"bits_per_dimension": nats / math.log(2) / math.prod(data.shape)} if config.pixels == "bytes" else {}
+    )
 
 
 def _note(config: Config, vae: VAE) -> str:

@@ -54,7 +54,7 @@ class Fit:
     def _initialise_prior(self) -> None:
         with seeded(self.config.seed):
             rows = torch.randint(len(self.data.train), (self.config.components,))
-            self.vae.prior.initialise(*_arguments(self.vae, self.data.batch(self.data.train, rows.to(self.device))))
+            self.vae.prior.initialise(*arguments(self.vae, self.data.batch(self.data.train, rows.to(self.device))))
 
     @property
     def improved(self) -> bool:
@@ -103,7 +103,7 @@ class Fit:
         total = _Total(self.device)
         for step, rows in enumerate(batches):
             self._warm_up(epoch - 1 + step / len(batches))
-            loss = self.svi.step(*_arguments(self.vae, self.data.batch(self.data.train, rows)))
+            loss = self.svi.step(*arguments(self.vae, self.data.batch(self.data.train, rows)))
             total.add(self.svi.loss.terms, loss)
         return total.per_image(len(order), weighted=self.config.beta != 1 or self.config.warmup > 0)
 
@@ -152,14 +152,14 @@ def evaluate(vae: VAE, data: Data, images: Images) -> dict[str, float]:
     try:
         for start in range(0, len(images), EVALUATION_BATCH):
             batch = data.batch(images, slice(start, start + EVALUATION_BATCH))
-            loss = svi.evaluate_loss(*_arguments(vae, batch))
+            loss = svi.evaluate_loss(*arguments(vae, batch))
             total.add(elbo.terms, loss)
     finally:
         vae.train(training)
     return total.per_image(len(images))
 
 
-def _arguments(vae: VAE, batch: Batch) -> tuple[Tensor, Tensor | None]:
+def arguments(vae: VAE, batch: Batch) -> tuple[Tensor, Tensor | None]:
     """What model and guide are called with: x and y, on the model's device."""
     x, labels = (None if part is None else part.to(vae.device) for part in batch)
     return x, vae.given(x, labels)

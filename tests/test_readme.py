@@ -51,13 +51,16 @@ def test_the_classes_of_the_examples_train(name, text, flags, tmp_path, monkeypa
 
 def test_every_command_of_the_readme_exists():
     commands = re.findall(r"^pyrovae (\w+)", "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)), re.MULTILINE)
-    assert set(commands) == {"train", "plot", "sample", "compare", "list"}
+    assert set(commands) == {"train", "evaluate", "plot", "sample", "compare", "list"}
 
 
 def test_every_flag_of_the_readme_exists():
     flags = set(re.findall(r"--[a-z][a-z-]+", README))
     known = {
-        option for name in ("train", "plot", "sample", "compare") for p in _command(name).params for option in p.opts
+        option
+        for name in ("train", "evaluate", "plot", "sample", "compare")
+        for p in _command(name).params
+        for option in p.opts
     }
     assert flags <= known | {"--help"}
 

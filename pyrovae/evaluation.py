@@ -1,0 +1,92 @@
+"""log p(x | y) by importance sampling, with its error bar and a word on whether it can be trusted."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyro
+import torch
+from pyro import poutine
+from pyro.ops.stats import fit_generalized_pareto
+from pyro.poutine.util import prune_subsample_sites
+from torch import Tensor
+
+from pyrovae.config import InputError
+from pyrovae.data import Data, Images
+from pyrovae.training import arguments
+from pyrovae.vae import VAE
+
+IMAGES = 50  # evaluated together
+PIXELS = 4_000_000  # decoded together, about: memory stays bounded whatever the number of samples
+RELIABLE = 0.7  # an estimate with a larger Pareto k̂ is not; Vehtari et al. (2024), arXiv:1507.02646
+
+
+def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: int, *args: Any) -> Tensor:
+    r"""Log w = log p(x, z) − log q(z | x) for `samples` draws z ~ q: (samples, n).
+
+    For any Pyro model and guide of one plate of n, as they are called with `args`.
+    """
+    with torch.no_grad(), pyro.validation_enabled(False), pyro.settings.context(module_local_params=True):
+        with pyro.plate("samples", samples, dim=-2):
+            drawn = poutine.trace(guide).get_trace(*args)
+            scored = poutine.trace(poutine.replay(model, trace=drawn)).get_trace(*args)
+        return _total(scored) - _total(drawn)
+
+
+def log_likelihoods(vae: VAE, data: Data, images: Images, samples: int = 5000) -> Iterator[dict[str, Tensor]]:
+    r"""Estimates of log p(x | y) = log E_q[w] for batch after batch of images, in nats: each entry (n,).
+
+    `log_likelihood` is log (1/K) Σ w, a lower bound in expectation; `elbo` the mean of log w; `effective_samples`
+    (Σ w)² / Σ w²; `pareto_k` the tail index of the weights (Yao et al. 2018, arXiv:1802.02538). Burda et al. (2016),
+    arXiv:1509.00519, use K = 5,000.
+    """
+    if samples < 1:
+        raise InputError(f"samples: expected 1 or more, got {samples}")
+    if not vae.has_kl:
+        raise InputError("evaluate: expected a posterior that is a density, to draw from, got a plain autoencoder")
+    vae.eval()
+    for start in range(0, len(images), IMAGES):
+        x, y = arguments(vae, data.batch(images, slice(start, start + IMAGES)))
+        most = max(1, PIXELS // x.numel())
+        parts = [min(most, samples - done) for done in range(0, samples, most)]
+        log_w = torch.cat([log_weights(vae.model, vae.guide, part, x, y) for part in parts]).double()
+        yield {
+            "log_likelihood": torch.logsumexp(log_w, 0) - math.log(samples),
+            "elbo": log_w.mean(0),
+            "effective_samples": (2 * torch.logsumexp(log_w, 0) - torch.logsumexp(2 * log_w, 0)).exp(),
+            "pareto_k": torch.tensor([pareto_k(column) for column in log_w.T.cpu()]),
+        }
+
+
+def pareto_k(log_w: Tensor) -> float:
+    """The shape k̂ of a generalised Pareto distribution fitted to the largest weights; infinite for too few of them."""
+    ordered = (log_w - log_w.max()).sort().values
+    tail = math.ceil(min(0.2 * len(ordered), 3 * math.sqrt(len(ordered))))
+    if tail < 10 or len(ordered) <= tail:
+        return math.inf
+    cutoff = max(ordered[-tail - 1].item(), math.log(1e-15))
+    excess = ordered[ordered > cutoff].exp() - math.exp(cutoff)
+    return float(fit_generalized_pareto(excess)[0]) if len(excess) >= 10 else math.inf
+
+
+def summarise(batches: list[dict[str, Tensor]], samples: int) -> dict[str, Any]:
+    """The contents of evaluation.json: means over the images, in nats, with the standard error of the first."""
+    held = {name: torch.cat([batch[name].cpu() for batch in batches]) for name in batches[0]}
+    score, n = held["log_likelihood"], len(held["log_likelihood"])
+    return {
+        "log_likelihood": score.mean().item(),
+        "standard_error": (score.std() / math.sqrt(n)).item() if n > 1 else math.inf,
+        "elbo": held["elbo"].mean().item(),
+        "images": n,
+        "samples": samples,
+        "effective_samples": held["effective_samples"].median().item(),
+        "pareto_k": held["pareto_k"].median().item(),
+        "unreliable_share": (held["pareto_k"] > RELIABLE).double().mean().item(),
+    }
+
+
+def _total(trace: Any) -> Tensor:
+    """The log-probability of all sites, for each sample and image."""
+    trace = prune_subsample_sites(trace)
+    trace.compute_log_prob()
+    return sum(node["log_prob"] for node in trace.nodes.values() if node["type"] == "sample")
