@@ -72,6 +72,7 @@ class Config(BaseModel):
 
     objective: str = setting("elbo", "Objective", "what SVI minimises (pyrovae list objectives)")
     particles: int = setting(1, "Objective", "samples of z for each image and step", ge=1)
+    alpha: float = setting(0.5, "Objective", "order of the renyi objective", ge=0)
     beta: float = setting(1.0, "Objective", "weight of the KL term", ge=0)
     warmup: int = setting(0, "Objective", "epochs over which that weight rises from 0", ge=0)
 

@@ -12,7 +12,7 @@ from pyrovae.config import Config, InputError, reason
 from pyrovae.data import Batch, Data, Images
 from pyrovae.inference import SVI, choose_device, seeded
 from pyrovae.objectives import OBJECTIVES, KLWeight, TraceELBO
-from pyrovae.registry import lookup
+from pyrovae.registry import call, lookup
 from pyrovae.vae import VAE
 
 EVALUATION_BATCH = 1000
@@ -36,8 +36,8 @@ class Fit:
         self.vae, self.data, self.config = vae.to(self.device), data.to(self.device), config
         self.epoch, self.best_epoch, self.best_loss = 0, 0, math.inf
         estimator = lookup("objective", config.objective, OBJECTIVES)
-        many = config.particles > 1
-        objective = estimator(num_particles=config.particles, vectorize_particles=many, max_plate_nesting=1)
+        particles = {"num_particles": config.particles, "vectorize_particles": config.particles > 1}
+        objective = call("objective", estimator, config.model_dump() | particles | {"max_plate_nesting": 1})
         if not hasattr(objective, "terms"):
             raise InputError(f"objective: expected an estimator with terms, as TraceELBO, got {config.objective!r}")
         self.kl_weight = KLWeight(config.beta if vae.has_kl else None)
@@ -50,6 +50,10 @@ class Fit:
             torch.optim.Adam(trainable, lr=config.lr, fused=True),
             objective,
         )
+
+    @property
+    def _objective_differs(self) -> bool:
+        return self.config.beta != 1 or self.config.warmup > 0 or self.config.objective != "elbo"
 
     def _initialise_prior(self) -> None:
         with seeded(self.config.seed):
@@ -105,7 +109,7 @@ class Fit:
             self._warm_up(epoch - 1 + step / len(batches))
             loss = self.svi.step(*arguments(self.vae, self.data.batch(self.data.train, rows)))
             total.add(self.svi.loss.terms, loss)
-        return total.per_image(len(order), weighted=self.config.beta != 1 or self.config.warmup > 0)
+        return total.per_image(len(order), weighted=self._objective_differs)
 
     def _warm_up(self, epochs: float) -> None:
         """Raise the KL weight linearly from 0 to beta over the first `warmup` epochs."""

@@ -1,10 +1,10 @@
-"""What SVI minimises: Pyro's ELBO estimators, and the weight of the KL term as an effect."""
+"""Pyro's ELBO, without a wait for the device."""
 
+import math
 from typing import Any
 
 from pyro.infer import Trace_ELBO
 from pyro.infer.util import is_identically_zero
-from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
 
@@ -16,8 +16,14 @@ class TraceELBO(Trace_ELBO):
     summed over the batch.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        num_particles: int = 1,
+        vectorize_particles: bool = False,
+        max_plate_nesting: float = math.inf,
+        **rest: Any,
+    ) -> None:
+        super().__init__(num_particles, max_plate_nesting, vectorize_particles=vectorize_particles, **rest)
         self.terms: dict[str, Tensor] = {}
 
     def differentiable_loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
@@ -30,7 +36,7 @@ class TraceELBO(Trace_ELBO):
         return sum(losses) / self.num_particles
 
     def _differentiable_loss_particle(self, model_trace: Any, guide_trace: Any) -> tuple[Tensor, Tensor]:
-        scored = (node["score_parts"].score_function for node in _samples(guide_trace).values())
+        scored = (node["score_parts"].score_function for node in sample_sites(guide_trace).values())
         if any(not is_identically_zero(score) for score in scored):  # not reparameterised: Pyro's score-function terms
             loss, surrogate = super()._differentiable_loss_particle(model_trace, guide_trace)
             return surrogate.new_tensor(loss), surrogate
@@ -38,13 +44,13 @@ class TraceELBO(Trace_ELBO):
         return loss, loss
 
     def _take_apart(self, model_trace: Any, guide_trace: Any) -> None:
-        guides = _samples(guide_trace)
-        for name, node in _samples(model_trace).items():
+        guides = sample_sites(guide_trace)
+        for name, node in sample_sites(model_trace).items():
             term = -_log_prob(node) + (_log_prob(guides[name]) if name in guides else 0.0)
             self.terms[name] = self.terms.get(name, 0.0) + term / self.num_particles
 
 
-def _samples(trace: Any) -> dict[str, Any]:
+def sample_sites(trace: Any) -> dict[str, Any]:
     return {name: node for name, node in trace.nodes.items() if node["type"] == "sample"}
 
 
@@ -52,26 +58,3 @@ def _log_prob(node: Any) -> Tensor:
     """Unweighted, but a site that an effect masks out stays out."""
     log_prob = node["unscaled_log_prob"].detach()
     return log_prob.new_zeros(()) if node["mask"] is False else log_prob.sum()
-
-
-class KLWeight(Messenger):
-    """An effect: scales the log-probability of the site `z`, to be put on the model and on the guide.
-
-    `weight` may change between steps, as in a warm-up. None takes the site out altogether, for a posterior that has no
-    density. Higgins et al. (2017), beta-VAE; warm-up: Bowman et al. (2016), arXiv:1511.06349.
-    """
-
-    def __init__(self, weight: float | Tensor | None = 1.0, site: str = "z") -> None:
-        super().__init__()
-        self.weight, self.site = weight, site
-
-    def _pyro_sample(self, msg: Any) -> None:
-        if msg["name"] != self.site:
-            return
-        if self.weight is None:
-            msg["mask"] = False
-        else:
-            msg["scale"] = msg["scale"] * self.weight
-
-
-OBJECTIVES = {"elbo": TraceELBO}

@@ -1,0 +1,75 @@
+"""Bounds from several weighted samples of each image."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyrovae.objectives.stl import score
+from pyrovae.objectives.trace import TraceELBO, sample_sites
+
+
+class IWAE(TraceELBO):
+    r"""−Σ_n log 1/K Σ_k w_nk, with w = p(x, z) / q(z | x) and K particles: a bound for each image, not for the batch.
+
+    Burda, Grosse & Salakhutdinov (2016), Importance weighted autoencoders, arXiv:1509.00519.
+    """
+
+    def differentiable_loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
+        ((model_trace, guide_trace),) = self._get_traces(model, guide, args, kwargs)  # all particles in one trace
+        self.terms = {}
+        self._take_apart(model_trace, guide_trace)
+        return self.loss_of(log_weight(model_trace, guide_trace), model_trace, guide_trace)
+
+    def loss_of(self, log_w: Tensor, model_trace: Any, guide_trace: Any) -> Tensor:
+        return -log_mean_exp(log_w).sum()
+
+
+class Renyi(IWAE):
+    r"""−Σ_n 1/(1 − α) log 1/K Σ_k w_nk^(1 − α), for the order α = `alpha`: 0 is `iwae`, towards 1 it becomes `elbo`.
+
+    Li & Turner (2016), Rényi divergence variational inference, arXiv:1602.02311.
+    """
+
+    def __init__(self, alpha: float = 0.5, **settings: Any) -> None:
+        super().__init__(**settings)
+        if alpha == 1:
+            raise ValueError("alpha: expected another number than 1 (which is objective elbo), got 1")
+        self.alpha = alpha
+
+    def loss_of(self, log_w: Tensor, model_trace: Any, guide_trace: Any) -> Tensor:
+        return -log_mean_exp((1 - self.alpha) * log_w).sum() / (1 - self.alpha)
+
+
+class DReG(IWAE):
+    r"""The value of `iwae` with doubly reparameterised gradients: their variance is lower, and does not grow with K.
+
+    The guide's gradient comes only through z, each sample with the square of its normalised weight.
+    Tucker et al. (2019), arXiv:1810.04152.
+    """
+
+    def loss_of(self, log_w: Tensor, model_trace: Any, guide_trace: Any) -> Tensor:
+        share = log_w.detach().softmax(0)  # (K, n)
+        nodes = sample_sites(guide_trace).values()
+        for node in nodes:
+            z = node["value"]
+            if z.requires_grad:
+                event = z.dim() - share.dim() if self.num_particles > 1 else z.dim() - 1
+                by_event = share.view(*share.shape if self.num_particles > 1 else share.shape[1:], *[1] * event)
+                z.register_hook(lambda gradient, weight=by_event: weight * gradient)
+        path_only = log_w + sum(score(node) for node in nodes)
+        surrogate = -(share * path_only).sum()
+        return -log_mean_exp(log_w.detach()).sum() + (surrogate - surrogate.detach())
+
+
+def log_weight(model_trace: Any, guide_trace: Any) -> Tensor:
+    """Log p(x, z) − log q(z | x) of each particle and image: (K, n)."""
+    log_p = sum(node["log_prob"] for node in sample_sites(model_trace).values())
+    log_q = sum(node["log_prob"] for node in sample_sites(guide_trace).values())
+    log_w = log_p - log_q
+    return log_w if log_w.dim() == 2 else log_w[None]
+
+
+def log_mean_exp(log_w: Tensor) -> Tensor:
+    return torch.logsumexp(log_w, 0) - math.log(len(log_w))

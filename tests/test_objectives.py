@@ -1,0 +1,148 @@
+"""Values against formulas, gradients against each other."""
+
+import math
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from conftest import small_data, small_vae
+from torch import nn
+
+from pyrovae import InputError, fit
+from pyrovae.evaluation import log_weights
+from pyrovae.objectives import OBJECTIVES, KLWeight
+
+
+class Linear(nn.Module):
+    """x = w z + noise, and a Gaussian guide that may be the posterior; float64."""
+
+    def __init__(self, exact=False):
+        super().__init__()
+        self.w, self.scale = nn.Parameter(torch.tensor([1.0, -0.5, 0.8])), 0.7
+        precision = 1 + self.w.square().sum().item() / self.scale**2
+        self.slope = nn.Parameter(self.w.detach() / self.scale**2 / precision + (0 if exact else 0.1))
+        self.log_scale = nn.Parameter(torch.tensor(-0.5 * math.log(precision) + (0 if exact else 0.3)))
+
+    def model(self, x):
+        with pyro.plate("images", len(x)):
+            z = pyro.sample("z", dist.Normal(torch.zeros(1), 1.0).to_event(1))
+            pyro.sample("x", dist.Normal(z * self.w, self.scale).to_event(1), obs=x)
+
+    def guide(self, x):
+        with pyro.plate("images", len(x)):
+            loc = (x @ self.slope)[:, None]
+            pyro.sample("z", dist.Normal(loc, self.log_scale.exp()).to_event(1))
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def make(name, particles=1, **settings):
+    return OBJECTIVES[name](num_particles=particles, vectorize_particles=particles > 1, max_plate_nesting=1, **settings)
+
+
+def value(objective, program, x, seed=0):
+    torch.manual_seed(seed)
+    return objective.differentiable_loss(program.model, program.guide, x).detach()
+
+
+def gradients(objective, program, x, repeats):
+    """Gradients (repeats, parameters) at independent draws."""
+    rows = []
+    for seed in range(repeats):
+        torch.manual_seed(seed)
+        loss = objective.differentiable_loss(program.model, program.guide, x)
+        rows.append(torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(program.parameters()))]))
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"), [("iwae", {}), ("dreg", {}), ("renyi", {"alpha": 0.0}), ("renyi", {"alpha": 0.3})]
+)
+@pytest.mark.parametrize("particles", [1, 5])
+def test_bounds_are_those_of_each_image(name, settings, particles):
+    program, x = Linear(), torch.randn(4, 3)
+    torch.manual_seed(0)
+    log_w = log_weights(program.model, program.guide, particles, x)
+    order = 1 - settings.get("alpha", 0.0)
+    by_hand = -((torch.logsumexp(order * log_w, 0) - math.log(particles)) / order).sum()
+    assert value(make(name, particles, **settings), program, x).item() == pytest.approx(by_hand.item())
+
+
+@pytest.mark.parametrize("name", [name for name in OBJECTIVES if name != "analytic"])
+def test_one_particle_is_the_elbo(name):
+    program, x = Linear(), torch.randn(4, 3)
+    assert value(make(name), program, x).item() == pytest.approx(value(make("elbo"), program, x).item())
+
+
+def test_renyi_goes_to_the_elbo_and_refuses_its_limit():
+    program, x = Linear(), torch.randn(4, 3)
+    near = value(make("renyi", 5, alpha=1 - 1e-6), program, x)
+    assert near.item() == pytest.approx(value(make("elbo", 5), program, x).item(), rel=1e-4)
+    with pytest.raises(ValueError, match="expected another number than 1"):
+        make("renyi", alpha=1.0)
+
+
+def test_analytic_has_the_closed_form_kl():
+    program, x = Linear(), torch.randn(4, 3)
+    objective = make("analytic")
+    loss = value(objective, program, x)
+    loc, scale = x @ program.slope, program.log_scale.exp()
+    kl = (0.5 * (loc.square() + scale.square() - 1) - program.log_scale).sum()
+    assert loss.item() == pytest.approx((objective.terms["x"] + kl).item())
+
+
+@pytest.mark.parametrize("name", ["elbo", "analytic", "stl"])
+@pytest.mark.parametrize("beta", [1.0, 0.3])
+def test_estimators_of_the_elbo_agree_in_expectation(name, beta):
+    program, x = Linear(), torch.randn(3, 3)
+    weight = KLWeight(beta)
+    objective, many = make(name, 4000), make("elbo", 4000)
+
+    def gradient(estimator):
+        torch.manual_seed(0)
+        loss = estimator.differentiable_loss(weight(program.model), weight(program.guide), x)
+        return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(program.parameters()))])
+
+    torch.testing.assert_close(gradient(objective), gradient(many), rtol=0.05, atol=0.25)
+
+
+def test_dreg_agrees_with_iwae_in_expectation_and_has_less_variance_for_the_guide():
+    program, x = Linear(), torch.randn(3, 3)
+    iwae, dreg = (gradients(make(name, 8), program, x, repeats=1500) for name in ("iwae", "dreg"))
+    error = (iwae.var(0) / 1500 + dreg.var(0) / 1500).sqrt()
+    assert ((iwae.mean(0) - dreg.mean(0)).abs() < 4 * error).all()
+    assert torch.allclose(iwae[:, :3], dreg[:, :3])  # the model's gradient is the same, draw by draw
+    assert (dreg.var(0)[3:] < 0.7 * iwae.var(0)[3:]).all()
+
+
+def test_sticking_the_landing_has_no_variance_at_the_posterior():
+    program, x = Linear(exact=True), torch.randn(3, 3)
+    elbo, stl = (gradients(make(name), program, x, repeats=50)[:, 3:] for name in ("elbo", "stl"))
+    assert stl.abs().max() < 1e-9
+    assert elbo.std(0).min() > 0.1
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("posterior", ["diagonal", "full", "flow"])
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_every_objective_trains_every_kind_of_guide(objective, posterior, network):
+    torch.set_default_dtype(torch.float32)
+    vae, config = small_vae(objective=objective, posterior=posterior, network=network, particles=3, beta=0.5, epochs=1)
+    before = {name: p.clone() for name, p in vae.named_parameters()}
+    (record,) = fit(vae, small_data(), config)
+    assert math.isfinite(record["train"]["objective"])
+    assert record["train"]["loss"] == pytest.approx(record["train"]["reconstruction"] + record["train"]["kl"])
+    assert not [name for name, p in vae.named_parameters() if torch.equal(p, before[name])]
+
+
+def test_a_setting_that_an_objective_refuses_is_told():
+    torch.set_default_dtype(torch.float32)
+    vae, config = small_vae(objective="renyi", alpha=1.0)
+    with pytest.raises(InputError, match="alpha: expected another number than 1"):
+        fit(vae, small_data(), config)
