@@ -1,11 +1,13 @@
 """pyrovae compare: runs in one table and one picture."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pyrovae.cli.options import check_out
+from pyrovae.config import InputError
 
 
 @click.command("compare")
@@ -20,7 +22,11 @@ def command(runs: tuple[Path, ...], out: Path | None, force: bool) -> None:
     check_out(out, (".png",), force)
     from pyrovae.runs import Run
 
-    opened = [Run(path) for path in runs]
+    opened = [Run(path) for path in runs if not path.is_file() or len(runs) == 1]  # results/* names its README too
+    for run in opened:
+        if not (run.path / "summary.json").exists():
+            hint = f"go on with: pyrovae train --resume --out {shlex.quote(str(run.path))}"
+            raise InputError(f"run: expected a finished run at {run.path}, got one without summary.json; {hint}")
     kinds = {_kind(run) for run in opened}
     if len(kinds) == 1:
         opened.sort(key=lambda run: run.summary["best"]["test"]["loss"])

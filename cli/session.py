@@ -8,13 +8,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from pyrovae.builder import build
 from pyrovae.cli.progress import Progress
 from pyrovae.config import Config
 from pyrovae.data import load
 from pyrovae.figures import draw
 from pyrovae.runs import Run
 from pyrovae.training import Fit, fit
-from pyrovae.vae import build
 
 
 def train(path: Path, config: Config | None, settings: dict[str, Any], force: bool) -> None:

@@ -58,7 +58,10 @@ def _name(preset_name: str | None, config_file: Path | None, settings: dict[str,
     """A run is called after its preset, its config file (or that file's run folder), or its dataset."""
     if config_file:
         return config_file.absolute().parent.name if config_file.name == "config.toml" else config_file.stem
-    return preset_name or re.sub(r"[^\w.-]+", "-", settings.get("dataset", "digits"))
+    if preset_name:
+        return preset_name
+    kind, _, path = settings.get("dataset", "digits").partition(":")
+    return re.sub(r"[^\w.-]+", "-", Path(path).stem or kind)
 
 
 def _free(name: str) -> Path:

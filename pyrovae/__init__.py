@@ -12,7 +12,7 @@ _PUBLIC = {
     "Data": "data",
     "load": "data",
     "VAE": "vae",
-    "build": "vae",
+    "build": "builder",
     "SVI": "inference",
     "fit": "training",
     "evaluate": "training",

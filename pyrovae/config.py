@@ -38,14 +38,16 @@ def setting(default: Any, group: str, description: str, **limits: Any) -> Any:
 class Config(BaseModel):
     """The settings of one run. Frozen; an unknown name or a value out of range raises `InputError`.
 
-    Names of components (`likelihood`, `prior`, ...) are looked up when the model is built: `pyrovae.vae.build`.
+    Names of components (`likelihood`, `prior`, ...) are looked up when the model is built: `pyrovae.builder`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     dataset: str = setting("digits", "Data", "a name (pyrovae list datasets), folder:PATH or npz:PATH")
     data_dir: Path | None = setting(None, "Data", "where dataset files lie or go (default: $PYROVAE_DATA, or a cache)")
-    image_size: int | None = setting(None, "Data", "resize images to this many pixels a side", ge=2, le=512)
+    image_size: int | None = setting(
+        None, "Data", "pixels a side: the shorter side is resized, the middle cut out", ge=2, le=512
+    )
     pixels: Literal["grey", "dynamic", "static", "threshold", "bytes", "standardized"] = setting(
         "grey",
         "Data",

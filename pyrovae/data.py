@@ -22,6 +22,10 @@ class Images:
     def __len__(self) -> int:
         return len(self.images)
 
+    def __repr__(self) -> str:
+        shape = "×".join(map(str, self.images.shape[1:]))
+        return f"Images({len(self):,} of {shape}, {'unlabelled' if self.labels is None else 'labelled'})"
+
     def __getitem__(self, rows: Tensor | slice) -> "Images":
         return Images(self.images[rows], None if self.labels is None else self.labels[rows])
 

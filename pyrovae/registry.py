@@ -15,7 +15,9 @@ def lookup(family: str, name: str, members: Mapping[str, Any]) -> Any:
     if name in members:
         return members[name]
     if ":" not in name:
-        raise InputError(f"{family}: expected one of {', '.join(members)}, got {name!r}{did_you_mean(name, members)}")
+        own = "" if family in ("figure", "activation") else " or FILE.py:Class"
+        known = f"{', '.join(members)}{own}"
+        raise InputError(f"{family}: expected one of {known}, got {name!r}{did_you_mean(name, members)}")
     place, _, attribute = name.rpartition(":")
     try:
         member = getattr(_module(place), attribute)

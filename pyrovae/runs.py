@@ -15,14 +15,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from pyrovae.builder import build
 from pyrovae.config import Config, InputError, reason
 from pyrovae.data import Data, Pixels, load
 from pyrovae.figures import FIGURES
 from pyrovae.summary import summarise
 from pyrovae.training import Fit
-from pyrovae.vae import VAE, build
+from pyrovae.vae import VAE
 
-PROGRESS_EPOCHS = (1, 3, 5, 10, 20, 30, 40, 50)
+PROGRESS_EPOCHS = (1, 3, 5, 10, 20, 30, 40, 50)  # and the last
 FILES = (
     "config.toml",
     "metrics.jsonl",
@@ -133,7 +134,7 @@ class Run:
         """Save an epoch of `fit`: its record, its pictures, its weights if they are the best, and the checkpoint."""
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(epoch) + "\n")
-        if epoch["epoch"] in PROGRESS_EPOCHS:
+        if epoch["epoch"] in PROGRESS_EPOCHS or fit.done:
             self._add_progress(epoch["epoch"], fit)
         if fit.improved:
             about = {"shape": fit.data.shape, "classes": fit.data.classes, "pixels": vars(fit.data.pixels)}

@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 
+from pyrovae.builder import is_density
 from pyrovae.config import Config
 from pyrovae.data import Data
 from pyrovae.training import Fit
-from pyrovae.vae import VAE, is_density
+from pyrovae.vae import VAE
 
 
 def summarise(config: Config, fit: Fit, records: list[dict[str, Any]]) -> dict[str, Any]:

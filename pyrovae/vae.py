@@ -1,7 +1,6 @@
 """The generative program and its guide: the page that matters."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import pyro
 import torch
@@ -10,14 +9,8 @@ from pyro.distributions import Distribution
 from pyro.nn import PyroModule
 from torch import Tensor, nn
 
-from pyrovae.config import Config, InputError
-from pyrovae.contexts import Label, Quadrants
-from pyrovae.inference import seeded
-from pyrovae.likelihoods import LIKELIHOODS, Unseen
-from pyrovae.networks import ACTIVATIONS, NETWORKS
-from pyrovae.posteriors import POSTERIORS
-from pyrovae.priors import PRIORS
-from pyrovae.registry import call, lookup
+from pyrovae.config import InputError
+from pyrovae.contexts import Quadrants
 
 
 class VAE(PyroModule):
@@ -48,7 +41,7 @@ class VAE(PyroModule):
         self.context = context
 
     def model(self, x: Tensor | None = None, y: Tensor | None = None, n: int = 1) -> Tensor:
-        """How images come about: with x it scores them, without it draws n."""
+        """How images come about: with x it scores them, without it draws n. The context y is as `given` returns it."""
         with pyro.plate("images", n if x is None else len(x)):
             z = pyro.sample("z", self.prior(y))  # (n, latent)
             return pyro.sample("x", self.likelihood(self.decoder(z, y)), obs=x)  # (n, C, H, W)
@@ -130,65 +123,3 @@ def mean_of(distribution: Distribution) -> Tensor:
         return distribution.mean
     except NotImplementedError:
         return distribution.sample()
-
-
-def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> VAE:
-    """The VAE that `config` describes, for images (C, H, W) and so many classes; its weights follow from the seed.
-
-    Raises `InputError` for unknown names (with the nearest), and for parts that do not fit each other.
-    """
-    likelihood_class = lookup("likelihood", config.likelihood, LIKELIHOODS)
-    _check_pixels(config, likelihood_class)
-    context = _context(config, shape, classes)
-    offered = config.model_dump() | {"shape": shape, "context": () if context is None else context.shape}
-    offered["activation"] = lookup("activation", config.activation, ACTIVATIONS)
-    offered["unit"] = 255.0 if config.pixels == "bytes" else 1.0
-
-    def member(family: str, members: Mapping[str, Any]) -> Any:
-        return call(family, lookup(family, getattr(config, family), members), offered)
-
-    with seeded(config.seed):
-        likelihood = member("likelihood", LIKELIHOODS)
-        network = offered["network"] = member("network", NETWORKS)
-        encoder = network.encoder(offered["context"])
-        decoder = network.decoder(config.latent_dim, likelihood.features, offered["context"])
-        offered |= {"encoder": encoder, "features": encoder.features}
-        posterior = offered["posterior"] = member("posterior", POSTERIORS)
-        prior = member("prior", PRIORS)
-    if isinstance(context, Quadrants):
-        likelihood = Unseen(likelihood, ~context.seen)
-    vae = VAE(encoder, decoder, prior, posterior, likelihood, context).eval()
-    if not vae.has_kl and any(parameter.requires_grad for parameter in prior.parameters()):
-        raise InputError(
-            f"prior: expected one that is not learned, as posterior {config.posterior!r} has no KL to train it by,"
-            f" got {config.prior!r}"
-        )
-    return vae
-
-
-def is_density(config: Config) -> bool:
-    """Whether the likelihood is normalised over these pixels; `bernoulli` on `grey` ones is not."""
-    return config.pixels in lookup("likelihood", config.likelihood, LIKELIHOODS).domain
-
-
-def _check_pixels(config: Config, likelihood: type) -> None:
-    missing = [name for name in ("features", "domain", "forward") if not hasattr(likelihood, name)]
-    if missing:
-        raise InputError(f"likelihood: expected a class with {', '.join(missing)}, got {config.likelihood!r}")
-    fitting = (*likelihood.domain, *getattr(likelihood, "relaxed", ()))
-    if config.pixels not in fitting:
-        others = [name for name, member in LIKELIHOODS.items() if config.pixels in member.domain]
-        raise InputError(
-            f"pixels: likelihood {config.likelihood!r} expects {' or '.join(fitting)}, got {config.pixels!r}"
-            f" (which fits likelihood {' or '.join(others)})"
-        )
-
-
-def _context(config: Config, shape: tuple[int, int, int], classes: int) -> nn.Module | None:
-    if config.condition == "none":
-        return None
-    if config.condition == "label":
-        if not classes:
-            raise InputError(f"condition: 'label' expects images with labels, got none in {config.dataset!r}")
-        return Label(classes)
-    return Quadrants(shape, seen=int(config.condition[-1]))

@@ -242,7 +242,10 @@ BAD_INPUT = [
     # compare
     ("compare", "Missing argument 'RUNS...'"),
     ("compare run nowhere", "run: expected a run folder .* at nowhere, got nothing"),
-    ("compare run unfinished", "run: expected summary.json in unfinished, got none"),
+    (
+        "compare run unfinished",
+        "expected a finished run at unfinished, got one without summary.json; go on with: .*--out unfinished",
+    ),
     ("compare run --out a.pdf", "out: expected a file that ends in .png, got 'a.pdf'"),
     ("compare run --out taken.png", "out: taken.png already exists; expected --force or another name"),
     ("compare run --out nowhere/a.png", "out: expected a folder at .*nowhere, got nothing"),
@@ -326,7 +329,7 @@ def test_a_second_run_takes_the_next_name_and_repeats_the_first(trained):
         ("--config my.toml", "my"),
         ("--preset mnist-vae --config my.toml", "my"),
         ("--config old/config.toml", "old"),
-        ("--dataset npz:tiny.npz", "npz-tiny.npz"),
+        ("--dataset npz:tiny.npz", "tiny"),
     ],
 )
 def test_a_run_is_called_after_where_it_starts_from(start, name, here, no_figures):
@@ -495,13 +498,19 @@ def test_ctrl_c_in_a_resumed_run_keeps_its_new_number_of_epochs(whole, here, no_
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 def test_a_real_ctrl_c(tmp_path):
-    command = [sys.executable, "-m", "pyrovae", "train", "--out", "run", "--epochs", "1000000", *shlex.split(TINY)]
+    # A job started in the background inherits an ignored SIGINT, and so would the child.
+    restored = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{restored}; from pyrovae.cli import main; main()"
+    command = [sys.executable, "-c", program, "train", "--out", "run", "--epochs", "1000000", *shlex.split(TINY)]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 120
-        while not (tmp_path / "run/checkpoint.pt").exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=60)
+        try:
+            deadline = time.monotonic() + 120
+            while not (tmp_path / "run/checkpoint.pt").exists() and time.monotonic() < deadline:
+                time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "go on with: pyrovae train --resume --out run\n" in error
     assert "Traceback" not in error

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from conftest import small_vae
+from conftest import small_data, small_vae
 
-from pyrovae import InputError
+from pyrovae import InputError, fit
 from pyrovae.likelihoods import LIKELIHOODS
 
 CASES = [
@@ -118,3 +118,16 @@ def test_rounded_logistic_is_the_integral_of_the_logistic_density():
 def test_only_the_gaussian_has_an_optimal_scale(name):
     with pytest.raises(InputError, match="scale: 'optimal' fits likelihood gaussian"):
         small_vae(likelihood=name, scale="optimal")
+
+
+@pytest.mark.parametrize(("name", "scale"), [case for case in CASES if case[0] in ("gaussian", "laplace", "student_t")])
+@pytest.mark.parametrize("pixels", ["grey", "standardized"])
+@pytest.mark.parametrize("condition", ["none", "quadrant1"])
+def test_every_scale_trains_and_is_learned_unless_fixed(name, scale, pixels, condition):
+    vae, config = small_vae(likelihood=name, scale=scale, pixels=pixels, condition=condition)
+    likelihood = getattr(vae.likelihood, "likelihood", vae.likelihood)
+    before = None if scale == "pixel" else likelihood.log_scale.clone()
+    *_, last = fit(vae, small_data(pixels=pixels), config)
+    assert torch.tensor(last["test"]["loss"]).isfinite()
+    if before is not None:
+        assert torch.equal(likelihood.log_scale, before) is isinstance(scale, float)

@@ -216,8 +216,11 @@ def test_the_seed_decides_the_weights_and_the_global_state_stays():
     [
         ({"likelihood": "bernouli"}, "did you mean 'bernoulli'"),
         ({"prior": "norml"}, "did you mean 'normal'"),
-        ({"posterior": "diag"}, "posterior: expected one of diagonal, lowrank, full, flow, delta, got 'diag'"),
-        ({"network": "unet"}, "network: expected one of mlp, gated, conv, resnet, got 'unet'"),
+        (
+            {"posterior": "diag"},
+            "posterior: expected one of diagonal, lowrank, full, flow, delta or FILE.py:Class, got 'diag'",
+        ),
+        ({"network": "unet"}, "network: expected one of mlp, gated, conv, resnet or FILE.py:Class, got 'unet'"),
         ({"activation": "rely"}, "did you mean 'relu'"),
         ({"pixels": "standardized"}, "expects dynamic or static or threshold or grey, got 'standardized'"),
         ({"likelihood": "gaussian", "pixels": "static"}, "which fits likelihood bernoulli"),
@@ -290,6 +293,16 @@ def test_a_likelihood_without_a_known_mean_shows_a_draw():
     [
         ("def broken(:", "expected a class at"),
         ("import torch\nclass Mine(torch.nn.Module):\n    pass", "expected a class with features, domain"),
+        (
+            "import torch, pyro\nclass Mine(torch.nn.Module):\n    features, domain = 1, ('grey',)\n"
+            "    def forward(self, h):\n        return pyro.distributions.Laplace(h.squeeze(-4), 1.0).to_event(2)",
+            r"expected event shape \(1, 8, 8\), got \(8, 8\)",
+        ),
+        (
+            "import torch\nclass Mine(torch.nn.Module):\n    features, domain = 1, ('grey',)\n"
+            "    def forward(self, h):\n        return h",
+            "expected a Pyro distribution from forward, got Tensor",
+        ),
         (
             "import torch\nclass Mine(torch.nn.Module):\n    features, domain = 1, ('grey',)\n"
             "    def __init__(self, colour):\n        pass",

@@ -16,17 +16,15 @@ Records = Sequence[Mapping[str, Any]]
 
 
 def losses(metrics: Records) -> Figure:
-    """KL, reconstruction and their sum over the epochs, for training and test set; the objective, where it differs."""
+    """KL, reconstruction and their sum over the epochs, for training and test set; the objective where it differs."""
     if not metrics:
         raise Unfit("figure losses: expected at least one epoch, got none")
-    figure, axes = new_figure(11, 3.4, columns=3)
-    for panel, (key, title) in zip(axes[0], PANELS.items()):
+    panels = PANELS | ({"objective": "Objective (KL weighted)"} if "objective" in metrics[0]["train"] else {})
+    figure, axes = new_figure(3.7 * len(panels), 3.4, columns=len(panels))
+    for panel, (key, title) in zip(axes[0], panels.items()):
         for name, (colour, label) in SETS.items():
-            if name in metrics[0]:
+            if key in metrics[0].get(name, ()):
                 _curve(panel, metrics, name, key, color=colour, label=label)
-        if key == "loss" and "objective" in metrics[0]["train"]:
-            label = "objective, KL weighted\n(training set)"
-            _curve(panel, metrics, "train", "objective", color=TRAIN, linestyle="--", label=label)
         _finish(panel, title)
         _zoom(panel, key)
     axes[0, 2].legend(frameon=False)
@@ -69,6 +67,6 @@ def _zoom(panel: Axes, key: str) -> None:
 
 def _finish(panel: Axes, title: str) -> None:
     panel.set(title=title, xlabel="epoch", ylabel="nats per image")
-    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     panel.grid(True)
     panel.tick_params(color=PALE)

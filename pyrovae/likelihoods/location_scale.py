@@ -1,8 +1,13 @@
 """Densities around a mean image, of one width for all pixels or one for each."""
 
+from typing import Any
+
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
+
+# Where a learned scale starts: if it is much wider, the code is not worth its KL at first, and often not later either.
+START = {"grey": 0.2, "standardized": 0.7}
 
 
 class LocationScale(nn.Module):
@@ -16,14 +21,14 @@ class LocationScale(nn.Module):
     family: type
     floor = 1e-3  # of a scale for each pixel: without one, a pixel that is always black makes the density infinite
 
-    def __init__(self, scale: float | str = "shared") -> None:
+    def __init__(self, scale: float | str = "shared", pixels: str = "standardized") -> None:
         super().__init__()
         if scale == "optimal":
             raise ValueError(f"scale: 'optimal' fits likelihood gaussian, not {type(self).__name__}")
         self.features = 2 if scale == "pixel" else 1
         if self.features == 1:
             fixed = isinstance(scale, (int, float))
-            log_scale = torch.tensor(float(scale) if fixed else 1.0).log()
+            log_scale = torch.tensor(float(scale) if fixed else START[pixels]).log()
             self.log_scale = nn.Parameter(log_scale, requires_grad=not fixed)
 
     def forward(self, h: Tensor) -> dist.Distribution:
@@ -44,8 +49,8 @@ class Gaussian(LocationScale):
 
     family = dist.Normal
 
-    def __init__(self, scale: float | str = "shared") -> None:
-        super().__init__("shared" if scale == "optimal" else scale)
+    def __init__(self, scale: float | str = "shared", pixels: str = "standardized") -> None:
+        super().__init__("shared" if scale == "optimal" else scale, pixels)
         self.optimal = scale == "optimal"
         if self.optimal:
             self.log_scale.requires_grad_(False)
@@ -64,6 +69,9 @@ class OptimalNormal(dist.Normal):
     def __init__(self, loc: Tensor, scale: Tensor, running: Tensor) -> None:
         super().__init__(loc, scale)
         self.running = running
+
+    def expand(self, batch_shape: torch.Size, _instance: Any = None) -> "OptimalNormal":
+        return OptimalNormal(self.loc.expand(batch_shape), self.scale.expand(batch_shape), self.running)
 
     def log_prob(self, value: Tensor) -> Tensor:
         variance = (value - self.loc).square().mean()
@@ -84,8 +92,8 @@ class StudentT(LocationScale):
     Takahashi et al. (2018), Student-t variational autoencoder for robust density estimation.
     """
 
-    def __init__(self, scale: float | str = "shared") -> None:
-        super().__init__(scale)
+    def __init__(self, scale: float | str = "shared", pixels: str = "standardized") -> None:
+        super().__init__(scale, pixels)
         self.log_df = nn.Parameter(torch.tensor(1.0))
 
     def distribution(self, loc: Tensor, scale: Tensor) -> dist.Distribution:

@@ -23,6 +23,11 @@ def read_source(dataset: str, data_dir: Path | None = None, image_size: int | No
         return _resized(read_npz(Path(path).expanduser()), image_size)
     if dataset not in DATASETS:
         known = [*DATASETS, "folder:PATH", "npz:PATH"]
+        if Path(dataset).exists():
+            kind = "folder" if Path(dataset).is_dir() else "npz"
+            raise InputError(
+                f"dataset: expected one of {', '.join(known)}, got {dataset!r}; did you mean '{kind}:{dataset}'?"
+            )
         raise InputError(f"dataset: expected one of {', '.join(known)}, got {dataset!r}{did_you_mean(dataset, known)}")
     return _resized(DATASETS[dataset](data_dir or default_data_dir()), image_size)
 

@@ -1,0 +1,99 @@
+"""A config becomes a VAE: names are looked up, parts are made and checked against each other."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from pyrovae.config import Config, InputError
+from pyrovae.contexts import Label, Quadrants
+from pyrovae.inference import seeded
+from pyrovae.likelihoods import LIKELIHOODS, Unseen
+from pyrovae.networks import ACTIVATIONS, NETWORKS
+from pyrovae.posteriors import POSTERIORS
+from pyrovae.priors import PRIORS
+from pyrovae.registry import call, lookup
+from pyrovae.vae import VAE
+
+
+def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> VAE:
+    """The VAE that `config` describes, for images (C, H, W) and so many classes; its weights follow from the seed.
+
+    Raises `InputError` for unknown names (with the nearest), and for parts that do not fit each other.
+    """
+    likelihood_class = lookup("likelihood", config.likelihood, LIKELIHOODS)
+    _check_pixels(config, likelihood_class)
+    context = _context(config, shape, classes)
+    offered = config.model_dump() | {"shape": shape, "context": () if context is None else context.shape}
+    offered["activation"] = lookup("activation", config.activation, ACTIVATIONS)
+    offered["unit"] = 255.0 if config.pixels == "bytes" else 1.0
+
+    def member(family: str, members: Mapping[str, Any]) -> Any:
+        return call(family, lookup(family, getattr(config, family), members), offered)
+
+    with seeded(config.seed):
+        likelihood = member("likelihood", LIKELIHOODS)
+        network = offered["network"] = member("network", NETWORKS)
+        encoder = network.encoder(offered["context"])
+        decoder = network.decoder(config.latent_dim, likelihood.features, offered["context"])
+        offered |= {"encoder": encoder, "features": encoder.features}
+        posterior = offered["posterior"] = member("posterior", POSTERIORS)
+        prior = member("prior", PRIORS)
+    if isinstance(context, Quadrants):
+        likelihood = Unseen(likelihood, ~context.seen)
+    vae = VAE(encoder, decoder, prior, posterior, likelihood, context).eval()
+    if not vae.has_kl and any(parameter.requires_grad for parameter in prior.parameters()):
+        raise InputError(
+            f"prior: expected one that is not learned, as posterior {config.posterior!r} has no KL to train it by,"
+            f" got {config.prior!r}"
+        )
+    _check_shapes(vae, config, shape)
+    return vae
+
+
+def is_density(config: Config) -> bool:
+    """Whether the likelihood is normalised over these pixels; `bernoulli` on `grey` ones is not."""
+    return config.pixels in lookup("likelihood", config.likelihood, LIKELIHOODS).domain
+
+
+def _check_pixels(config: Config, likelihood: type) -> None:
+    missing = [name for name in ("features", "domain", "forward") if not hasattr(likelihood, name)]
+    if missing:
+        raise InputError(f"likelihood: expected a class with {', '.join(missing)}, got {config.likelihood!r}")
+    fitting = (*likelihood.domain, *getattr(likelihood, "relaxed", ()))
+    if config.pixels not in fitting:
+        others = [name for name, member in LIKELIHOODS.items() if config.pixels in member.domain]
+        raise InputError(
+            f"pixels: likelihood {config.likelihood!r} expects {' or '.join(fitting)}, got {config.pixels!r}"
+            f" (which fits likelihood {' or '.join(others)})"
+        )
+
+
+def _check_shapes(vae: VAE, config: Config, shape: tuple[int, int, int]) -> None:
+    """Run two images through: each part must return a distribution over codes or images."""
+    with torch.no_grad(), seeded(config.seed):
+        x = torch.rand(2, *shape)
+        y = vae.given(x, torch.zeros(2, dtype=torch.long))
+        code = _checked("posterior", config.posterior, vae.posterior(vae.encoder(x, y)), (config.latent_dim,))
+        _checked("prior", config.prior, vae.prior(y), (config.latent_dim,))
+        _checked("likelihood", config.likelihood, vae.likelihood(vae.decoder(code.sample(), y)), shape)
+
+
+def _checked(family: str, name: str, returned: Any, shape: tuple[int, ...]) -> Any:
+    if not isinstance(returned, torch.distributions.Distribution):
+        raise InputError(f"{family} {name!r}: expected a Pyro distribution from forward, got {type(returned).__name__}")
+    if returned.event_shape != shape:
+        hint = f"; .to_event({len(shape)})?" if not returned.event_shape else ""
+        raise InputError(f"{family} {name!r}: expected event shape {shape}, got {tuple(returned.event_shape)}{hint}")
+    return returned
+
+
+def _context(config: Config, shape: tuple[int, int, int], classes: int) -> nn.Module | None:
+    if config.condition == "none":
+        return None
+    if config.condition == "label":
+        if not classes:
+            raise InputError(f"condition: 'label' expects images with labels, got none in {config.dataset!r}")
+        return Label(classes)
+    return Quadrants(shape, seen=int(config.condition[-1]))
