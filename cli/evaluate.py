@@ -1,5 +1,7 @@
 """pyrovae evaluate: the log-likelihood of the test set."""
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,18 @@ import click
 @click.option("--images", metavar="N", type=click.IntRange(1), help="the first N test images  [all]")
 @click.option("--seed", metavar="N", type=click.IntRange(0, 2**32 - 1), default=0, help="of the random numbers  [0]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1  [auto]")
-def command(run: Path, samples: int, images: int | None, seed: int, device: str) -> None:
+@click.option("--latents/--no-latents", default=True, help="report on the latent space, too  [yes]")
+def command(run: Path, samples: int, images: int | None, seed: int, device: str, latents: bool) -> None:
     """Estimate log p(x) of the test set, or log p(x | y), by importance sampling from the guide of RUN.
 
-    The estimate, its standard error over the images and its diagnostics go to RUN/evaluation.json.
+    The estimate, its standard error over the images, its diagnostics and a report on the latent space (active units, KL
+    of each dimension, mutual information, what can be read from the codes) go to RUN/evaluation.json.
     """
     from rich.progress import track
 
     from pyrovae.evaluation import IMAGES, log_likelihoods, summarise
     from pyrovae.inference import choose_device, seeded
+    from pyrovae.latents import report
     from pyrovae.runs import Run
     from pyrovae.summary import protocol
 
@@ -31,6 +36,9 @@ def command(run: Path, samples: int, images: int | None, seed: int, device: str)
         batches = log_likelihoods(vae, data, chosen, samples)
         done = list(track(batches, "evaluating", total=-(-len(chosen) // IMAGES), transient=True))
     found = summarise(done, samples)
+    if latents:
+        with seeded(seed):
+            found["latents"] = report(vae, data)
     found |= protocol(opened.config, data, vae, -found["log_likelihood"]) | {"seed": seed}
     _show(found, opened.save_evaluation(found))
 
@@ -49,5 +57,18 @@ def _show(found: dict[str, Any], path: Path) -> None:
     )
     if found["unreliable_share"] > 0.1:
         click.echo("warning: for many images the weights have too heavy a tail: more --samples, or a better posterior")
+    for line in _latent_lines(found.get("latents", {})):
+        click.echo(line)
     click.echo(f"pixels {found['protocol']}" + (f": {found['note']}" if found["note"] else ""))
     click.echo(path)
+
+
+def _latent_lines(latents: dict[str, Any]) -> Iterator[str]:
+    if latents:
+        yield f"{latents['active_units']} of {latents['latent_dim']} latent dimensions are active"
+    if "mutual_information" in latents:
+        shares = f"mutual information {latents['mutual_information']:.2f}, marginal KL {latents['marginal_kl']:.2f}"
+        yield f"{shares} nats (of the test images, whose index holds {math.log(latents['images']):.2f})"
+    if "knn_accuracy" in latents:
+        knn, probe = latents["knn_accuracy"], latents["probe_accuracy"]
+        yield f"the label can be read from the code: {knn:.1%} by five neighbours, {probe:.1%} by a linear probe"

@@ -11,13 +11,33 @@ from conftest import small_data, small_vae
 from pyrovae import InputError, figures, fit
 from pyrovae.figures import FIGURES, draw
 from pyrovae.figures.curves import comparison
-from pyrovae.figures.latent import code_means
 from pyrovae.figures.style import UNSEEN, cell_size, enlargement, mosaic
+from pyrovae.latents import code_means, kl_per_dimension
 
 FITTING = {
-    "none": {"losses", "reconstructions", "samples", "latent", "manifold", "progress", "interpolations"},
-    "label": {"losses", "reconstructions", "samples", "latent", "progress", "interpolations", "conditions"},
-    "quadrant1": {"losses", "reconstructions", "samples", "latent", "progress", "completions"},
+    "none": {
+        "losses",
+        "reconstructions",
+        "samples",
+        "latent",
+        "manifold",
+        "progress",
+        "interpolations",
+        "traversals",
+        "kl_per_dimension",
+    },
+    "label": {
+        "losses",
+        "reconstructions",
+        "samples",
+        "latent",
+        "progress",
+        "interpolations",
+        "conditions",
+        "traversals",
+        "kl_per_dimension",
+    },
+    "quadrant1": {"losses", "reconstructions", "samples", "latent", "progress", "completions", "kl_per_dimension"},
 }
 
 
@@ -125,7 +145,7 @@ def test_latent_shows_every_test_code_in_the_colour_of_its_label():
     run = trained()
     figure = figures.latent(run.vae, run.data)
     points = figure.axes[0].collections[0]
-    assert np.allclose(points.get_offsets(), code_means(run.vae, run.data))
+    assert np.allclose(points.get_offsets(), code_means(run.vae, run.data, run.data.test))
     shown = points.get_facecolors()[:, :3]
     assert len(np.unique(shown, axis=0)) == 3
     assert np.array_equal(shown[0], shown[3])  # labels go 0, 1, 2, 0, ...
@@ -137,7 +157,7 @@ def test_latent_of_many_dimensions_says_that_it_shows_principal_components():
     figure = figures.latent(run.vae, run.data)
     assert "first two principal components of 5 dimensions" in figure.get_suptitle()
     assert figure.axes[0].get_xlabel().startswith("principal component 1")
-    centred = code_means(run.vae, run.data).double()
+    centred = code_means(run.vae, run.data, run.data.test).double()
     centred = centred - centred.mean(0)
     spread = torch.linalg.svdvals(centred)[:2].numpy() / np.sqrt(len(centred))
     assert np.allclose(figure.axes[0].collections[0].get_offsets().std(0), spread, rtol=1e-4)
@@ -169,6 +189,28 @@ def test_interpolations_start_and_end_at_test_images(condition):
     assert np.allclose(cell(figure, 0, 12), as_drawn(x[last]))
     y = run.vae.given(x, labels)
     assert np.allclose(cell(figure, 0, 1), as_drawn(run.vae.reconstruct(x, y)[0]), atol=1e-5)
+
+
+def test_traversals_move_one_dimension_of_the_first_code_the_largest_kl_first():
+    run = trained(latent_dim=3, epochs=4)
+    figure = figures.traversals(run.vae, run.data)
+    kl = kl_per_dimension(run.vae, run.data, run.data.test)
+    order = kl.sort(descending=True).indices.tolist()
+    labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert labels == [f"z{d + 1}  KL {kl[d]:.2f}" for d in order]
+    code = code_means(run.vae, run.data, run.data.test)[:1]
+    for row, column, step in [(0, 0, -3.0), (1, 10, 3.0), (2, 5, 0.0)]:
+        moved = code.clone()
+        moved[0, order[row]] = step
+        assert np.allclose(cell(figure, row, column), as_drawn(run.vae.decode(moved)[0]), atol=1e-5)
+
+
+def test_kl_per_dimension_is_sorted_and_adds_up():
+    run = trained(latent_dim=3, epochs=4)
+    figure = figures.kl_per_dimension(run.vae, run.data)
+    heights = [bar.get_height() for bar in figure.axes[0].patches]
+    assert heights == sorted(heights, reverse=True)
+    assert sum(heights) == pytest.approx(kl_per_dimension(run.vae, run.data, run.data.test).sum().item(), rel=1e-5)
 
 
 def test_conditions_have_a_row_per_label_and_a_style_per_column():

@@ -10,8 +10,17 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from pyrovae.figures.curves import losses
-from pyrovae.figures.images import completions, conditions, interpolations, manifold, progress, reconstructions, samples
-from pyrovae.figures.latent import latent
+from pyrovae.figures.images import (
+    completions,
+    conditions,
+    interpolations,
+    manifold,
+    progress,
+    reconstructions,
+    samples,
+    traversals,
+)
+from pyrovae.figures.latent import kl_per_dimension, latent
 from pyrovae.figures.style import Unfit
 from pyrovae.inference import seeded
 from pyrovae.registry import lookup
@@ -24,6 +33,8 @@ FIGURES = {
     "manifold": manifold,
     "progress": progress,
     "interpolations": interpolations,
+    "traversals": traversals,
+    "kl_per_dimension": kl_per_dimension,
     "conditions": conditions,
     "completions": completions,
 }

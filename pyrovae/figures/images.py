@@ -9,9 +9,11 @@ from torch import Tensor
 from pyrovae.contexts import Label, Quadrants
 from pyrovae.data import Data
 from pyrovae.figures.style import CELL, INK, UNSEEN, Unfit, cell_size, image_figure, new_figure, show_mosaic
+from pyrovae.latents import code_means, kl_per_dimension
 from pyrovae.vae import VAE, mean_of
 
 MOST_LABELS = 60
+MOST_DIMENSIONS = 12
 
 
 def reconstructions(vae: VAE, data: Data) -> Figure:
@@ -85,6 +87,26 @@ def interpolations(vae: VAE, data: Data) -> Figure:
     images = torch.cat([_shown(data, x0)[:, None], between, _shown(data, x1)[:, None]], 1)
     heads = ["from", *(f"{step:.2g}" for step in steps.tolist()), "to"]
     return image_figure(images.flatten(0, 1), len(heads), "Between two test images", column_labels=heads)
+
+
+def traversals(vae: VAE, data: Data) -> Figure:
+    """The code of one test image, one dimension at a time moved from −3 to 3; those with the largest KL first."""
+    if isinstance(vae.context, Quadrants):
+        raise Unfit("figure traversals: expected a model that is not given quadrants, got one")
+    x, labels = data.batch(data.test, slice(0, 1))
+    code = mean_of(vae.encode(x, labels if _labelled(vae) else None)).cpu()
+    kl = kl_per_dimension(vae, data, data.test) if vae.has_kl else None
+    spread = code_means(vae, data, data.test).var(0) if kl is None else kl
+    chosen = spread.sort(descending=True).indices[:MOST_DIMENSIONS]
+    steps = torch.linspace(-3, 3, 11)
+    z = code.repeat(len(chosen), len(steps), 1)  # (dimensions, steps, latent)
+    z[torch.arange(len(chosen))[:, None], torch.arange(len(steps)), chosen[:, None]] = steps
+    z = z.flatten(0, 1)
+    images = _shown(data, vae.decode(z, labels.expand(len(z)) if _labelled(vae) else None))
+    measure = "variance" if kl is None else "KL"
+    rows = [f"z{d + 1}  {measure} {spread[d]:.2f}" for d in chosen.tolist()]
+    heads = [f"{step:.1f}".replace("-", "−") for step in steps.tolist()]
+    return image_figure(images, len(steps), "One dimension at a time", rows, heads)
 
 
 def conditions(vae: VAE, data: Data) -> Figure:

@@ -1,27 +1,25 @@
 """The latent space, seen from above."""
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
-from torch import Tensor
+from matplotlib.ticker import MaxNLocator
 
-from pyrovae.contexts import Label
+from pyrovae import latents
 from pyrovae.data import Data
 from pyrovae.figures.style import INK, TRAIN, Unfit, colours, new_figure, plain
 from pyrovae.priors import Normal
-from pyrovae.vae import VAE, mean_of
+from pyrovae.vae import VAE
 
-BATCH = 1000
 MOST_LABELS = 48  # that a legend holds
 
 
 def latent(vae: VAE, data: Data) -> Figure:
     """Codes of all test images, coloured by label; of more than two dimensions the first two principal components."""
-    codes = code_means(vae, data).numpy()
+    codes = latents.code_means(vae, data, data.test).numpy()
     dimensions = codes.shape[1]
     if dimensions < 2:
         raise Unfit(f"figure latent: expected two or more latent dimensions, got {dimensions}")
@@ -47,13 +45,22 @@ def latent(vae: VAE, data: Data) -> Figure:
     return figure
 
 
-def code_means(vae: VAE, data: Data) -> Tensor:
-    """The mean of q(z | x, y) for each test image: (N, latent), on the CPU."""
-    codes = []
-    for start in range(0, len(data.test), BATCH):
-        x, labels = data.batch(data.test, slice(start, start + BATCH))
-        codes.append(mean_of(vae.encode(x, labels if isinstance(vae.context, Label) else None)).cpu())
-    return torch.cat(codes)
+def kl_per_dimension(vae: VAE, data: Data) -> Figure:
+    """The KL of each latent dimension over the test images, the largest first."""
+    if not vae.has_kl:
+        raise Unfit("figure kl_per_dimension: expected a posterior that is a density, got a plain autoencoder")
+    kl = latents.kl_per_dimension(vae, data, data.test)
+    if kl is None:
+        raise Unfit("figure kl_per_dimension: expected a KL that is known in closed form for each dimension")
+    figure, axes = new_figure(7.5, 3.4)
+    ordered = kl.sort(descending=True).values.numpy()
+    axes[0, 0].bar(range(1, len(kl) + 1), ordered, color=TRAIN, width=0.85)
+    axes[0, 0].set(xlabel="latent dimension, by its KL", ylabel="nats per image")
+    axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    axes[0, 0].grid(True, axis="y")
+    axes[0, 0].set_axisbelow(True)
+    figure.suptitle(f"KL of each dimension: {ordered.sum():.1f} nats in all", fontsize=11, color=INK)
+    return figure
 
 
 def _principal(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,116 @@
+"""What the codes of a set of images are like: how much each dimension says, and what can be read from them."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from pyro.distributions import Distribution
+from torch import Tensor
+from torch.distributions import Independent, kl_divergence
+
+from pyrovae.data import Data, Images
+from pyrovae.training import arguments
+from pyrovae.vae import VAE, mean_of
+
+BATCH = 1000
+ACTIVE = 0.01  # variance of a dimension's mean over the images, above which it is active; Burda et al. (2016)
+PAIRS = 2_000_000  # of a code and an image, scored together
+
+
+def code_means(vae: VAE, data: Data, images: Images) -> Tensor:
+    """The mean of q(z | x, y) for each image: (N, latent), on the CPU."""
+    return torch.cat([mean_of(q).cpu() for q, _ in _posteriors(vae, data, images)])
+
+
+def kl_per_dimension(vae: VAE, data: Data, images: Images) -> Tensor | None:
+    """KL of each dimension, (latent,), in nats and in the mean over images; None unless it is known in closed form."""
+    total = torch.zeros(())
+    for q, p in _posteriors(vae, data, images):
+        if not (isinstance(q, Independent) and isinstance(p, Independent)):
+            return None
+        try:
+            kl = kl_divergence(q.base_dist, p.base_dist)  # (n, latent)
+        except NotImplementedError:
+            return None
+        total = total + kl.sum(0).cpu()
+    return total / len(images)
+
+
+def report(vae: VAE, data: Data) -> dict[str, Any]:
+    r"""How the test images' codes use the latent space, in nats.
+
+    `active_units`: dimensions whose mean varies over the images by more than 0.01 (Burda et al. 2016,
+    arXiv:1509.00519). `kl_per_dimension`, where it is known in closed form. The KL splits into `mutual_information`
+    I(x; z) = E[log q(z | x) − log q(z)], at most log N for N images, and `marginal_kl` KL(q(z) ‖ p(z)), with
+    q(z) = 1/N Σ q(z | x_n) (Hoffman & Johnson 2016, ELBO surgery); unconditional models have it. `knn_accuracy` and
+    `probe_accuracy`: how well five nearest neighbours, and logistic regression, tell the label from the code, learned
+    on one half of the test images and scored on the other.
+    """
+    means = code_means(vae, data, data.test)
+    found: dict[str, Any] = {
+        "images": len(means),
+        "latent_dim": means.shape[1],
+        "active_units": int((means.var(0) > ACTIVE).sum()),
+    }
+    if not vae.has_kl:
+        return found | _readable(means, data)
+    by_dimension = kl_per_dimension(vae, data, data.test)
+    if by_dimension is not None:
+        found["kl_per_dimension"] = by_dimension.tolist()
+    if vae.context is None:
+        found |= _surgery(vae, data)
+    return found | _readable(means, data)
+
+
+@torch.no_grad()
+def _posteriors(vae: VAE, data: Data, images: Images) -> Iterator[tuple[Distribution, Distribution]]:
+    """Batch after batch: q(z | x, y) and p(z | y)."""
+    vae.eval()
+    for rows in _slices(images):
+        x, y = arguments(vae, data.batch(images, rows))
+        yield vae.posterior(vae.encoder(x, y)), vae.prior(y)
+
+
+@torch.no_grad()
+def _surgery(vae: VAE, data: Data) -> dict[str, float]:
+    features = [vae.encoder(data.batch(data.test, rows).x.to(vae.device)) for rows in _slices(data.test)]
+    q = vae.posterior(torch.cat(features))
+    z, n = q.sample(), len(data.test)
+    marginal = torch.cat([_log_marginal(q, part, n) for part in z.split(max(1, PAIRS // n))])
+    return {
+        "mutual_information": (q.log_prob(z) - marginal).mean().item(),
+        "marginal_kl": (marginal - vae.prior().log_prob(z)).mean().item(),
+    }
+
+
+def _slices(images: Images) -> list[slice]:
+    return [slice(start, start + BATCH) for start in range(0, len(images), BATCH)]
+
+
+def _log_marginal(q: Distribution, z: Tensor, n: int) -> Tensor:
+    """Log q(z) = log 1/N Σ q(z | x_n) for some codes."""
+    pairs = z[:, None].expand(-1, n, -1)  # in full: a posterior's flow does not broadcast
+    return torch.logsumexp(q.log_prob(pairs), 1) - math.log(n)
+
+
+def _readable(means: Tensor, data: Data) -> dict[str, float]:
+    """Accuracy of the label from the code."""
+    if data.test.labels is None or len(data.classes) < 2:
+        return {}
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    codes, labels, half = means.numpy(), data.test.labels.cpu().numpy(), len(means) // 2
+    if len(set(labels[:half])) < 2:
+        return {}
+    learners = {
+        "knn_accuracy": KNeighborsClassifier(min(5, half)),
+        "probe_accuracy": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
+    }
+    return {
+        name: float(learner.fit(codes[:half], labels[:half]).score(codes[half:], labels[half:]))
+        for name, learner in learners.items()
+    }
