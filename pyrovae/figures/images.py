@@ -98,15 +98,15 @@ def traversals(vae: VAE, data: Data) -> Figure:
     kl = kl_per_dimension(vae, data, data.test) if vae.has_kl else None
     spread = code_means(vae, data, data.test).var(0) if kl is None else kl
     chosen = spread.sort(descending=True).indices[:MOST_DIMENSIONS]
-    steps = torch.linspace(-3, 3, 11)
+    steps = torch.linspace(-3, 3, 13)
     z = code.repeat(len(chosen), len(steps), 1)  # (dimensions, steps, latent)
     z[torch.arange(len(chosen))[:, None], torch.arange(len(steps)), chosen[:, None]] = steps
     z = z.flatten(0, 1)
     images = _shown(data, vae.decode(z, labels.expand(len(z)) if _labelled(vae) else None))
     measure = "variance" if kl is None else "KL"
     rows = [f"z{d + 1}  {measure} {spread[d]:.2f}" for d in chosen.tolist()]
-    heads = [f"{step:.1f}".replace("-", "−") for step in steps.tolist()]
-    return image_figure(images, len(steps), "One dimension at a time", rows, heads)
+    heads = [f"{step:g}".replace("-", "−") for step in steps.tolist()]
+    return image_figure(images, len(steps), "One dimension of a code moved at a time", rows, heads)
 
 
 def conditions(vae: VAE, data: Data) -> Figure:
