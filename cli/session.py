@@ -1,12 +1,15 @@
 """One training session: what `pyrovae train` does once torch is there."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import Any
 
 import click
+import torch
 from rich.console import Console
 from rich.table import Table
+from torch.utils.flop_counter import FlopCounterMode
 
 from pyrovae.builder import build
 from pyrovae.cli.progress import Progress
@@ -15,6 +18,8 @@ from pyrovae.data import load
 from pyrovae.figures import draw
 from pyrovae.runs import Run
 from pyrovae.training import Fit, fit
+
+SMALL_STEP = 3e7  # floating-point operations forwards
 
 
 def train(path: Path, config: Config | None, settings: dict[str, Any], force: bool) -> None:
@@ -26,6 +31,7 @@ def train(path: Path, config: Config | None, settings: dict[str, Any], force: bo
     data = load(config)
     fitting = fit(build(config, data.shape, len(data.classes)), data, config)
     run = resumed or Run.create(path, config, force)
+    _spare_threads(fitting)
     if resumed:
         run.resume(fitting, config)
     else:
@@ -47,6 +53,15 @@ def train(path: Path, config: Config | None, settings: dict[str, Any], force: bo
         click.echo(f"pyrovae: interrupted; go on with: {command}", err=True)
         raise SystemExit(130) from None
     _show(summary, fitting, path)
+
+
+def _spare_threads(fitting: Fit) -> None:
+    """One thread for a small step: more make it no faster, and far slower where other programs share the cores."""
+    x, labels = fitting.data.batch(fitting.data.train, slice(0, fitting.config.batch_size))
+    with FlopCounterMode(display=False) as counter:
+        fitting.vae.reconstruct(x, fitting.vae.given(x, labels))
+    if counter.get_total_flops() < SMALL_STEP and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
 
 
 def _show(summary: dict[str, Any], fitting: Fit, path: Path) -> None:

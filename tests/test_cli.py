@@ -516,6 +516,16 @@ def test_a_real_ctrl_c(tmp_path):
     assert "Traceback" not in error
 
 
+def test_a_small_step_takes_one_thread_unless_told_otherwise(here, monkeypatch, no_figures):
+    threads = torch.get_num_threads()
+    for given in ("2", None):
+        torch.set_num_threads(2)
+        monkeypatch.setenv("OMP_NUM_THREADS", given) if given else monkeypatch.delenv("OMP_NUM_THREADS")
+        assert pyrovae(f"train --epochs 1 --out run{given} {TINY}") == 0
+        assert torch.get_num_threads() == int(given or 1)
+    torch.set_num_threads(threads)
+
+
 # --- plot, sample, compare, list ---
 
 
