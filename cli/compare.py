@@ -7,7 +7,10 @@ from typing import Any
 import click
 
 from pyrovae.cli.options import check_out
-from pyrovae.config import InputError
+from pyrovae.config import Config, InputError
+
+NOT_COMPARED = {"network", "hidden", "activation", "data_dir", "device", "epochs"}  # network and hidden are one column
+TOLD = ("dataset", "pixels", "condition", "network", "latent_dim", "likelihood", "prior", "posterior", "objective")
 
 
 @click.command("compare")
@@ -50,7 +53,7 @@ def _kind(run: Any) -> tuple:
 def _settings(run: Any) -> dict[str, str]:
     config = run.config
     network = config.network if config.network != "mlp" else "mlp " + ",".join(map(str, config.hidden))
-    names = ("dataset", "pixels", "condition", "likelihood", "prior", "posterior", "latent_dim", "beta", "seed")
+    names = [name for name in Config.model_fields if name not in NOT_COMPARED]
     return {"run": run.path.name, "network": network} | {name: str(getattr(config, name)) for name in names}
 
 
@@ -67,7 +70,7 @@ def _show(settings: list[dict[str, str]], scores: list[dict[str, str]]) -> None:
     from rich.table import Table
 
     differ = [name for name in settings[0] if name == "run" or len({row[name] for row in settings}) > 1]
-    shared = ", ".join(f"{name} {value}" for name, value in settings[0].items() if name not in differ)
+    shared = ", ".join(f"{name} {settings[0][name]}" for name in TOLD if name not in differ)
     table = Table()
     for name in (*differ, *scores[0]):
         table.add_column(name, justify="right" if name in scores[0] else "left")

@@ -23,7 +23,7 @@ def command(run: Path, samples: int, images: int | None, seed: int, device: str,
     """
     from rich.progress import track
 
-    from pyrovae.evaluation import IMAGES, log_likelihoods, summarise
+    from pyrovae.evaluation import IMAGES, log_likelihoods, reliable_k, summarise
     from pyrovae.inference import choose_device, seeded
     from pyrovae.latents import report
     from pyrovae.runs import Run
@@ -40,23 +40,27 @@ def command(run: Path, samples: int, images: int | None, seed: int, device: str,
         with seeded(seed):
             found["latents"] = report(vae, data)
     found |= protocol(opened.config, data, vae, -found["log_likelihood"]) | {"seed": seed}
-    _show(found, opened.save_evaluation(found))
+    _show(found, opened.save_evaluation(found), reliable_k(samples))
 
 
-def _show(found: dict[str, Any], path: Path) -> None:
+def _show(found: dict[str, Any], path: Path, limit: float) -> None:
     what = "log p(x)" if found["condition"] == "none" else "log p(x | y)"
+    error = "" if found["standard_error"] is None else f" ± {found['standard_error']:.2f}"
     click.echo(
-        f"{what} = {found['log_likelihood']:.2f} ± {found['standard_error']:.2f} nats per image"
+        f"{what} = {found['log_likelihood']:.2f}{error} nats per image"
         f" (ELBO {found['elbo']:.2f}; K = {found['samples']:,}, {found['images']:,} test images)"
     )
     if "bits_per_dimension" in found:
         click.echo(f"{found['bits_per_dimension']:.3f} bits per dimension")
-    click.echo(
-        f"effective samples {found['effective_samples']:,.0f}, Pareto k {found['pareto_k']:.2f} (medians);"
-        f" {found['unreliable_share']:.1%} of the images with k > 0.7"
-    )
-    if found["unreliable_share"] > 0.1:
-        click.echo("warning: for many images the weights have too heavy a tail: more --samples, or a better posterior")
+    if found["pareto_k"] is None:
+        click.echo("too few samples to tell whether the estimate can be trusted: expected --samples 46 or more")
+    else:
+        click.echo(
+            f"effective samples {found['effective_samples']:,.0f}, Pareto k {found['pareto_k']:.2f} (medians);"
+            f" {found['unreliable_share']:.1%} of the images above {limit:.2f}"
+        )
+        if found["unreliable_share"] > 0.1:
+            click.echo("warning: for many images the weights' tail is too heavy: more --samples, or a better posterior")
     for line in _latent_lines(found.get("latents", {})):
         click.echo(line)
     click.echo(f"pixels {found['protocol']}" + (f": {found['note']}" if found["note"] else ""))
@@ -64,7 +68,7 @@ def _show(found: dict[str, Any], path: Path) -> None:
 
 
 def _latent_lines(latents: dict[str, Any]) -> Iterator[str]:
-    if latents:
+    if "active_units" in latents:
         yield f"{latents['active_units']} of {latents['latent_dim']} latent dimensions are active"
     if "mutual_information" in latents:
         shares = f"mutual information {latents['mutual_information']:.2f}, marginal KL {latents['marginal_kl']:.2f}"

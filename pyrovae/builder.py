@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pyrovae.config import Config, InputError
+from pyrovae.config import Config, InputError, reason
 from pyrovae.contexts import Label, Quadrants
 from pyrovae.inference import seeded
 from pyrovae.likelihoods import LIKELIHOODS, Unseen
@@ -77,7 +77,11 @@ def _check_shapes(vae: VAE, config: Config, shape: tuple[int, int, int]) -> None
         y = vae.given(x, torch.zeros(2, dtype=torch.long))
         code = _checked("posterior", config.posterior, vae.posterior(vae.encoder(x, y)), (config.latent_dim,))
         _checked("prior", config.prior, vae.prior(y), (config.latent_dim,))
-        _checked("likelihood", config.likelihood, vae.likelihood(vae.decoder(code.sample(), y)), shape)
+        h = vae.decoder(code.sample(), y)
+        try:
+            _checked("likelihood", config.likelihood, vae.likelihood(h), shape)
+        except ValueError as error:
+            raise InputError(reason(error)) from None
 
 
 def _checked(family: str, name: str, returned: Any, shape: tuple[int, ...]) -> Any:

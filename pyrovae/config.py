@@ -28,6 +28,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+DEVICES = r"auto|cpu|cuda(:\d+)?"
 SCALES = ("shared", "pixel", "optimal")
 
 
@@ -129,7 +130,7 @@ class Config(BaseModel):
     @field_validator("device")
     @classmethod
     def _device_names(cls, value: str) -> str:
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+        if not re.fullmatch(DEVICES, value):
             raise ValueError("expected auto, cpu, cuda or cuda:1")
         return value
 

@@ -17,8 +17,7 @@ from pyrovae.training import arguments
 from pyrovae.vae import VAE
 
 IMAGES = 50  # evaluated together
-PIXELS = 4_000_000  # decoded together, about: memory stays bounded whatever the number of samples
-RELIABLE = 0.7  # an estimate with a larger Pareto k̂ is not; Vehtari et al. (2024), arXiv:1507.02646
+NUMBERS = 4_000_000  # held together, about: memory stays bounded whatever the number of samples
 
 
 def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: int, *args: Any) -> Tensor:
@@ -47,7 +46,7 @@ def log_likelihoods(vae: VAE, data: Data, images: Images, samples: int = 5000) -
     vae.eval()
     for start in range(0, len(images), IMAGES):
         x, y = arguments(vae, data.batch(images, slice(start, start + IMAGES)))
-        most = max(1, PIXELS // x.numel())
+        most = max(1, NUMBERS // (len(x) * _numbers(vae, x)))
         parts = [min(most, samples - done) for done in range(0, samples, most)]
         log_w = torch.cat([log_weights(vae.model, vae.guide, part, x, y) for part in parts]).double()
         yield {
@@ -59,30 +58,51 @@ def log_likelihoods(vae: VAE, data: Data, images: Images, samples: int = 5000) -
 
 
 def pareto_k(log_w: Tensor) -> float:
-    """The shape k̂ of a generalised Pareto distribution fitted to the largest weights; infinite for too few of them."""
+    """The shape k̂ of a generalised Pareto distribution fitted to the largest weights.
+
+    0 where all weights are the same; not a number for too few of them.
+    """
     ordered = (log_w - log_w.max()).sort().values
     tail = math.ceil(min(0.2 * len(ordered), 3 * math.sqrt(len(ordered))))
-    if tail < 10 or len(ordered) <= tail:
-        return math.inf
+    if tail < 10:
+        return math.nan
+    if ordered[0] > -1e-6:
+        return 0.0
     cutoff = max(ordered[-tail - 1].item(), math.log(1e-15))
     excess = ordered[ordered > cutoff].exp() - math.exp(cutoff)
     return float(fit_generalized_pareto(excess)[0]) if len(excess) >= 10 else math.inf
 
 
+def reliable_k(samples: int) -> float:
+    """The largest k̂ with which so many samples can be trusted; Vehtari et al. (2024), arXiv:1507.02646."""
+    return min(1 - 1 / math.log10(max(samples, 11)), 0.7)
+
+
 def summarise(batches: list[dict[str, Tensor]], samples: int) -> dict[str, Any]:
-    """The contents of evaluation.json: means over the images, in nats, with the standard error of the first."""
+    """The contents of evaluation.json: means over the images, in nats, with the standard error of the first.
+
+    What too few samples or images leave unknown is None.
+    """
     held = {name: torch.cat([batch[name].cpu() for batch in batches]) for name in batches[0]}
-    score, n = held["log_likelihood"], len(held["log_likelihood"])
+    score, k, n = held["log_likelihood"], held["pareto_k"], len(held["log_likelihood"])
+    known = not k.isnan().any()
     return {
         "log_likelihood": score.mean().item(),
-        "standard_error": (score.std() / math.sqrt(n)).item() if n > 1 else math.inf,
+        "standard_error": (score.std() / math.sqrt(n)).item() if n > 1 else None,
         "elbo": held["elbo"].mean().item(),
         "images": n,
         "samples": samples,
         "effective_samples": held["effective_samples"].median().item(),
-        "pareto_k": held["pareto_k"].median().item(),
-        "unreliable_share": (held["pareto_k"] > RELIABLE).double().mean().item(),
+        "pareto_k": min(k.median().item(), 99.0) if known else None,
+        "unreliable_share": (k > reliable_k(samples)).double().mean().item() if known else None,
     }
+
+
+def _numbers(vae: VAE, x: Tensor) -> int:
+    """Held for each image and sample, about: the decoder's outputs, and the features of a vamp prior's parts."""
+    outputs = math.prod(getattr(vae.decoder, "out", x.shape[1:]))
+    inputs = getattr(vae.prior, "inputs", None)
+    return outputs + (0 if inputs is None else len(inputs) * vae.encoder.features)
 
 
 def _total(trace: Any) -> Tensor:

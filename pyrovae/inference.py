@@ -1,5 +1,6 @@
 """SVI: one step of stochastic variational inference for any Pyro model and guide."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,7 +9,7 @@ import pyro
 import torch
 from torch import Tensor
 
-from pyrovae.config import InputError
+from pyrovae.config import DEVICES, InputError
 
 
 class SVI:
@@ -65,6 +66,8 @@ def seeded(seed: int) -> Iterator[None]:
 
 def choose_device(name: str) -> torch.device:
     """`auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:1`."""
+    if not re.fullmatch(DEVICES, name):
+        raise InputError(f"device: expected auto, cpu, cuda or cuda:1, got {name!r}")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)

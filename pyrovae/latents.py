@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from pyro.distributions import Distribution
 from torch import Tensor
-from torch.distributions import Independent, kl_divergence
+from torch.distributions import Independent, TransformedDistribution, kl_divergence
 
 from pyrovae.data import Data, Images
 from pyrovae.training import arguments
@@ -40,19 +40,17 @@ def kl_per_dimension(vae: VAE, data: Data, images: Images) -> Tensor | None:
 def report(vae: VAE, data: Data) -> dict[str, Any]:
     r"""How the test images' codes use the latent space, in nats.
 
-    `active_units`: dimensions whose mean varies over the images by more than 0.01 (Burda et al. 2016,
-    arXiv:1509.00519). `kl_per_dimension`, where it is known in closed form. The KL splits into `mutual_information`
+    `active_units`: dimensions whose mean, if it is known in closed form, varies over the images by more than 0.01
+    (Burda et al. 2016, arXiv:1509.00519). `kl_per_dimension`, if it is. The KL splits into `mutual_information`
     I(x; z) = E[log q(z | x) − log q(z)], at most log N for N images, and `marginal_kl` KL(q(z) ‖ p(z)), with
     q(z) = 1/N Σ q(z | x_n) (Hoffman & Johnson 2016, ELBO surgery); unconditional models have it. `knn_accuracy` and
     `probe_accuracy`: how well five nearest neighbours, and logistic regression, tell the label from the code, learned
-    on one half of the test images and scored on the other.
+    on one random half of the test images and scored on the other.
     """
     means = code_means(vae, data, data.test)
-    found: dict[str, Any] = {
-        "images": len(means),
-        "latent_dim": means.shape[1],
-        "active_units": int((means.var(0) > ACTIVE).sum()),
-    }
+    found: dict[str, Any] = {"images": len(means), "latent_dim": means.shape[1]}
+    if _has_mean(vae, data):
+        found["active_units"] = int((means.var(0) > ACTIVE).sum())
     if not vae.has_kl:
         return found | _readable(means, data)
     by_dimension = kl_per_dimension(vae, data, data.test)
@@ -77,11 +75,23 @@ def _surgery(vae: VAE, data: Data) -> dict[str, float]:
     features = [vae.encoder(data.batch(data.test, rows).x.to(vae.device)) for rows in _slices(data.test)]
     q = vae.posterior(torch.cat(features))
     z, n = q.sample(), len(data.test)
-    marginal = torch.cat([_log_marginal(q, part, n) for part in z.split(max(1, PAIRS // n))])
+    width = (
+        features[0].shape[1] if isinstance(q, TransformedDistribution) else 1
+    )  # a flow reads the features of each pair
+    marginal = torch.cat([_log_marginal(q, part, n) for part in z.split(max(1, PAIRS // n // width))])
     return {
         "mutual_information": (q.log_prob(z) - marginal).mean().item(),
         "marginal_kl": (marginal - vae.prior().log_prob(z)).mean().item(),
     }
+
+
+def _has_mean(vae: VAE, data: Data) -> bool:
+    """Whether the posterior's mean is known: that of draws varies by itself, and would count as active."""
+    q, _ = next(_posteriors(vae, data, data.test[slice(0, 1)]))
+    try:
+        return q.mean is not None
+    except NotImplementedError:
+        return False
 
 
 def _slices(images: Images) -> list[slice]:
@@ -103,7 +113,8 @@ def _readable(means: Tensor, data: Data) -> dict[str, float]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    codes, labels, half = means.numpy(), data.test.labels.cpu().numpy(), len(means) // 2
+    order, half = torch.randperm(len(means), generator=torch.Generator().manual_seed(0)), len(means) // 2
+    codes, labels = means[order].numpy(), data.test.labels.cpu()[order].numpy()
     if len(set(labels[:half])) < 2:
         return {}
     learners = {

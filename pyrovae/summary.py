@@ -9,6 +9,7 @@ import torch
 
 from pyrovae.builder import is_density
 from pyrovae.config import Config
+from pyrovae.contexts import Quadrants
 from pyrovae.data import Data
 from pyrovae.training import Fit
 from pyrovae.vae import VAE
@@ -38,6 +39,8 @@ def _sets(data: Data) -> dict[str, Any]:
 
 def protocol(config: Config, data: Data, vae: VAE, nats: float) -> dict[str, Any]:
     """What a number of `nats` is measured on and in; bytes have it in bits for each pixel and channel, too."""
+    seen = vae.context.seen.sum().item() if isinstance(vae.context, Quadrants) else 0
+    scored = math.prod(data.shape) - seen
     told = {
         "dataset": config.dataset,
         "condition": config.condition,
@@ -46,9 +49,7 @@ def protocol(config: Config, data: Data, vae: VAE, nats: float) -> dict[str, Any
         "note": _note(config, vae),
         "unit": "nats per image",
     }
-    return told | (
-        {"bits_per_dimension": nats / math.log(2) / math.prod(data.shape)} if config.pixels == "bytes" else {}
-    )
+    return told | ({"bits_per_dimension": nats / math.log(2) / scored} if config.pixels == "bytes" else {})
 
 
 def _note(config: Config, vae: VAE) -> str:

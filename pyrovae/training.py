@@ -36,6 +36,8 @@ class Fit:
         self.vae, self.data, self.config = vae.to(self.device), data.to(self.device), config
         self.epoch, self.best_epoch, self.best_loss = 0, 0, math.inf
         estimator = lookup("objective", config.objective, OBJECTIVES)
+        if getattr(estimator, "weighs_particles", False) and config.particles == 1:
+            raise InputError(f"particles: objective {config.objective!r} expects 2 or more (1 is the elbo), got 1")
         particles = {"num_particles": config.particles, "vectorize_particles": config.particles > 1}
         objective = call("objective", estimator, config.model_dump() | particles | {"max_plate_nesting": 1})
         if not hasattr(objective, "terms"):

@@ -118,8 +118,8 @@ class VAE(PyroModule):
 
 
 def mean_of(distribution: Distribution) -> Tensor:
-    """The mean where it is known in closed form, one draw elsewhere."""
+    """The mean where it is known in closed form, that of a hundred draws elsewhere."""
     try:
         return distribution.mean
     except NotImplementedError:
-        return distribution.sample()
+        return distribution.sample((100,)).mean(0)

@@ -104,6 +104,18 @@ def test_labels_are_read_from_codes_that_hold_them():
     assert at_random["knn_accuracy"] < 0.6
 
 
+def test_a_posterior_without_a_known_mean_has_no_active_units():
+    vae, _ = small_vae(posterior="flow")
+    assert "active_units" not in report(vae, small_data())
+
+
+def test_labels_in_order_are_split_at_random():
+    data = small_data(n=300)
+    data.test.labels.copy_(data.test.labels.sort().values)
+    data.test.images[:, 0, 0, 0] = (data.test.labels * 100).byte()
+    assert report(known(latent_dim=1, scale=0.1), data)["knn_accuracy"] == 1
+
+
 def test_an_autoencoder_has_no_kl_to_report():
     vae, _ = small_vae(posterior="delta")
     assert set(report(vae, small_data())) == {"images", "latent_dim", "active_units", "knn_accuracy", "probe_accuracy"}

@@ -112,13 +112,36 @@ def test_estimators_of_the_elbo_agree_in_expectation(name, beta):
     torch.testing.assert_close(gradient(objective), gradient(many), rtol=0.05, atol=0.25)
 
 
-def test_dreg_agrees_with_iwae_in_expectation_and_has_less_variance_for_the_guide():
+@pytest.mark.parametrize("beta", [0.0, 0.3, 1.0, 2.0])
+def test_dreg_agrees_with_iwae_in_expectation_at_every_weight_of_the_kl(beta):
     program, x = Linear(), torch.randn(3, 3)
-    iwae, dreg = (gradients(make(name, 8), program, x, repeats=1500) for name in ("iwae", "dreg"))
+    weighted = Weighted(program, beta)
+    iwae, dreg = (gradients(make(name, 8), weighted, x, repeats=1500) for name in ("iwae", "dreg"))
     error = (iwae.var(0) / 1500 + dreg.var(0) / 1500).sqrt()
-    assert ((iwae.mean(0) - dreg.mean(0)).abs() < 4 * error).all()
+    assert ((iwae.mean(0) - dreg.mean(0)).abs() < 4 * error + 1e-9).all()
     assert torch.allclose(iwae[:, :3], dreg[:, :3])  # the model's gradient is the same, draw by draw
-    assert (dreg.var(0)[3:] < 0.7 * iwae.var(0)[3:]).all()
+    if beta == 1:
+        assert (dreg.var(0)[3:] < 0.7 * iwae.var(0)[3:]).all()
+
+
+def test_dreg_agrees_with_iwae_for_a_flow():
+    torch.manual_seed(0)
+    vae, _ = small_vae(posterior="flow", hidden=(6,))
+    vae = vae.double()
+    x = torch.rand(3, 1, 8, 8)
+    iwae, dreg = (gradients(make(name, 8), vae, x, repeats=600) for name in ("iwae", "dreg"))
+    error = (iwae.var(0) / 600 + dreg.var(0) / 600).sqrt()
+    deviation = (iwae.mean(0) - dreg.mean(0)) / (error + 1e-12)
+    assert deviation.square().mean() < 3  # about 1 if they agree
+
+
+class Weighted(nn.Module):
+    """A program whose KL is weighted."""
+
+    def __init__(self, program, beta):
+        super().__init__()
+        self.program, weight = program, KLWeight(beta)
+        self.model, self.guide = weight(program.model), weight(program.guide)
 
 
 def test_sticking_the_landing_has_no_variance_at_the_posterior():
@@ -143,6 +166,14 @@ def test_every_objective_trains_every_kind_of_guide(objective, posterior, networ
 
 def test_a_setting_that_an_objective_refuses_is_told():
     torch.set_default_dtype(torch.float32)
-    vae, config = small_vae(objective="renyi", alpha=1.0)
+    vae, config = small_vae(objective="renyi", alpha=1.0, particles=2)
     with pytest.raises(InputError, match="alpha: expected another number than 1"):
+        fit(vae, small_data(), config)
+
+
+@pytest.mark.parametrize("objective", ["iwae", "renyi", "dreg"])
+def test_one_particle_is_refused_where_particles_are_weighed(objective):
+    torch.set_default_dtype(torch.float32)
+    vae, config = small_vae(objective=objective)
+    with pytest.raises(InputError, match="expects 2 or more"):
         fit(vae, small_data(), config)

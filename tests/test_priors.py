@@ -100,7 +100,7 @@ def test_a_vamp_prior_is_loaded_with_its_inputs(tmp_path):
     z = torch.randn(5, 2)
     assert torch.equal(run.vae.prior().log_prob(z), vae.prior().log_prob(z))
     names = [name for name in vae.state_dict() if name.startswith("prior.")]
-    assert sorted(names) == ["prior.contexts", "prior.inputs"]  # the encoder is not saved twice
+    assert sorted(names) == ["prior.contexts", "prior.inputs", "prior.started"]  # the encoder is not saved twice
 
 
 @pytest.mark.parametrize(("family", "name"), [(PRIORS, "flow"), (POSTERIORS, "flow")])

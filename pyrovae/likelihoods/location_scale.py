@@ -1,5 +1,6 @@
 """Densities around a mean image, of one width for all pixels or one for each."""
 
+import math
 from typing import Any
 
 import pyro.distributions as dist
@@ -26,6 +27,7 @@ class LocationScale(nn.Module):
         if scale == "optimal":
             raise ValueError(f"scale: 'optimal' fits likelihood gaussian, not {type(self).__name__}")
         self.features = 2 if scale == "pixel" else 1
+        self.start = math.log(START[pixels])
         if self.features == 1:
             fixed = isinstance(scale, (int, float))
             log_scale = torch.tensor(float(scale) if fixed else START[pixels]).log()
@@ -33,7 +35,7 @@ class LocationScale(nn.Module):
 
     def forward(self, h: Tensor) -> dist.Distribution:
         loc, *log_scale = h.unbind(-4)
-        scale = log_scale[0].exp() + self.floor if log_scale else self.log_scale.exp()
+        scale = (log_scale[0] + self.start).exp() + self.floor if log_scale else self.log_scale.exp()
         return self.distribution(loc, scale).to_event(3)
 
     def distribution(self, loc: Tensor, scale: Tensor) -> dist.Distribution:
@@ -43,7 +45,7 @@ class LocationScale(nn.Module):
 class Gaussian(LocationScale):
     r"""log p(x | z) = Σ log N(x; μ, σ²). `scale` may also be `optimal`: σ² = the mean squared error of each batch.
 
-    The optimum is the maximum of the likelihood over σ; a running mean of it is σ outside training. σ-VAE: Rybkin,
+    The optimum is the maximum of the likelihood over σ; outside training σ is a running mean of it. σ-VAE: Rybkin,
     Daniilidis & Levine (2021), arXiv:2006.13202.
     """
 
@@ -62,22 +64,34 @@ class Gaussian(LocationScale):
 
 
 class OptimalNormal(dist.Normal):
-    """A normal distribution that scores a batch with the scale that fits it best, and keeps a running mean of that."""
+    """Scores a batch with the scale that fits it best, and keeps a running mean of that scale's logarithm.
+
+    No gradient goes through the scale: at its optimum there is none. `scored` are the pixels that count, if not all do.
+    """
 
     momentum = 0.1
+    scored: Tensor | None = None
 
     def __init__(self, loc: Tensor, scale: Tensor, running: Tensor) -> None:
         super().__init__(loc, scale)
         self.running = running
 
     def expand(self, batch_shape: torch.Size, _instance: Any = None) -> "OptimalNormal":
-        return OptimalNormal(self.loc.expand(batch_shape), self.scale.expand(batch_shape), self.running)
+        new = OptimalNormal(self.loc.expand(batch_shape), self.scale.expand(batch_shape), self.running)
+        new.scored = self.scored
+        return new
+
+    @torch.no_grad()
+    def best_scale(self, value: Tensor) -> Tensor:
+        error = (value - self.loc).square()
+        mean = error.mean() if self.scored is None else (error * self.scored).mean() / self.scored.float().mean()
+        return mean.sqrt().clamp_min(LocationScale.floor)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        variance = (value - self.loc).square().mean()
+        scale = self.best_scale(value)
         with torch.no_grad():
-            self.running.lerp_(variance.log() / 2, self.momentum)
-        return dist.Normal(self.loc, variance.sqrt()).log_prob(value)
+            self.running.lerp_(scale.log(), self.momentum)
+        return dist.Normal(self.loc, scale).log_prob(value)
 
 
 class Laplace(LocationScale):

@@ -2,6 +2,7 @@
 
 import pyro.distributions as dist
 from torch import Tensor, nn
+from torch.distributions import Independent
 
 
 class Unseen(nn.Module):
@@ -14,4 +15,8 @@ class Unseen(nn.Module):
 
     def forward(self, h: Tensor) -> dist.Distribution:
         pixels = self.likelihood(h)
+        if not isinstance(pixels, Independent):
+            raise ValueError("likelihood: expected one that ends in .to_event(3), so that seen pixels can be left out")
+        if hasattr(pixels.base_dist, "scored"):  # it measures something on the pixels that count
+            pixels.base_dist.scored = self.mask
         return pixels.base_dist.mask(self.mask).to_event(pixels.reinterpreted_batch_ndims)

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import torch
+from pyro.distributions.util import scale_and_mask
 from torch import Tensor
 
 from pyrovae.objectives.stl import score
@@ -15,6 +16,8 @@ class IWAE(TraceELBO):
 
     Burda, Grosse & Salakhutdinov (2016), Importance weighted autoencoders, arXiv:1509.00519.
     """
+
+    weighs_particles = True  # against each other: with one it is the ELBO
 
     def differentiable_loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
         ((model_trace, guide_trace),) = self._get_traces(model, guide, args, kwargs)  # all particles in one trace
@@ -45,20 +48,24 @@ class Renyi(IWAE):
 class DReG(IWAE):
     r"""The value of `iwae` with doubly reparameterised gradients: their variance is lower, and does not grow with K.
 
-    The guide's gradient comes only through z, each sample with the square of its normalised weight.
-    Tucker et al. (2019), arXiv:1810.04152.
+    The guide's gradient comes only through z, each sample with the square of its normalised weight; of a KL weighted by
+    β, the part 1 − β with the weight itself. Tucker et al. (2019), arXiv:1810.04152.
     """
 
     def loss_of(self, log_w: Tensor, model_trace: Any, guide_trace: Any) -> Tensor:
         share = log_w.detach().softmax(0)  # (K, n)
-        nodes = sample_sites(guide_trace).values()
-        for node in nodes:
+        path_only = log_w
+        for node in sample_sites(guide_trace).values():
             z = node["value"]
-            if z.requires_grad:
-                event = z.dim() - share.dim() if self.num_particles > 1 else z.dim() - 1
-                by_event = share.view(*share.shape if self.num_particles > 1 else share.shape[1:], *[1] * event)
-                z.register_hook(lambda gradient, weight=by_event: weight * gradient)
-        path_only = log_w + sum(score(node) for node in nodes)
+            if not z.requires_grad:
+                continue
+            beta = 0.0 if node["mask"] is False else node["scale"]
+            weight = 1 - beta + beta * (share if self.num_particles > 1 else share[0])
+            weight = weight.view(*weight.shape, *[1] * (z.dim() - weight.dim()))
+            z.register_hook(lambda gradient, weight=weight: weight * gradient)
+            # Scored anew at a copy of z: a flow remembers where its own draw came from, and would go round the hook.
+            through_z = scale_and_mask(node["fn"].log_prob(z.clone()), node["scale"], node["mask"])
+            path_only = path_only + node["log_prob"] - through_z + score(node)
         surrogate = -(share * path_only).sum()
         return -log_mean_exp(log_w.detach()).sum() + (surrogate - surrogate.detach())
 

@@ -23,11 +23,15 @@ class Vamp(nn.Module):
         super().__init__()
         self.inputs = nn.Parameter(torch.rand(components, *shape))
         self.register_buffer("contexts", torch.zeros(components, *context) if context else None)
+        self.register_buffer("started", torch.tensor(False))
         self.shared = (encoder, posterior)  # in a tuple, as they are parts of the VAE and not of its prior
 
     def initialise(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Start from images (components, C, H, W) and their contexts."""
+        """Start from images (components, C, H, W) and their contexts; what was learned stays."""
+        if self.started:
+            return
         with torch.no_grad():
+            self.started.fill_(True)
             self.inputs.copy_(x)
             if y is not None:
                 self.contexts.copy_(y)
