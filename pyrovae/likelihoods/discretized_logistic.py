@@ -33,9 +33,6 @@ class RoundedLogistic(TorchDistribution):
         # F(a) − F(b) = σ(a) σ(−b) (1 − exp(b − a)), which loses no digits far from the mean; a − b is 1/s.
         return torch.where(value < 0.5, F.logsigmoid(above), torch.where(value > 254.5, F.logsigmoid(-below), inside))
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
-        raise NotImplementedError("rounded variables are not reparameterised")
-
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
         u = torch.rand(self._extended_shape(sample_shape), dtype=self.loc.dtype, device=self.loc.device)
