@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from pyro.distributions import Distribution
 from torch import Tensor
-from torch.distributions import Independent, TransformedDistribution, kl_divergence
+from torch.distributions import Independent, TransformedDistribution
 
 from pyrovae.data import Data, Images
+from pyrovae.objectives.analytic import known_kl
 from pyrovae.training import arguments
-from pyrovae.vae import VAE, mean_of
+from pyrovae.vae import VAE, known_mean, mean_of
 
 BATCH = 1000
 ACTIVE = 0.01  # variance of a dimension's mean over the images, above which it is active; Burda et al. (2016)
@@ -29,9 +30,8 @@ def kl_per_dimension(vae: VAE, data: Data, images: Images) -> Tensor | None:
     for q, p in _posteriors(vae, data, images):
         if not (isinstance(q, Independent) and isinstance(p, Independent)):
             return None
-        try:
-            kl = kl_divergence(q.base_dist, p.base_dist)  # (n, latent)
-        except NotImplementedError:
+        kl = known_kl(q.base_dist, p.base_dist)  # (n, latent)
+        if kl is None:
             return None
         total = total + kl.sum(0).cpu()
     return total / len(images)
@@ -49,7 +49,8 @@ def report(vae: VAE, data: Data) -> dict[str, Any]:
     """
     means = code_means(vae, data, data.test)
     found: dict[str, Any] = {"images": len(means), "latent_dim": means.shape[1]}
-    if _has_mean(vae, data):
+    first, _ = next(_posteriors(vae, data, data.test[slice(0, 1)]))
+    if known_mean(first) is not None:  # that of draws varies by itself, and would count as active
         found["active_units"] = int((means.var(0) > ACTIVE).sum())
     if not vae.has_kl:
         return found | _readable(means, data)
@@ -83,15 +84,6 @@ def _surgery(vae: VAE, data: Data) -> dict[str, float]:
         "mutual_information": (q.log_prob(z) - marginal).mean().item(),
         "marginal_kl": (marginal - vae.prior().log_prob(z)).mean().item(),
     }
-
-
-def _has_mean(vae: VAE, data: Data) -> bool:
-    """Whether the posterior's mean is known: that of draws varies by itself, and would count as active."""
-    q, _ = next(_posteriors(vae, data, data.test[slice(0, 1)]))
-    try:
-        return q.mean is not None
-    except NotImplementedError:
-        return False
 
 
 def _slices(images: Images) -> list[slice]:

@@ -167,8 +167,7 @@ def evaluate(vae: VAE, data: Data, images: Images) -> dict[str, float]:
 
 def arguments(vae: VAE, batch: Batch) -> tuple[Tensor, Tensor | None]:
     """What model and guide are called with: x and y, on the model's device."""
-    x, labels = (None if part is None else part.to(vae.device) for part in batch)
-    return x, vae.given(x, labels)
+    return batch.x.to(vae.device), vae.given(*batch)
 
 
 class _Total:

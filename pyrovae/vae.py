@@ -1,5 +1,6 @@
 """The generative program and its guide: the page that matters."""
 
+import contextlib
 from collections.abc import Callable
 
 import pyro
@@ -55,7 +56,7 @@ class VAE(PyroModule):
         """The context y of images (n, C, H, W) and labels (n,), as the networks read it; None if there is none."""
         if self.context is None:
             return None
-        return self.context(labels if self.context.reads == "labels" else x)
+        return self.context((labels if self.context.reads == "labels" else x).to(self.device))
 
     # What one asks of a VAE. Pictures are the mean of p(x | z, y), or drawn from it with `mean=False`. Questions may
     # come from any device, answers lie on the model's.
@@ -117,9 +118,14 @@ class VAE(PyroModule):
         return torch.where(self.context.seen, y, x) if isinstance(self.context, Quadrants) else x
 
 
+def known_mean(distribution: Distribution) -> Tensor | None:
+    """The mean in closed form, or None."""
+    with contextlib.suppress(NotImplementedError):
+        return distribution.mean
+    return None
+
+
 def mean_of(distribution: Distribution) -> Tensor:
     """The mean where it is known in closed form, that of a hundred draws elsewhere."""
-    try:
-        return distribution.mean
-    except NotImplementedError:
-        return distribution.sample((100,)).mean(0)
+    mean = known_mean(distribution)
+    return distribution.sample((100,)).mean(0) if mean is None else mean

@@ -20,7 +20,7 @@ def reconstructions(vae: VAE, data: Data) -> Figure:
     """Test images above, their reconstructions below."""
     columns, pairs = min(10, len(data.test)), max(1, min(3, len(data.test) // 10))
     x, labels = data.batch(data.test, slice(0, columns * pairs))
-    above, below = _shown(data, x), _shown(data, vae.reconstruct(x, labels if _labelled(vae) else None))
+    above, below = _shown(data, x), _shown(data, vae.reconstruct(x, vae.given(x, labels)))
     images = torch.stack([part.unflatten(0, (pairs, columns)) for part in (above, below)], 1).flatten(0, 2)
     return image_figure(
         images, columns, "Test images and their reconstructions", ["original", "reconstruction"] * pairs
@@ -78,7 +78,7 @@ def interpolations(vae: VAE, data: Data) -> Figure:
     if not len(starts):
         raise Unfit("figure interpolations: expected two test images (of one label, given labels), got fewer")
     (x0, labels), (x1, _) = data.batch(data.test, starts), data.batch(data.test, ends)
-    y = labels if _labelled(vae) else None
+    y = vae.given(x0, labels)
     steps = torch.linspace(0, 1, 11)
     z0, z1 = (mean_of(vae.encode(x, y)).cpu() for x in (x0, x1))
     z = torch.lerp(z0[:, None], z1[:, None], steps[None, :, None])  # (rows, steps, latent)
@@ -94,7 +94,8 @@ def traversals(vae: VAE, data: Data) -> Figure:
     if isinstance(vae.context, Quadrants):
         raise Unfit("figure traversals: expected a model that is not given quadrants, got one")
     x, labels = data.batch(data.test, slice(0, 1))
-    code = mean_of(vae.encode(x, labels if _labelled(vae) else None)).cpu()
+    y = vae.given(x, labels)
+    code = mean_of(vae.encode(x, y)).cpu()
     kl = kl_per_dimension(vae, data, data.test) if vae.has_kl else None
     spread = code_means(vae, data, data.test).var(0) if kl is None else kl
     chosen = spread.sort(descending=True).indices[:MOST_DIMENSIONS]
@@ -102,7 +103,7 @@ def traversals(vae: VAE, data: Data) -> Figure:
     z = code.repeat(len(chosen), len(steps), 1)  # (dimensions, steps, latent)
     z[torch.arange(len(chosen))[:, None], torch.arange(len(steps)), chosen[:, None]] = steps
     z = z.flatten(0, 1)
-    images = _shown(data, vae.decode(z, labels.expand(len(z)) if _labelled(vae) else None))
+    images = _shown(data, vae.decode(z, None if y is None else y.expand(len(z), -1)))
     measure = "variance" if kl is None else "KL"
     rows = [f"z{d + 1}  {measure} {spread[d]:.2f}" for d in chosen.tolist()]
     heads = [f"{step:g}".replace("-", "−") for step in steps.tolist()]
@@ -149,19 +150,15 @@ def _shown(data: Data, x: Tensor) -> Tensor:
     return data.pixels.to_unit(x).cpu()
 
 
-def _labelled(vae: VAE) -> bool:
-    return isinstance(vae.context, Label)
-
-
 def _dimensions(vae: VAE, data: Data) -> int:
     x, labels = data.batch(data.test, slice(0, 1))
-    return vae.encode(x, labels if _labelled(vae) else None).event_shape[0]
+    return vae.encode(x, vae.given(x, labels)).event_shape[0]
 
 
 def _pairs(vae: VAE, data: Data, rows: int = 8) -> tuple[Tensor, Tensor]:
     """Rows of test images to go between: neighbours in the test set, or, given labels, the first two of each label."""
     rows = min(rows, len(data.test) // 2)
-    if not _labelled(vae):
+    if not isinstance(vae.context, Label):
         return torch.arange(rows) * 2, torch.arange(rows) * 2 + 1
     found = [(data.test.labels == label).nonzero()[:2, 0] for label in range(len(data.classes))]
     pairs = [pair for pair in found if len(pair) == 2][:MOST_LABELS]
