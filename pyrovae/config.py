@@ -78,10 +78,14 @@ class Config(BaseModel):
     alpha: float = setting(0.5, "Objective", "order of the renyi objective", ge=0)
     beta: float = setting(1.0, "Objective", "weight of the KL term", ge=0)
     warmup: int = setting(0, "Objective", "epochs over which that weight rises from 0", ge=0)
+    cycle: int = setting(0, "Objective", "epochs after which that rise starts again (0: never)", ge=0)
 
     epochs: int = setting(100, "Training", "passes over the training set", ge=1)
     batch_size: int = setting(128, "Training", "images in a step", ge=1)
     lr: float = setting(1e-3, "Training", "learning rate of Adam", gt=0)
+    schedule: Literal["constant", "cosine"] = setting(
+        "constant", "Training", "of the learning rate; cosine: it falls to 0 over all epochs, as half a cosine"
+    )
     validation: int = setting(0, "Training", "training images held out; the epoch with their best loss is kept", ge=0)
     patience: int = setting(
         0, "Training", "stop after so many epochs without a better validation loss (0: never)", ge=0
@@ -138,6 +142,8 @@ class Config(BaseModel):
     def _settings_agree(self) -> "Config":
         if self.patience and not self.validation:
             raise ValueError("patience: expected validation > 0 beside it, got validation = 0")
+        if self.cycle and not 0 < self.warmup <= self.cycle:
+            raise ValueError(f"cycle: expected warmup from 1 to cycle beside it, got warmup = {self.warmup}")
         if self.prior == "conditional" and self.condition == "none":
             raise ValueError("prior: 'conditional' expects a condition (label, quadrant1, ...), got condition = 'none'")
         return self

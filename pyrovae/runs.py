@@ -152,6 +152,11 @@ class Run:
         fit.load_state_dict(state)
         if config.epochs < fit.epoch:
             raise InputError(f"resume: expected at least the {fit.epoch} epochs of {self.path}, got {config.epochs}")
+        if config.schedule != "constant" and config.epochs != self.config.epochs:
+            raise InputError(
+                f"resume: expected the {self.config.epochs} epochs over which schedule {config.schedule!r} runs,"
+                f" got {config.epochs}"
+            )
         records = self.metrics if fit.epoch else []
         kept = [json.dumps(epoch) + "\n" for epoch in records if epoch["epoch"] <= fit.epoch]
         if len(kept) != fit.epoch:

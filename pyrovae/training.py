@@ -108,15 +108,20 @@ class Fit:
         batches = order.split(self.config.batch_size)
         total = _Total(self.device)
         for step, rows in enumerate(batches):
-            self._warm_up(epoch - 1 + step / len(batches))
+            self._set_pace(epoch - 1 + step / len(batches))
             loss = self.svi.step(*arguments(self.vae, self.data.batch(self.data.train, rows)))
             total.add(self.svi.loss.terms, loss)
         return total.per_image(len(order), weighted=self._objective_differs)
 
-    def _warm_up(self, epochs: float) -> None:
-        """Raise the KL weight linearly from 0 to beta over the first `warmup` epochs."""
-        if self.config.warmup and self.kl_weight.weight is not None:
-            self.kl_weight.weight = self.config.beta * min(1.0, epochs / self.config.warmup)
+    def _set_pace(self, epochs: float) -> None:
+        """Set the KL weight and the learning rate, after so many epochs."""
+        config = self.config
+        if config.warmup and self.kl_weight.weight is not None:
+            risen = epochs % config.cycle if config.cycle else epochs
+            self.kl_weight.weight = config.beta * min(1.0, risen / config.warmup)
+        if config.schedule == "cosine":
+            for group in self.svi.optim.param_groups:
+                group["lr"] = config.lr * 0.5 * (1 + math.cos(math.pi * epochs / config.epochs))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that resuming needs."""

@@ -145,6 +145,13 @@ def test_fewer_epochs_than_were_run_are_refused(tmp_path):
     assert Run(tmp_path).config.epochs == 3
 
 
+def test_a_schedule_over_all_epochs_goes_on_with_those_epochs_alone(tmp_path):
+    run, fitting = trained(tmp_path, epochs=2, schedule="cosine")
+    with pytest.raises(InputError, match="expected the 2 epochs over which schedule 'cosine' runs, got 3"):
+        Run(tmp_path).resume(fitting, run.config.replace(epochs=3))
+    Run(tmp_path).resume(fitting, run.config)
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
