@@ -18,6 +18,7 @@ from pyrovae.data import load
 from pyrovae.figures import draw
 from pyrovae.runs import Run
 from pyrovae.training import Fit, fit
+from pyrovae.vae import mean_of
 
 SMALL_STEP = 3e7  # floating-point operations forwards
 
@@ -58,8 +59,9 @@ def train(path: Path, config: Config | None, settings: dict[str, Any], force: bo
 def _spare_threads(fitting: Fit) -> None:
     """One thread for a small step: more make it no faster, and far slower where other programs share the cores."""
     x, labels = fitting.data.batch(fitting.data.train, slice(0, fitting.config.batch_size))
-    with FlopCounterMode(display=False) as counter:
-        fitting.vae.reconstruct(x, fitting.vae.given(x, labels))
+    vae, y = fitting.vae, fitting.vae.given(x, labels)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        vae.decoder(mean_of(vae.encode(x, y)), y)
     if counter.get_total_flops() < SMALL_STEP and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
 
