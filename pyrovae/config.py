@@ -92,6 +92,7 @@ class Config(BaseModel):
     )
     seed: int = setting(0, "Training", "of all random numbers", ge=0, lt=2**32)
     device: str = setting("auto", "Training", "auto, cpu, cuda or cuda:1")
+    compile: Literal["no", "yes"] = setting("no", "Training", "take steps by a compiled graph")
 
     def __init__(self, **settings: Any) -> None:
         try:

@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pyrovae.config import InputError
 
@@ -19,7 +18,8 @@ class Label(nn.Module):
     def forward(self, y: Tensor) -> Tensor:
         if y.is_floating_point():
             return y
-        return F.one_hot(y, self.shape[0]).to(torch.get_default_dtype())
+        classes = torch.arange(self.shape[0], device=y.device)
+        return (y[:, None] == classes).to(torch.get_default_dtype())  # torch's one_hot looks at its values: a wait
 
     def check(self, y: Tensor) -> Tensor:
         """Y, if it is integers from 0 to classes − 1, or one-hot already."""

@@ -9,6 +9,7 @@ import pyro
 import torch
 from torch import Tensor
 
+from pyrovae.compiled import capture
 from pyrovae.config import DEVICES, InputError
 
 
@@ -17,7 +18,8 @@ class SVI:
 
     `loss` is a Pyro ELBO; its `differentiable_loss(model, guide, *args)` is minimised. Parameters are those of the
     optimizer: Pyro's parameter store stays empty. The first step is validated by Pyro, the later ones are not, as each
-    check of a value waits for the device. `optim` may be None for a model that is only evaluated.
+    check of a value waits for the device. `optim` may be None for a model that is only evaluated. `prepare` turns what
+    `step` is called with into the arguments of model and guide: a compiled step holds it, too.
 
     >>> svi = SVI(vae.model, vae.guide, torch.optim.Adam(vae.parameters(), fused=True), TraceELBO())  # doctest: +SKIP
     >>> loss = svi.step(x, y)  # doctest: +SKIP
@@ -30,29 +32,57 @@ class SVI:
         optim: torch.optim.Optimizer | None,
         loss: Any,
         validate: bool = True,
+        prepare: Callable[..., tuple] | None = None,
     ) -> None:
         self.model, self.guide, self.optim, self.loss = model, guide, optim, loss
         self.validate = validate  # the next step, not those after it
+        self.prepare = prepare
+        self._graph: Callable[..., Any] | None = None
+        self._shapes: list[Any] = []
 
-    def step(self, *args: Any, **kwargs: Any) -> Tensor:
+    def step(self, *args: Any) -> Tensor:
         """Take one optimizer step; the loss before it, a tensor without gradient."""
-        self.optim.zero_grad(set_to_none=True)
-        loss = self._loss(*args, **kwargs)
-        loss.backward()
+        compiled = self._graph is not None and _shapes(args) == self._shapes
+        loss, terms, gradients = (self._graph if compiled else self._gradients)(*args)
+        self.loss.terms = terms
+        for parameter, gradient in zip(self._parameters, gradients):
+            parameter.grad = gradient
         self.optim.step()
-        return loss.detach()
+        return loss
 
     @torch.no_grad()
-    def evaluate_loss(self, *args: Any, **kwargs: Any) -> Tensor:
+    def evaluate_loss(self, *args: Any) -> Tensor:
         """The loss, with no gradient taken and no parameter or optimizer state moved."""
-        return self._loss(*args, **kwargs)
+        return self._loss(*args)
 
-    def _loss(self, *args: Any, **kwargs: Any) -> Tensor:
-        # A compiled step replaces this method: model, guide and estimator as one graph of the arguments.
+    def compile(self, *args: Tensor) -> None:
+        """From now on take steps for arguments of these shapes by a compiled graph, and all others as before.
+
+        Any model and guide of fixed structure will do. They are run on `args`: buffers that a run moves, move.
+        """
+        self.evaluate_loss(*args)  # validated, as the graph cannot be
+        self._graph, self._shapes = capture(self._gradients, *args), _shapes(args)
+
+    @property
+    def _parameters(self) -> list[Tensor]:
+        return [parameter for group in self.optim.param_groups for parameter in group["params"]]
+
+    def _gradients(self, *args: Any) -> tuple[Tensor, dict[str, Tensor], tuple[Tensor | None, ...]]:
+        loss = self._loss(*args)
+        gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
+        return loss.detach(), getattr(self.loss, "terms", {}), gradients
+
+    def _loss(self, *args: Any) -> Tensor:
+        if self.prepare is not None:
+            args = self.prepare(*args)
         with pyro.settings.context(module_local_params=True), pyro.validation_enabled(self.validate):
-            loss = self.loss.differentiable_loss(self.model, self.guide, *args, **kwargs)
+            loss = self.loss.differentiable_loss(self.model, self.guide, *args)
         self.validate = False
         return loss
+
+
+def _shapes(args: Any) -> list[Any]:
+    return [getattr(x, "shape", None) for x in args]
 
 
 @contextmanager

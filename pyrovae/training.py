@@ -42,7 +42,8 @@ class Fit:
         objective = call("objective", estimator, config.model_dump() | particles | {"max_plate_nesting": 1})
         if not hasattr(objective, "terms"):
             raise InputError(f"objective: expected an estimator with terms, as TraceELBO, got {config.objective!r}")
-        self.kl_weight = KLWeight(config.beta if vae.has_kl else None)
+        beta = torch.tensor(config.beta, device=self.device) if config.warmup else config.beta  # a tensor may change
+        self.kl_weight = KLWeight(beta if vae.has_kl else None)
         if hasattr(vae.prior, "initialise"):
             self._initialise_prior()
         trainable = [parameter for parameter in vae.parameters() if parameter.requires_grad]
@@ -51,7 +52,9 @@ class Fit:
             self.kl_weight(vae.guide),
             torch.optim.Adam(trainable, lr=config.lr, fused=True),
             objective,
+            prepare=lambda rows: arguments(self.vae, self.data.batch(self.data.train, rows)),
         )
+        self._to_compile = config.compile == "yes"
 
     @property
     def _objective_differs(self) -> bool:
@@ -107,19 +110,29 @@ class Fit:
     def _train_epoch(self, epoch: int) -> dict[str, float]:
         order = torch.randperm(len(self.data.train), device=self.device)
         batches = order.split(self.config.batch_size)
+        if self._to_compile:
+            self._compile(batches[0])
         total = _Total(self.device)
         for step, rows in enumerate(batches):
             self._set_pace(epoch - 1 + step / len(batches))
-            loss = self.svi.step(*arguments(self.vae, self.data.batch(self.data.train, rows)))
+            loss = self.svi.step(rows)
             total.add(self.svi.loss.terms, loss)
         return total.per_image(len(order), weighted=self._objective_differs)
+
+    def _compile(self, rows: Tensor) -> None:
+        """Compile the step; weights, buffers and random numbers are afterwards as before."""
+        held = {name: tensor.clone() for name, tensor in self.vae.state_dict().items()}
+        with seeded(self.config.seed):
+            self.svi.compile(rows)
+        self.vae.load_state_dict(held)
+        self._to_compile = False
 
     def _set_pace(self, epochs: float) -> None:
         """Set the KL weight and the learning rate, after so many epochs."""
         config = self.config
         if config.warmup and self.kl_weight.weight is not None:
             risen = epochs % config.cycle if config.cycle else epochs
-            self.kl_weight.weight = config.beta * min(1.0, risen / config.warmup)
+            self.kl_weight.weight.fill_(config.beta * min(1.0, risen / config.warmup))
         if config.schedule == "cosine":
             for group in self.svi.optim.param_groups:
                 group["lr"] = config.lr * 0.5 * (1 + math.cos(math.pi * epochs / config.epochs))

@@ -84,7 +84,7 @@ def paces(monkeypatch, **settings):
     weights, rates, step = [], [], fitting.svi.step
 
     def watched(*args):
-        weights.append(fitting.kl_weight.weight)
+        weights.append(float(fitting.kl_weight.weight))
         rates.append(fitting.svi.optim.param_groups[0]["lr"])
         return step(*args)
 
