@@ -69,7 +69,7 @@ class Config(BaseModel):
         "width of gaussian, laplace, student_t: a number, or learned: shared, pixel, optimal (gaussian)",
     )
     prior: str = setting("normal", "Model", "p(z); given quadrants conditional (pyrovae list priors)")
-    components: int = setting(100, "Model", "of the mixture and vamp priors", ge=1)
+    components: int = setting(100, "Model", "of the mixture, vamp and exemplar priors", ge=1)
     flow: Literal["autoregressive", "coupling"] = setting("autoregressive", "Model", "transforms of the flow prior")
     posterior: str = setting("diagonal", "Model", "q(z | x); delta: a plain autoencoder (pyrovae list posteriors)")
 

@@ -121,10 +121,8 @@ def summarise(batches: list[dict[str, Tensor]], samples: int) -> dict[str, Any]:
 
 
 def _numbers(vae: VAE, x: Tensor) -> int:
-    """Held for each image and sample, about: the decoder's outputs, and the features of a vamp prior's parts."""
-    outputs = math.prod(getattr(vae.decoder, "out", x.shape[1:]))
-    inputs = getattr(vae.prior, "inputs", None)
-    return outputs + (0 if inputs is None else len(inputs) * vae.encoder.features)
+    """Held for each image and sample, about: the decoder's outputs, and what the prior declares."""
+    return math.prod(getattr(vae.decoder, "out", x.shape[1:])) + getattr(vae.prior, "numbers", 0)
 
 
 def _total(trace: Any) -> Tensor:

@@ -62,7 +62,8 @@ class Fit:
 
     def _initialise_prior(self) -> None:
         with seeded(self.config.seed):
-            rows = torch.randint(len(self.data.train), (self.config.components,))
+            n, wanted = len(self.data.train), self.config.components
+            rows = torch.randperm(n).repeat(math.ceil(wanted / n))[:wanted]  # none a second time before all are taken
             self.vae.prior.initialise(*arguments(self.vae, self.data.batch(self.data.train, rows.to(self.device))))
 
     @property

@@ -13,7 +13,7 @@ from pyrovae.posteriors import POSTERIORS
 from pyrovae.priors import PRIORS
 
 PROTOCOLS = ("grey", "dynamic", "static", "threshold", "standardized")
-LEARNED = ("mixture", "vamp", "flow", "conditional")
+LEARNED = ("mixture", "vamp", "exemplar", "flow", "conditional")
 
 
 def fits(prior, posterior, condition):

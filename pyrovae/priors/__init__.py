@@ -3,9 +3,11 @@
 A prior's `forward` takes the context `y`, or None. Its constructor may ask by name for `latent_dim`, `shape`,
 `encoder`, `posterior`, `network`, `context` (the shape of y, or ()) and any setting of `Config`. A prior that starts
 from data has a method `initialise(x, y)`, which is given `components` training images before the first step.
+One that holds many numbers for each code it scores says how many, as `numbers`, so that evaluation takes fewer at once.
 """
 
 from pyrovae.priors.conditional import Conditional
+from pyrovae.priors.exemplar import Exemplar
 from pyrovae.priors.flow import Flow
 from pyrovae.priors.mixture import Mixture
 from pyrovae.priors.standard import Laplace, Normal, StudentT
@@ -17,6 +19,7 @@ PRIORS = {
     "student_t": StudentT,
     "mixture": Mixture,
     "vamp": Vamp,
+    "exemplar": Exemplar,
     "flow": Flow,
     "conditional": Conditional,
 }

@@ -24,6 +24,7 @@ class Vamp(nn.Module):
         self.inputs = nn.Parameter(torch.rand(components, *shape))
         self.register_buffer("contexts", torch.zeros(components, *context) if context else None)
         self.register_buffer("started", torch.tensor(False))
+        self.numbers = components * encoder.features  # held for each code
         self.shared = (encoder, posterior)  # in a tuple, as they are parts of the VAE and not of its prior
 
     def initialise(self, x: Tensor, y: Tensor | None = None) -> None:
