@@ -59,7 +59,7 @@ def log_likelihoods(vae: VAE, data: Data, images: Images, samples: int = 5000) -
 
 
 def _weigher(vae: VAE, data: Data, images: Images, samples: int) -> Callable[..., Tensor]:
-    """(x, y) -> log w (samples, n), in parts of one size that memory holds; by a compiled graph if there is much to do."""
+    """(x, y) -> log w (samples, n), in parts that memory holds; compiled if there is much to do."""
     x, y = arguments(vae, data.batch(images, slice(0, IMAGES)))
     parts = -(-samples * len(x) * _numbers(vae, x) // NUMBERS)
     size = -(-samples // parts)
