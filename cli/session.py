@@ -23,7 +23,7 @@ from pyrovae.vae import mean_of
 SMALL_STEP = 3e7  # floating-point operations forwards
 
 
-def train(path: Path, config: Config | None, settings: dict[str, Any], force: bool) -> None:
+def train(path: Path, config: Config | None, settings: dict[str, Any], force: bool, figures: bool = True) -> None:
     """Train the run at `path`: a new one of this config, or without one the run that is there, from its checkpoint."""
     resumed = None
     if config is None:
@@ -47,7 +47,7 @@ def train(path: Path, config: Config | None, settings: dict[str, Any], force: bo
                 progress.show(epoch)
         summary = run.finish(fitting)
         run.data = data
-        for name, figure in draw(run):
+        for name, figure in draw(run) if figures else ():
             run.save_figure(name, figure)
     except KeyboardInterrupt:
         command = f"pyrovae train --resume --out {shlex.quote(str(path))}"
