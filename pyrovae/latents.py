@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Independent, TransformedDistribution
 
 from pyrovae.data import Data, Images
-from pyrovae.objectives.analytic import known_kl
+from pyrovae.objectives.closed_form import known_kl
 from pyrovae.training import arguments
 from pyrovae.vae import VAE, known_mean, mean_of
 

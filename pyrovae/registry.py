@@ -46,13 +46,24 @@ def _is_required(parameter: inspect.Parameter) -> bool:
     return parameter.default is parameter.empty and parameter.kind not in optional
 
 
+def _parameters(member: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """What a function or class asks for; a constructor that hands `**settings` on asks for what its bases ask for."""
+    wanted = dict(inspect.signature(member).parameters)
+    for base in inspect.getmro(member)[1:] if inspect.isclass(member) else ():
+        if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in wanted.values()):
+            break
+        wanted = {name: found for name, found in wanted.items() if found.kind != found.VAR_KEYWORD}
+        wanted = dict(inspect.signature(base).parameters) | wanted
+    return wanted
+
+
 def call(family: str, member: Callable[..., Any], offered: Mapping[str, Any]) -> Any:
     """Call with those of the offered values that the parameters of `member` name.
 
     >>> call("prior", lambda latent_dim: latent_dim + 1, {"latent_dim": 2, "scale": None})
     3
     """
-    wanted = inspect.signature(member).parameters
+    wanted = _parameters(member)
     required = [name for name, parameter in wanted.items() if _is_required(parameter)]
     if unknown := [name for name in required if name not in offered]:
         name = getattr(member, "__name__", repr(member))

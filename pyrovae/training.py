@@ -35,13 +35,6 @@ class Fit:
         self.device = choose_device(config.device)
         self.vae, self.data, self.config = vae.to(self.device), data.to(self.device), config
         self.epoch, self.best_epoch, self.best_loss = 0, 0, math.inf
-        estimator = lookup("objective", config.objective, OBJECTIVES)
-        if getattr(estimator, "weighs_particles", False) and config.particles == 1:
-            raise InputError(f"particles: objective {config.objective!r} expects 2 or more (1 is the elbo), got 1")
-        particles = {"num_particles": config.particles, "vectorize_particles": config.particles > 1}
-        objective = call("objective", estimator, config.model_dump() | particles | {"max_plate_nesting": 1})
-        if not hasattr(objective, "terms"):
-            raise InputError(f"objective: expected an estimator with terms, as TraceELBO, got {config.objective!r}")
         beta = torch.tensor(config.beta, device=self.device) if config.warmup else config.beta  # a tensor may change
         self.kl_weight = KLWeight(beta if vae.has_kl else None)
         if hasattr(vae.prior, "initialise"):
@@ -51,14 +44,15 @@ class Fit:
             self.kl_weight(vae.model),
             self.kl_weight(vae.guide),
             torch.optim.Adam(trainable, lr=config.lr, fused=True),
-            objective,
+            _objective(config, vae),
             prepare=lambda rows: arguments(self.vae, self.data.batch(self.data.train, rows)),
         )
         self._to_compile = config.compile == "yes"
 
     @property
     def _objective_differs(self) -> bool:
-        return self.config.beta != 1 or self.config.warmup > 0 or self.config.objective != "elbo"
+        config = self.config
+        return config.beta != 1 or config.warmup > 0 or config.free_bits > 0 or config.objective != "elbo"
 
     def _initialise_prior(self) -> None:
         with seeded(self.config.seed):
@@ -187,6 +181,19 @@ def evaluate(vae: VAE, data: Data, images: Images) -> dict[str, float]:
 def arguments(vae: VAE, batch: Batch) -> tuple[Tensor, Tensor | None]:
     """What model and guide are called with: x and y, on the model's device."""
     return batch.x.to(vae.device), vae.given(*batch)
+
+
+def _objective(config: Config, vae: VAE) -> TraceELBO:
+    estimator = lookup("objective", config.objective, OBJECTIVES)
+    if getattr(estimator, "weighs_particles", False) and config.particles == 1:
+        raise InputError(f"particles: objective {config.objective!r} expects 2 or more (1 is the elbo), got 1")
+    if config.free_bits and not vae.has_kl:
+        raise InputError(f"free_bits: expected 0, as posterior {config.posterior!r} has no KL, got {config.free_bits}")
+    particles = {"num_particles": config.particles, "vectorize_particles": config.particles > 1}
+    objective = call("objective", estimator, config.model_dump() | particles | {"max_plate_nesting": 1})
+    if not hasattr(objective, "terms"):
+        raise InputError(f"objective: expected an estimator with terms, as TraceELBO, got {config.objective!r}")
+    return objective
 
 
 class _Total:

@@ -177,3 +177,90 @@ def test_one_particle_is_refused_where_particles_are_weighed(objective):
     vae, config = small_vae(objective=objective)
     with pytest.raises(InputError, match="expects 2 or more"):
         fit(vae, small_data(), config)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_is_given_its_particles(name):
+    torch.set_default_dtype(torch.float32)
+    vae, config = small_vae(objective=name, particles=3, alpha=0.3, free_bits=0.2)
+    objective = fit(vae, small_data(), config).svi.loss
+    assert (objective.num_particles, objective.vectorize_particles, objective.max_plate_nesting) == (3, True, 1)
+    assert objective.free_bits == 0.2
+    assert getattr(objective, "alpha", 0.3) == 0.3
+
+
+class Three(nn.Module):
+    """Three latent dimensions, of KL about 0.005, 0.5 and 4.5, by whichever distributions; float64."""
+
+    def __init__(self, prior=lambda: dist.Normal(torch.zeros(3), 1.0).to_event(1)):
+        super().__init__()
+        self.loc, self.prior = nn.Parameter(torch.tensor([0.1, 1.0, 3.0])), prior
+
+    def model(self, x):
+        with pyro.plate("images", len(x)):
+            z = pyro.sample("z", self.prior())
+            pyro.sample("x", dist.Normal(z, 1.0).to_event(1), obs=x)
+
+    def guide(self, x):
+        with pyro.plate("images", len(x)):
+            pyro.sample("z", dist.Normal(self.loc.expand(len(x), 3), 1.0).to_event(1))
+
+    @property
+    def kl(self):
+        return 0.5 * self.loc.detach().square()
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("particles", [1, 4])
+@pytest.mark.parametrize("beta", [1.0, 0.5])
+def test_free_bits_add_what_is_missing_of_them(name, particles, beta):
+    program, x = Three(), torch.randn(4, 3)
+    weight = KLWeight(torch.tensor(beta))
+    program.model, program.guide = weight(program.model), weight(program.guide)
+    plain, free = (value(make(name, particles, free_bits=nats), program, x) for nats in (0.0, 0.7))
+    by_hand = 4 * beta * (0.7 - program.kl).clamp(min=0).sum()
+    assert (free - plain).item() == pytest.approx(by_hand.item())
+
+
+def test_under_its_free_bits_a_dimensions_kl_has_no_gradient():
+    program, x = Three(), torch.zeros(4, 3)
+    objective = make("analytic", 20_000, free_bits=0.7)
+    (gradient,) = gradients(objective, program, x, repeats=1)
+    reconstruction = 4 * program.loc.detach()  # of E (x − z)²/2
+    kl = torch.tensor([0.0, 0.0, 4 * 3.0])
+    torch.testing.assert_close(gradient, reconstruction + kl, rtol=0, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        lambda: dist.MultivariateNormal(torch.zeros(3), torch.eye(3)),
+        lambda: dist.MixtureSameFamily(
+            dist.Categorical(torch.ones(2)), dist.Normal(torch.zeros(2, 3), 1.0).to_event(1)
+        ),
+    ],
+)
+def test_dimensions_that_hang_together_share_their_free_bits(prior):
+    program, x = Three(prior), torch.randn(20_000, 3)
+    plain, free = (value(make("elbo", free_bits=nats), program, x) for nats in (0.0, 2.0))
+    assert (free - plain).item() / len(x) == pytest.approx(3 * 2.0 - program.kl.sum().item(), abs=0.1)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_free_bits_prevent_collapse(objective):
+    torch.set_default_dtype(torch.float32)
+    kl = {}
+    for nats in (0.0, 0.5):
+        vae, config = small_vae(objective=objective, particles=2, beta=50, free_bits=nats, epochs=60, lr=0.01)
+        *_, record = fit(vae, small_data(), config)
+        kl[nats] = record["train"]["kl"]
+        assert record["train"]["loss"] == pytest.approx(record["train"]["reconstruction"] + record["train"]["kl"])
+    assert kl[0.0] < 0.1
+    assert kl[0.5] == pytest.approx(2 * 0.5, abs=0.3)
+
+
+def test_free_bits_without_a_kl_are_refused():
+    torch.set_default_dtype(torch.float32)
+    vae, config = small_vae(posterior="delta", free_bits=0.5)
+    with pytest.raises(InputError, match="free_bits: expected 0, as posterior 'delta' has no KL, got 0.5"):
+        fit(vae, small_data(), config)

@@ -7,8 +7,9 @@ import torch
 from pyro.distributions.util import scale_and_mask
 from torch import Tensor
 
+from pyrovae.objectives.sites import sample_sites
 from pyrovae.objectives.stl import score
-from pyrovae.objectives.trace import TraceELBO, sample_sites
+from pyrovae.objectives.trace import TraceELBO
 
 
 class IWAE(TraceELBO):
@@ -19,11 +20,9 @@ class IWAE(TraceELBO):
 
     weighs_particles = True  # against each other: with one it is the ELBO
 
-    def differentiable_loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
-        ((model_trace, guide_trace),) = self._get_traces(model, guide, args, kwargs)  # all particles in one trace
-        self.terms = {}
-        self._take_apart(model_trace, guide_trace)
-        return self.loss_of(log_weight(model_trace, guide_trace), model_trace, guide_trace)
+    def loss_of_traces(self, model_trace: Any, guide_trace: Any) -> Tensor:
+        """All particles are in one trace."""
+        return self.num_particles * self.loss_of(log_weight(model_trace, guide_trace), model_trace, guide_trace)
 
     def loss_of(self, log_w: Tensor, model_trace: Any, guide_trace: Any) -> Tensor:
         return -log_mean_exp(log_w).sum()

@@ -5,7 +5,8 @@ from typing import Any
 from pyro.distributions.util import scale_and_mask
 from torch import Tensor
 
-from pyrovae.objectives.trace import TraceELBO, sample_sites
+from pyrovae.objectives.sites import sample_sites
+from pyrovae.objectives.trace import TraceELBO
 
 
 class StickingTheLanding(TraceELBO):
