@@ -29,7 +29,7 @@ def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: i
         with pyro.plate("samples", samples, dim=-2):
             drawn = poutine.trace(guide).get_trace(*args)
             scored = poutine.trace(poutine.replay(model, trace=drawn)).get_trace(*args)
-        return _total(scored) - _total(drawn)
+        return joint_log_prob(scored) - joint_log_prob(drawn)
 
 
 def log_likelihoods(vae: VAE, data: Data, images: Images, samples: int = 5000) -> Iterator[dict[str, Tensor]]:
@@ -41,12 +41,11 @@ def log_likelihoods(vae: VAE, data: Data, images: Images, samples: int = 5000) -
     """
     if samples < 1:
         raise InputError(f"samples: expected 1 or more, got {samples}")
-    if not vae.has_kl:
-        raise InputError("evaluate: expected a posterior that is a density, to draw from, got a plain autoencoder")
+    expect_density(vae)
     vae.eval()
     for start in range(0, len(images), IMAGES):
         x, y = arguments(vae, data.batch(images, slice(start, start + IMAGES)))
-        most = max(1, NUMBERS // (len(x) * _numbers(vae, x)))
+        most = max(1, NUMBERS // (len(x) * numbers(vae, x)))
         parts = [min(most, samples - done) for done in range(0, samples, most)]
         log_w = torch.cat([log_weights(vae.model, vae.guide, part, x, y) for part in parts]).double()
         yield {
@@ -98,15 +97,20 @@ def summarise(batches: list[dict[str, Tensor]], samples: int) -> dict[str, Any]:
     }
 
 
-def _numbers(vae: VAE, x: Tensor) -> int:
+def expect_density(vae: VAE) -> None:
+    if not vae.has_kl:
+        raise InputError("evaluate: expected a posterior that is a density, to draw from, got a plain autoencoder")
+
+
+def numbers(vae: VAE, x: Tensor) -> int:
     """Held for each image and sample, about: the decoder's outputs, and the features of a vamp prior's parts."""
     outputs = math.prod(getattr(vae.decoder, "out", x.shape[1:]))
     inputs = getattr(vae.prior, "inputs", None)
     return outputs + (0 if inputs is None else len(inputs) * vae.encoder.features)
 
 
-def _total(trace: Any) -> Tensor:
-    """The log-probability of all sites, for each sample and image."""
+def joint_log_prob(trace: Any) -> Tensor:
+    """The log-probability of all sites of a trace, for each sample and image."""
     trace = prune_subsample_sites(trace)
     trace.compute_log_prob()
     return sum(node["log_prob"] for node in trace.nodes.values() if node["type"] == "sample")
