@@ -32,7 +32,7 @@ def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: i
         with pyro.plate("samples", samples, dim=-2):
             drawn = poutine.trace(guide).get_trace(*args)
             scored = poutine.trace(poutine.replay(model, trace=drawn)).get_trace(*args)
-        return _total(scored) - _total(drawn)
+        return joint_log_prob(scored) - joint_log_prob(drawn)
 
 
 def log_likelihoods(vae: VAE, data: Data, images: Images, samples: int = 5000) -> Iterator[dict[str, Tensor]]:
@@ -44,8 +44,7 @@ def log_likelihoods(vae: VAE, data: Data, images: Images, samples: int = 5000) -
     """
     if samples < 1:
         raise InputError(f"samples: expected 1 or more, got {samples}")
-    if not vae.has_kl:
-        raise InputError("evaluate: expected a posterior that is a density, to draw from, got a plain autoencoder")
+    expect_density(vae)
     vae.eval()
     weigh = _weigher(vae, data, images, samples)
     for start in range(0, len(images), IMAGES):
@@ -61,7 +60,7 @@ def log_likelihoods(vae: VAE, data: Data, images: Images, samples: int = 5000) -
 def _weigher(vae: VAE, data: Data, images: Images, samples: int) -> Callable[..., Tensor]:
     """(x, y) -> log w (samples, n), in parts that memory holds; compiled if there is much to do."""
     x, y = arguments(vae, data.batch(images, slice(0, IMAGES)))
-    parts = -(-samples * len(x) * _numbers(vae, x) // NUMBERS)
+    parts = -(-samples * len(x) * numbers(vae, x) // NUMBERS)
     size = -(-samples // parts)
 
     def part(x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -120,13 +119,18 @@ def summarise(batches: list[dict[str, Tensor]], samples: int) -> dict[str, Any]:
     }
 
 
-def _numbers(vae: VAE, x: Tensor) -> int:
+def expect_density(vae: VAE) -> None:
+    if not vae.has_kl:
+        raise InputError("evaluate: expected a posterior that is a density, to draw from, got a plain autoencoder")
+
+
+def numbers(vae: VAE, x: Tensor) -> int:
     """Held for each image and sample, about: the decoder's outputs, and what the prior declares."""
     return math.prod(getattr(vae.decoder, "out", x.shape[1:])) + getattr(vae.prior, "numbers", 0)
 
 
-def _total(trace: Any) -> Tensor:
-    """The log-probability of all sites, for each sample and image."""
+def joint_log_prob(trace: Any) -> Tensor:
+    """The log-probability of all sites of a trace, for each sample and image."""
     trace = prune_subsample_sites(trace)
     trace.compute_log_prob()
     return sum(node["log_prob"] for node in trace.nodes.values() if node["type"] == "sample")
