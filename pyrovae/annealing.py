@@ -44,8 +44,8 @@ class Point(NamedTuple):
 class Path:
     r"""From the guide to the model: log f_t(z) = (1 − t) log q(z | x) + t log p(x, z) = log q + t log w, for 0 ≤ t ≤ 1.
 
-    Where q is a base that transforms bend, z = g(e), the path is followed in e: log f_t(e) = log q(e) + t log w(g(e)) is
-    the same path, and g, which may be slow to invert, only runs forwards. `scale` (n, latent) is the width of the base.
+    Where q is a base that transforms bend, z = g(e), the path is followed in e: log f_t(e) = log q(e) + t log w(g(e))
+    is the same path, and g, which may be slow to invert, only runs forwards. `scale` (n, latent) is the base's width.
     """
 
     def __init__(self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any) -> None:

@@ -262,5 +262,5 @@ def test_free_bits_prevent_collapse(objective):
 def test_free_bits_without_a_kl_are_refused():
     torch.set_default_dtype(torch.float32)
     vae, config = small_vae(posterior="delta", free_bits=0.5)
-    with pytest.raises(InputError, match="free_bits: expected 0, as posterior 'delta' has no KL, got 0.5"):
+    with pytest.raises(InputError, match=r"free_bits: expected 0, as posterior 'delta' has no KL, got 0\.5"):
         fit(vae, small_data(), config)
