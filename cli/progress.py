@@ -94,3 +94,10 @@ class SweepProgress:
             self.bar.console.print(line, markup=False, highlight=False)
         else:
             click.echo(line)
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        if self.bar:
+            self.bar.console.print(line, markup=False, highlight=False)
+        else:
+            click.echo(line)

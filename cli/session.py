@@ -17,6 +17,7 @@ from pyrovae.config import Config
 from pyrovae.data import load
 from pyrovae.figures import draw
 from pyrovae.runs import Run
+from pyrovae.spread import collapse
 from pyrovae.training import Fit, fit
 from pyrovae.vae import mean_of
 
@@ -42,9 +43,13 @@ def train(path: Path, config: Config | None, settings: dict[str, Any], force: bo
     )
     try:
         with Progress(fitting) as progress:
+            warned = False
             for epoch in fitting:
                 run.record(epoch, fitting)
                 progress.show(epoch)
+                if not warned and (warning := collapse(run.metrics, config)):
+                    progress.say(f"warning: {warning}")
+                    warned = True
         summary = run.finish(fitting)
         run.data = data
         for name, figure in draw(run) if figures else ():

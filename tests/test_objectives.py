@@ -9,9 +9,12 @@ import torch
 from conftest import small_data, small_vae
 from torch import nn
 
-from pyrovae import InputError, fit
+from pyrovae import Config, InputError, build, fit, load
 from pyrovae.evaluation import log_weights
+from pyrovae.latents import report
 from pyrovae.objectives import OBJECTIVES, KLWeight
+from pyrovae.objectives.closed_form import known_kl
+from pyrovae.objectives.mmd import squared_mmd
 
 
 class Linear(nn.Module):
@@ -264,3 +267,51 @@ def test_free_bits_without_a_kl_are_refused():
     vae, config = small_vae(posterior="delta", free_bits=0.5)
     with pytest.raises(InputError, match=r"free_bits: expected 0, as posterior 'delta' has no KL, got 0\.5"):
         fit(vae, small_data(), config)
+
+
+@pytest.mark.parametrize("posterior", ["full", "lowrank"])
+def test_the_kl_of_a_gaussian_of_any_covariance_is_known(posterior):
+    vae, _ = small_vae(posterior=posterior, latent_dim=3, pixels="threshold")
+    q, p = vae.encode(torch.rand(5, 1, 8, 8)), vae.prior()
+    exact, z = known_kl(q, p), q.sample((200_000,))
+    draws = q.log_prob(z) - p.log_prob(z)
+    assert ((exact - draws.mean(0)).abs() < 4 * draws.std(0) / math.sqrt(len(draws)) + 1e-4).all()
+
+
+def test_the_known_kl_is_that_of_torch():
+    lower = torch.tril(torch.randn(3, 3, dtype=torch.float64)) + 2 * torch.eye(3)
+    q = dist.MultivariateNormal(torch.randn(3, dtype=torch.float64), scale_tril=lower)
+    loc, scale = torch.randn(3, dtype=torch.float64), torch.rand(3, dtype=torch.float64) + 0.5
+    torch_knows = torch.distributions.kl_divergence(q, dist.MultivariateNormal(loc, scale_tril=torch.diag(scale)))
+    torch.testing.assert_close(known_kl(q, dist.Normal(loc, scale).to_event(1)), torch_knows)
+    assert known_kl(q, dist.Laplace(loc, scale).to_event(1)) is None
+
+
+def test_the_mmd_is_that_of_a_double_loop():
+    a, b = torch.randn(6, 2), torch.randn(6, 2) + 1
+
+    def kernel(u, v):
+        scales = [4 * s for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)]
+        return sum(c / (c + (u - v).square().sum()) for c in scales) / len(scales)
+
+    within = sum(kernel(x[i], x[j]) for x in (a, b) for i in range(6) for j in range(6) if i != j) / 30
+    between = sum(kernel(u, v) for u in a for v in b) / 36
+    torch.testing.assert_close(squared_mmd(a, b), within - 2 * between)
+
+
+def test_the_mmd_of_two_samples_of_one_distribution_is_zero_in_the_mean():
+    same = torch.stack([squared_mmd(torch.randn(20, 3), torch.randn(20, 3)) for _ in range(500)])
+    assert same.mean().abs() < 3 * same.std() / math.sqrt(500)
+    assert squared_mmd(torch.randn(200, 3), torch.randn(200, 3) + 2) > 0.3
+
+
+def test_the_mmd_holds_all_codes_to_the_prior():
+    marginal = {}
+    for weight in (0.0, 100.0):
+        config = Config(objective="mmd", beta=0, mmd_weight=weight, epochs=15, device="cpu", lr=5e-3)
+        data = load(config)
+        vae = build(config, data.shape)
+        for _ in fit(vae, data, config):
+            pass
+        marginal[weight] = report(vae, data)["marginal_kl"]
+    assert marginal[100.0] < 0.5 * marginal[0.0]
