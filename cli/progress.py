@@ -47,6 +47,13 @@ class Progress:
             scores = f"test loss {test['loss']:.2f}  reconstruction {test['reconstruction']:.2f}  KL {test['kl']:.2f}"
             click.echo(f"epoch {number}/{total}  {scores}  {speed}  {minutes}:{seconds:02d} left")
 
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        if self.bar:
+            self.bar.console.print(line, markup=False, highlight=False)
+        else:
+            click.echo(line)
+
 
 class SweepProgress:
     """One bar over all epochs of all runs, and one for each run under way; a line for each run without a terminal."""
@@ -90,13 +97,6 @@ class SweepProgress:
         if self.bar and name in self.tasks:
             self.bar.remove_task(self.tasks.pop(name))
         line = f"{self.ended}/{len(self.epochs)}  {name}  {outcome}"
-        if self.bar:
-            self.bar.console.print(line, markup=False, highlight=False)
-        else:
-            click.echo(line)
-
-    def say(self, line: str) -> None:
-        """Print a line above the bar."""
         if self.bar:
             self.bar.console.print(line, markup=False, highlight=False)
         else:

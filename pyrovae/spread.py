@@ -17,8 +17,8 @@ REMEDIES = "--warmup, --free-bits, --beta below 1, a smaller --scale"
 class Spread(Messenger):
     """An effect: sees the codes that a guide draws, and keeps how far their means spread over the images.
 
-    `active_units` is the number of dimensions whose mean varies by more than 0.01 (Burda et al. 2016, arXiv:1509.00519),
-    or None where means are not known in closed form: those of draws vary by themselves.
+    `active_units` is the number of dimensions whose mean varies by more than 0.01, or None where means are not known in
+    closed form: those of draws vary by themselves. Burda et al. (2016), arXiv:1509.00519.
     """
 
     def __init__(self, site: str = "z") -> None:

@@ -12,7 +12,7 @@ SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class MMD(TraceELBO):
-    r"""−E_q[log p(x | z)] + β KL + λ n MMD²(q(z), p(z)), with λ = `mmd_weight` and the codes of the n images of a batch.
+    r"""−E_q[log p(x | z)] + β KL + λ n MMD²(q(z), p(z)), with λ = `mmd_weight`, from the n codes of a batch.
 
     With `beta` 0 only the codes together, q(z), are held to the prior, and each may say of its image what it likes.
     InfoVAE: Zhao, Song & Ermon (2019), arXiv:1706.02262, who write 1 − α for β and λ + α − 1 for λ; with `beta` 0, and
