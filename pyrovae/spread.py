@@ -45,13 +45,15 @@ class Spread(Messenger):
 def collapse(records: Sequence[dict[str, Any]], config: Config) -> str | None:
     """A warning that names the remedies, if the last of these epochs shows a posterior that says nothing any more.
 
-    That is a KL of less than 0.1 nats or no active unit, after the warm-up; or less than half of both that there were
-    before. Dimensions that are given up while the KL stays are none: a code may need no more.
+    That is a KL of less than 0.1 nats or no active unit; or less than half of both that there were before. Dimensions
+    that are given up while the KL stays are none: a code may need no more. Nor is the first half of the training, in
+    which many a code is not found yet, nor the warm-up.
     """
+    records = [record for record in records if record["epoch"] > config.warmup]
+    if not records or config.posterior == "delta" or records[-1]["epoch"] <= config.epochs / 2:
+        return None
     last = records[-1]
     kl, active = last["test"]["kl"], last.get("active_units")
-    if last["epoch"] <= config.warmup or config.posterior == "delta":
-        return None
     most_kl = max(record["test"]["kl"] for record in records)
     most_active = max(record.get("active_units", 0) for record in records)
     if kl >= NO_KL and active != 0 and (active is None or active >= most_active / 2 or kl >= most_kl / 2):

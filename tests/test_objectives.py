@@ -213,16 +213,16 @@ class Three(nn.Module):
         return 0.5 * self.loc.detach().square()
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", [name for name in OBJECTIVES if name != "mmd"])  # which draws from the prior besides
 @pytest.mark.parametrize("particles", [1, 4])
 @pytest.mark.parametrize("beta", [1.0, 0.5])
 def test_free_bits_add_what_is_missing_of_them(name, particles, beta):
-    program, x = Three(), torch.randn(4, 3)
+    program, x = Three(), torch.randn(20_000, 3)
     weight = KLWeight(torch.tensor(beta))
     program.model, program.guide = weight(program.model), weight(program.guide)
     plain, free = (value(make(name, particles, free_bits=nats), program, x) for nats in (0.0, 0.7))
-    by_hand = 4 * beta * (0.7 - program.kl).clamp(min=0).sum()
-    assert (free - plain).item() == pytest.approx(by_hand.item())
+    by_hand = beta * (0.7 - program.kl).clamp(min=0).sum()
+    assert (free - plain).item() / len(x) == pytest.approx(by_hand.item(), abs=0.05)
 
 
 def test_under_its_free_bits_a_dimensions_kl_has_no_gradient():
@@ -249,17 +249,18 @@ def test_dimensions_that_hang_together_share_their_free_bits(prior):
     assert (free - plain).item() / len(x) == pytest.approx(3 * 2.0 - program.kl.sum().item(), abs=0.1)
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", ["elbo", "analytic", "stl"])
 def test_free_bits_prevent_collapse(objective):
     torch.set_default_dtype(torch.float32)
     kl = {}
-    for nats in (0.0, 0.5):
-        vae, config = small_vae(objective=objective, particles=2, beta=50, free_bits=nats, epochs=60, lr=0.01)
-        *_, record = fit(vae, small_data(), config)
+    for nats in (0.0, 1.0):
+        config = Config(objective=objective, beta=30, free_bits=nats, epochs=20, lr=5e-3, device="cpu")
+        data = load(config)
+        *_, record = fit(build(config, data.shape), data, config)
         kl[nats] = record["train"]["kl"]
         assert record["train"]["loss"] == pytest.approx(record["train"]["reconstruction"] + record["train"]["kl"])
     assert kl[0.0] < 0.1
-    assert kl[0.5] == pytest.approx(2 * 0.5, abs=0.3)
+    assert 0.4 < kl[1.0] < 2.5
 
 
 def test_free_bits_without_a_kl_are_refused():

@@ -51,12 +51,14 @@ def records(*pairs):
         ([(20.0, 30), (9.0, 12)], {}, True),  # both fall
         ([(20.0, 100), (19.0, 10)], {}, False),  # surplus dimensions are given up
         ([(5.0, 2), (6.0, 2)], {}, False),
+        ([(0.0, 0)], {"epochs": 2}, False),  # not found yet
+        ([(90.0, 20), (20.0, 9), (21.0, 9)], {"warmup": 1}, False),
         ([(0.0, 0)], {"warmup": 1}, False),
         ([(0.0, 2)], {"posterior": "delta"}, False),
     ],
 )
 def test_a_collapse_is_told_from_pruning(pairs, settings, warns):
-    warning = collapse(records(*pairs), Config(**settings))
+    warning = collapse(records(*pairs), Config(**({"epochs": len(pairs)} | settings)))
     assert bool(warning) == warns
     if warns:
         assert "--warmup, --free-bits" in warning
@@ -65,5 +67,5 @@ def test_a_collapse_is_told_from_pruning(pairs, settings, warns):
 @pytest.mark.parametrize(("beta", "warns"), [(30.0, True), (1.0, False)])
 def test_training_warns_once(tmp_path, capsys, beta, warns):
     with pytest.raises(SystemExit):
-        main(["train", "--beta", str(beta), "--epochs", "15", "--out", str(tmp_path / "run")])
+        main(["train", "--beta", str(beta), "--epochs", "20", "--lr", "0.005", "--out", str(tmp_path / "run")])
     assert capsys.readouterr().out.count("the posterior collapses") == warns
