@@ -67,5 +67,5 @@ def test_a_collapse_is_told_from_pruning(pairs, settings, warns):
 @pytest.mark.parametrize(("beta", "warns"), [(30.0, True), (1.0, False)])
 def test_training_warns_once(tmp_path, capsys, beta, warns):
     with pytest.raises(SystemExit):
-        main(["train", "--beta", str(beta), "--epochs", "20", "--lr", "0.005", "--out", str(tmp_path / "run")])
+        main(["train", "--beta", str(beta), "--epochs", "60", "--lr", "0.005", "--out", str(tmp_path / "run")])
     assert capsys.readouterr().out.count("the posterior collapses") == warns
