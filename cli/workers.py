@@ -36,6 +36,8 @@ class Workers:
                 worker.process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 worker.process.kill()
+                worker.process.wait()
+            worker.errors.close()
 
     @property
     def busy(self) -> bool:
