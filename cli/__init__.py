@@ -15,6 +15,7 @@ COMMANDS = {
     "plot": "Draw the figures of a run.",
     "sample": "Draw images from a trained model.",
     "compare": "Compare runs in one table and one picture.",
+    "sweep": "Train every combination of listed values and seeds.",
     "list": "List presets, datasets and components.",
 }
 

@@ -1,6 +1,7 @@
 """pyrovae compare: runs in one table and one picture."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,73 +9,129 @@ import click
 
 from pyrovae.cli.options import check_out
 from pyrovae.config import Config, InputError
+from pyrovae.grid import as_text
 
 NOT_COMPARED = {"network", "hidden", "activation", "data_dir", "device", "epochs"}  # network and hidden are one column
 TOLD = ("dataset", "pixels", "condition", "network", "latent_dim", "likelihood", "prior", "posterior", "objective")
+SCORES = {"loss": "loss", "reconstruction": "reconstruction", "kl": "KL"}
 
 
 @click.command("compare")
 @click.argument("runs", nargs=-1, required=True, type=Path)
-@click.option("--out", type=Path, help="the picture of the test curves, FILE.png")
+@click.option("--out", type=Path, help="the picture, FILE.png")
+@click.option(
+    "--figure", type=click.Choice(["losses", "rate_distortion"]), default="losses", help="what it shows  [losses]"
+)
 @click.option("--force", is_flag=True, help="replace the file that --out names")
-def command(runs: tuple[Path, ...], out: Path | None, force: bool) -> None:
-    """Compare RUNS: a table of the test losses and, with --out, a picture of their curves.
+def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) -> None:
+    """Compare RUNS, folders of runs or of sweeps: a table of the test losses and, with --out, a picture.
 
-    Runs of one dataset, pixel protocol, likelihood and condition are ranked by test loss; others are only listed.
+    Runs of one dataset, pixel protocol, likelihood and condition are ranked by test loss; others are only listed, with
+    what differs. Runs that differ in their seeds alone are averaged in a second table.
     """
     check_out(out, (".png",), force)
-    from pyrovae.runs import Run
+    if figure != "losses" and out is None:
+        raise InputError(f"figure: expected --out FILE.png beside {figure}, got none")
+    from pyrovae.sweeps import best_of, differences, over_seeds
 
-    opened = [Run(path) for path in runs if not path.is_file() or len(runs) == 1]  # results/* names its README too
-    for run in opened:
-        if not (run.path / "summary.json").exists():
-            hint = f"go on with: pyrovae train --resume --out {shlex.quote(str(run.path))}"
-            raise InputError(f"run: expected a finished run at {run.path}, got one without summary.json; {hint}")
-    kinds = {_kind(run) for run in opened}
-    if len(kinds) == 1:
+    opened = _open(runs)
+    differing = differences(opened)
+    if figure == "rate_distortion" and differing:
+        raise InputError(f"figure rate_distortion: expected runs of one protocol, got {differing}")
+    if not differing:
         opened.sort(key=lambda run: run.summary["best"]["test"]["loss"])
-    _show([_settings(run) for run in opened], [_scores(run) for run in opened])
-    if len(kinds) > 1:
-        click.echo("not ranked: these runs differ in dataset, pixels, likelihood, condition or what their loss is")
-    if out is not None:
-        from pyrovae.figures.curves import comparison
+    rows = over_seeds(opened, [name for name in _varying(opened) if name != "seed"])
+    drawn = None if out is None else _drawn(figure, opened, rows)
+    _show(opened)
+    if differing:
+        click.echo(f"not ranked: numbers of different protocols do not compare: {differing}")
+    if len(rows) < len(opened):
+        from pyrovae.cli.tables import show_means
 
-        comparison({str(run.path): run.metrics for run in opened}).savefig(out)
+        show_means(rows, best_of(rows, opened))
+    if drawn is not None:
+        drawn.savefig(out)
         click.echo(out)
 
 
-def _kind(run: Any) -> tuple:
-    """What makes two losses comparable."""
-    config = run.config
-    told = (run.summary["protocol"], run.summary["density"], run.summary["loss"])
-    return config.dataset, config.image_size, config.likelihood, config.condition, *told
+def _open(paths: Sequence[Path]) -> list[Any]:
+    """The runs; beside others a file, and the figures of a sweep, are passed over: results/* names them too."""
+    from pyrovae.sweeps import runs_at
+
+    several = len(paths) > 1
+    passed = [path for path in paths if several and (path.is_file() or _is_figures(path))]
+    opened = [run for path in paths if path not in passed for run in runs_at(path)]
+    if not opened:
+        raise InputError(f"run: expected a run folder with a config.toml, got {', '.join(map(str, paths))}")
+    for run in opened:
+        if not run.finished:
+            hint = f"go on with: pyrovae train --resume --out {shlex.quote(str(run.path))}"
+            raise InputError(f"run: expected a finished run at {run.path}, got one without summary.json; {hint}")
+    return opened
+
+
+def _is_figures(path: Path) -> bool:
+    return path.name == "figures" and (path.parent / "sweep.json").exists()
+
+
+def _drawn(figure: str, runs: Sequence[Any], rows: Sequence[dict[str, Any]]) -> Any:
+    if figure == "losses":
+        from pyrovae.figures.curves import comparison
+
+        return comparison({str(run.path): run.metrics for run in runs})
+    from pyrovae.cli.tables import label_of
+    from pyrovae.figures.tradeoff import rate_distortion
+
+    labelled = {}
+    for row in rows:
+        label = row["runs"][0] if len(row["runs"]) == 1 else label_of(row["settings"])
+        labelled[label if label not in labelled else f"{label}, {row['runs'][0]}"] = row
+    return rate_distortion(labelled)
+
+
+def _varying(runs: Sequence[Any]) -> list[str]:
+    """The settings that are not the same in all runs."""
+    names = [name for name in Config.model_fields if name not in ("data_dir", "device")]
+    return [name for name in names if len({getattr(run.config, name) for run in runs}) > 1]
 
 
 def _settings(run: Any) -> dict[str, str]:
     config = run.config
-    network = config.network if config.network != "mlp" else "mlp " + ",".join(map(str, config.hidden))
+    network = config.network if config.network != "mlp" else "mlp " + as_text(config.hidden)
     names = [name for name in Config.model_fields if name not in NOT_COMPARED]
     return {"run": run.path.name, "network": network} | {name: str(getattr(config, name)) for name in names}
 
 
 def _scores(run: Any) -> dict[str, str]:
     best = run.summary["best"]
-    scores = {"loss": "loss", "reconstruction": "reconstruction", "kl": "KL"}
-    return {"epoch": str(best["epoch"])} | {name: f"{best['test'][key]:.2f}" for key, name in scores.items()}
+    return {"epoch": str(best["epoch"])} | {name: f"{best['test'][key]:.2f}" for key, name in SCORES.items()}
 
 
-def _show(settings: list[dict[str, str]], scores: list[dict[str, str]]) -> None:
+def _estimate(run: Any) -> dict[str, str]:
+    found = run.evaluation
+    if found is None:
+        return {"log p(x)": "–", "K": "–", "images": "–"}
+    error = "" if found["standard_error"] is None else f" ± {found['standard_error']:.2f}"
+    return {
+        "log p(x)": f"{found['log_likelihood']:.2f}{error}",
+        "K": f"{found['samples']:,}",
+        "images": f"{found['images']:,}",
+    }
+
+
+def _show(runs: Sequence[Any]) -> None:
     """What all runs share is said once, above the table; what differs is a column."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from pyrovae.cli.tables import show
+    from pyrovae.sweeps import estimates_differ
 
+    settings, scores = [_settings(run) for run in runs], [_scores(run) for run in runs]
+    if any(run.evaluation for run in runs):
+        scores = [line | _estimate(run) for line, run in zip(scores, runs)]
     differ = [name for name in settings[0] if name == "run" or len({row[name] for row in settings}) > 1]
     shared = ", ".join(f"{name} {settings[0][name]}" for name in TOLD if name not in differ)
-    table = Table()
-    for name in (*differ, *scores[0]):
-        table.add_column(name, justify="right" if name in scores[0] else "left")
-    for row, numbers in zip(settings, scores):
-        table.add_row(*(escape(row[name]) for name in differ), *numbers.values())
     click.echo(f"test set, nats per image; all: {shared}")
-    Console().print(table)
+    show([{name: row[name] for name in differ} | line for row, line in zip(settings, scores)], [*scores[0]])
+    if "K" in scores[0]:
+        click.echo("log p(x): importance sampling with K samples, ± its standard error over the images")
+    if told := estimates_differ(runs):
+        click.echo(f"log p(x) is not to be compared: {told}")

@@ -1,11 +1,13 @@
 """pyrovae evaluate: the log-likelihood of the test set."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sized
 from pathlib import Path
 from typing import Any
 
 import click
+
+ANNEALED = 100  # images, at most
 
 
 @click.command("evaluate")
@@ -15,15 +17,19 @@ import click
 @click.option("--seed", metavar="N", type=click.IntRange(0, 2**32 - 1), default=0, help="of the random numbers  [0]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1  [auto]")
 @click.option("--latents/--no-latents", default=True, help="report on the latent space, too  [yes]")
-def command(run: Path, samples: int, images: int | None, seed: int, device: str, latents: bool) -> None:
+@click.option("--ais", is_flag=True, help=f"check by annealed importance sampling, on {ANNEALED} images")
+@click.option("--ais-steps", metavar="T", type=click.IntRange(1), default=200, help="from guide to model  [200]")
+def command(
+    run: Path, samples: int, images: int | None, seed: int, device: str, latents: bool, ais: bool, ais_steps: int
+) -> None:
     """Estimate log p(x) of the test set, or log p(x | y), by importance sampling from the guide of RUN.
 
     The estimate, its standard error over the images, its diagnostics and a report on the latent space (active units, KL
-    of each dimension, mutual information, what can be read from the codes) go to RUN/evaluation.json.
+    of each dimension, mutual information, what can be read from the codes) go to RUN/evaluation.json; with --ais the
+    annealed estimate, too, beside the importance-sampled one of the same images.
     """
-    from rich.progress import track
-
-    from pyrovae.evaluation import IMAGES, log_likelihoods, reliable_k, summarise
+    from pyrovae.annealing import annealed_log_likelihoods, compare
+    from pyrovae.evaluation import log_likelihoods, reliable_k, summarise
     from pyrovae.inference import choose_device, seeded
     from pyrovae.latents import report
     from pyrovae.runs import Run
@@ -32,15 +38,33 @@ def command(run: Path, samples: int, images: int | None, seed: int, device: str,
     opened = Run(run)
     vae, data = opened.vae.to(choose_device(device)), opened.data
     chosen = data.test[slice(0, images)]
+    first = chosen[slice(0, ANNEALED)]
     with seeded(seed):
-        batches = log_likelihoods(vae, data, chosen, samples)
-        done = list(track(batches, "evaluating", total=-(-len(chosen) // IMAGES), transient=True))
+        done = _tracked("evaluating", chosen, log_likelihoods(vae, data, chosen, samples))
     found = summarise(done, samples)
+    if ais:
+        with seeded(seed):
+            annealed = _tracked("annealing", first, annealed_log_likelihoods(vae, data, first, steps=ais_steps))
+        found["annealed"] = compare(done, annealed, ais_steps)
     if latents:
         with seeded(seed):
             found["latents"] = report(vae, data)
     found |= protocol(opened.config, data, vae, -found["log_likelihood"]) | {"seed": seed}
     _show(found, opened.save_evaluation(found), reliable_k(samples))
+
+
+def _tracked(what: str, images: Sized, batches: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All batches; meanwhile, a bar of how many images are done."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    done, console = [], Console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=len(images))
+        for batch in batches:
+            done.append(batch)
+            bar.advance(task, len(batch["log_likelihood"]))
+    return done
 
 
 def _show(found: dict[str, Any], path: Path, limit: float) -> None:
@@ -61,10 +85,28 @@ def _show(found: dict[str, Any], path: Path, limit: float) -> None:
         )
         if found["unreliable_share"] > 0.1:
             click.echo("warning: for many images the weights' tail is too heavy: more --samples, or a better posterior")
+    for line in _annealed_lines(found.get("annealed", {})):
+        click.echo(line)
     for line in _latent_lines(found.get("latents", {})):
         click.echo(line)
     click.echo(f"pixels {found['protocol']}" + (f": {found['note']}" if found["note"] else ""))
     click.echo(path)
+
+
+def _annealed_lines(annealed: dict[str, Any]) -> Iterator[str]:
+    if not annealed:
+        return
+    difference, error = annealed["difference"], annealed["standard_error"]
+    yield (
+        f"on the first {annealed['images']:,}: annealed {annealed['log_likelihood']:.2f}, importance-sampled"
+        f" {annealed['importance_sampled']:.2f}; {difference:+.2f}{'' if error is None else f' ± {error:.2f}'} nats"
+        f" ({annealed['chains']} chains, {annealed['steps']} steps, acceptance {annealed['acceptance']:.2f})"
+    )
+    if error is not None and abs(difference) > max(2 * error, 0.1):  # both are lower bounds
+        if difference > 0:
+            yield "warning: the importance-sampled number is too low there: more --samples, or a better posterior"
+        else:
+            yield "warning: the annealed number is too low there: more --ais-steps"
 
 
 def _latent_lines(latents: dict[str, Any]) -> Iterator[str]:

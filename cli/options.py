@@ -8,17 +8,19 @@ import click
 from pydantic.fields import FieldInfo
 
 from pyrovae.config import Config, InputError, did_you_mean
+from pyrovae.grid import as_text
 
 
 class SettingsCommand(click.Command):
     """A command that has every setting as a flag, and shows them by group.
 
     Flags are handed on as text: `Config` checks them as it checks TOML and Python arguments, and with the same words.
+    With `lists` a flag may be repeated, and is handed on as a tuple of texts.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, lists: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params += [_flag(name, field) for name, field in Config.model_fields.items()]
+        self.params += [_flag(name, field, lists) for name, field in Config.model_fields.items()]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         groups: dict[str, list] = {"Run": []}
@@ -41,13 +43,10 @@ class SettingsCommand(click.Command):
             ) from None
 
 
-def _flag(name: str, field: FieldInfo) -> click.Option:
-    default = "" if field.default is None else f"  [{_as_text(field.default)}]"
-    return click.Option([f"--{name.replace('_', '-')}"], metavar=_metavar(field), help=f"{field.description}{default}")
-
-
-def _as_text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _flag(name: str, field: FieldInfo, lists: bool) -> click.Option:
+    default = "" if field.default is None else f"  [{as_text(field.default)}]"
+    about = f"{field.description}{default}"
+    return click.Option([f"--{name.replace('_', '-')}"], metavar=_metavar(field), help=about, multiple=lists)
 
 
 def _metavar(field: FieldInfo) -> str:

@@ -1,9 +1,11 @@
 """The live progress bar; plain lines where there is no terminal."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
@@ -44,3 +46,58 @@ class Progress:
             minutes, seconds = divmod(round((total - number) * epoch["seconds"]), 60)
             scores = f"test loss {test['loss']:.2f}  reconstruction {test['reconstruction']:.2f}  KL {test['kl']:.2f}"
             click.echo(f"epoch {number}/{total}  {scores}  {speed}  {minutes}:{seconds:02d} left")
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        if self.bar:
+            self.bar.console.print(line, markup=False, highlight=False)
+        else:
+            click.echo(line)
+
+
+class SweepProgress:
+    """One bar over all epochs of all runs, and one for each run under way; a line for each run without a terminal."""
+
+    def __init__(self, epochs: Mapping[str, int], done: Collection[str]) -> None:
+        self.epochs, self.ended = epochs, len(done)
+        self.finished_epochs = sum(epochs[name] for name in done)
+        console = Console()
+        self.bar = None
+        if console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(None), MofNCompleteColumn(), TimeRemainingColumn())
+            self.bar = Bar(*columns, console=console, expand=True)
+            self.total = self.bar.add_task("", total=sum(epochs.values()), completed=self.finished_epochs)
+            self.tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> "SweepProgress":
+        if self.bar:
+            self.bar.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    def show(self, running: Mapping[str, int]) -> None:
+        """The epochs done so far of each run under way."""
+        if not self.bar:
+            return
+        for name, done in running.items():
+            if name not in self.tasks:
+                self.tasks[name] = self.bar.add_task(f"  {escape(name)}", total=self.epochs[name])
+            self.bar.update(self.tasks[name], completed=done)
+        description = f"epochs of all runs, {self.ended}/{len(self.epochs)} ended"
+        completed = self.finished_epochs + sum(running.values())
+        self.bar.update(self.total, description=description, completed=completed)
+
+    def end(self, name: str, outcome: str) -> None:
+        """A run that ended, early perhaps: its epochs are no longer waited for."""
+        self.ended += 1
+        self.finished_epochs += self.epochs[name]
+        if self.bar and name in self.tasks:
+            self.bar.remove_task(self.tasks.pop(name))
+        line = f"{self.ended}/{len(self.epochs)}  {name}  {outcome}"
+        if self.bar:
+            self.bar.console.print(line, markup=False, highlight=False)
+        else:
+            click.echo(line)

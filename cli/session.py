@@ -17,12 +17,14 @@ from pyrovae.config import Config
 from pyrovae.data import load
 from pyrovae.figures import draw
 from pyrovae.runs import Run
+from pyrovae.spread import collapse
 from pyrovae.training import Fit, fit
+from pyrovae.vae import mean_of
 
 SMALL_STEP = 3e7  # floating-point operations forwards
 
 
-def train(path: Path, config: Config | None, settings: dict[str, Any], force: bool) -> None:
+def train(path: Path, config: Config | None, settings: dict[str, Any], force: bool, figures: bool = True) -> None:
     """Train the run at `path`: a new one of this config, or without one the run that is there, from its checkpoint."""
     resumed = None
     if config is None:
@@ -41,12 +43,16 @@ def train(path: Path, config: Config | None, settings: dict[str, Any], force: bo
     )
     try:
         with Progress(fitting) as progress:
+            warned = False
             for epoch in fitting:
                 run.record(epoch, fitting)
                 progress.show(epoch)
+                if not warned and (warning := collapse(run.metrics, config)):
+                    progress.say(f"warning: {warning}")
+                    warned = True
         summary = run.finish(fitting)
         run.data = data
-        for name, figure in draw(run):
+        for name, figure in draw(run) if figures else ():
             run.save_figure(name, figure)
     except KeyboardInterrupt:
         command = f"pyrovae train --resume --out {shlex.quote(str(path))}"
@@ -58,8 +64,9 @@ def train(path: Path, config: Config | None, settings: dict[str, Any], force: bo
 def _spare_threads(fitting: Fit) -> None:
     """One thread for a small step: more make it no faster, and far slower where other programs share the cores."""
     x, labels = fitting.data.batch(fitting.data.train, slice(0, fitting.config.batch_size))
-    with FlopCounterMode(display=False) as counter:
-        fitting.vae.reconstruct(x, fitting.vae.given(x, labels))
+    vae, y = fitting.vae, fitting.vae.given(x, labels)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        vae.decoder(mean_of(vae.encode(x, y)), y)
     if counter.get_total_flops() < SMALL_STEP and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
 

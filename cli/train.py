@@ -32,19 +32,23 @@ def command(
             raise InputError("resume: expected the run by --out, or after its --preset or --config, got both")
         if force:
             raise InputError("resume: expected --resume or --force, got both")
-        path = out or _newest(_name(preset_name, config_file, settings))
+        path = out or _newest(name_of(preset_name, config_file, settings))
         if not out:
             settings.pop("dataset", None)  # it named the run
         if unwanted := settings.keys() - MAY_CHANGE:
             raise InputError(f"resume: expected no settings but {', '.join(sorted(MAY_CHANGE))}, got {min(unwanted)}")
         config = None
     else:
-        texts = ([preset(preset_name)] if preset_name else []) + ([_read(config_file)] if config_file else [])
-        config = Config.from_toml(*texts, **settings)
-        path = out or _free(_name(preset_name, config_file, settings))
+        config = Config.from_toml(*texts_of(preset_name, config_file), **settings)
+        path = out or _free(name_of(preset_name, config_file, settings))
     from pyrovae.cli.session import train  # torch is imported from here on
 
     train(path, config, settings, force)
+
+
+def texts_of(preset_name: str | None, config_file: Path | None) -> list[str]:
+    """What the flags go over, in TOML."""
+    return ([preset(preset_name)] if preset_name else []) + ([_read(config_file)] if config_file else [])
 
 
 def _read(path: Path) -> str:
@@ -54,7 +58,7 @@ def _read(path: Path) -> str:
         raise InputError(f"config: expected a TOML file at {path}, got: {getattr(error, 'strerror', error)}") from None
 
 
-def _name(preset_name: str | None, config_file: Path | None, settings: dict[str, Any]) -> str:
+def name_of(preset_name: str | None, config_file: Path | None, settings: dict[str, Any]) -> str:
     """A run is called after its preset, its config file (or that file's run folder), or its dataset."""
     if config_file:
         return config_file.absolute().parent.name if config_file.name == "config.toml" else config_file.stem

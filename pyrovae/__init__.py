@@ -17,6 +17,7 @@ _PUBLIC = {
     "fit": "training",
     "evaluate": "training",
     "log_likelihoods": "evaluation",
+    "annealed_log_likelihoods": "annealing",
     "Run": "runs",
 }
 __all__ = [*_PUBLIC, "__version__"]

@@ -19,7 +19,7 @@ def capture(function: Callable[..., Any], *args: Tensor) -> Callable[..., Any]:
     parameters, stay shared with the graph, which sees and makes changes to them in place. Random numbers are torch's,
     in the order of the operations. The run on `args` has all its effects: restore what it should not have changed.
     """
-    graph = make_fx(function)(*args)
+    graph = make_fx(lambda *inputs: function(*inputs))(*args)
     if not any(tensor.is_cuda for tensor in args):
         _use_onednn(graph)
     compiled = torch.compile(graph, dynamic=False, options={"fallback_random": True})

@@ -76,10 +76,11 @@ class Config(BaseModel):
     objective: str = setting("elbo", "Objective", "what SVI minimises (pyrovae list objectives)")
     particles: int = setting(1, "Objective", "samples of z for each image and step", ge=1)
     alpha: float = setting(0.5, "Objective", "order of the renyi objective", ge=0)
+    mmd_weight: float = setting(100.0, "Objective", "weight of the MMD in the mmd objective", ge=0)
     beta: float = setting(1.0, "Objective", "weight of the KL term", ge=0)
     warmup: int = setting(0, "Objective", "epochs over which that weight rises from 0", ge=0)
-    free_bits: float = setting(0.0, "Objective", "nats of KL that each latent dimension has at no cost", ge=0)
     cycle: int = setting(0, "Objective", "epochs after which that rise starts again (0: never)", ge=0)
+    free_bits: float = setting(0.0, "Objective", "nats of KL that each latent dimension has at no cost", ge=0)
 
     epochs: int = setting(100, "Training", "passes over the training set", ge=1)
     batch_size: int = setting(128, "Training", "images in a step", ge=1)

@@ -11,13 +11,16 @@ from pyro.ops.stats import fit_generalized_pareto
 from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor
 
+from pyrovae.compiled import capture
 from pyrovae.config import InputError
 from pyrovae.data import Data, Images
+from pyrovae.inference import seeded
 from pyrovae.training import arguments
 from pyrovae.vae import VAE
 
 IMAGES = 50  # evaluated together
 NUMBERS = 4_000_000  # held together, about: memory stays bounded whatever the number of samples
+WORTH = 1_000_000  # weights, for which compiling takes less time than it saves
 
 
 def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: int, *args: Any) -> Tensor:
@@ -29,7 +32,7 @@ def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: i
         with pyro.plate("samples", samples, dim=-2):
             drawn = poutine.trace(guide).get_trace(*args)
             scored = poutine.trace(poutine.replay(model, trace=drawn)).get_trace(*args)
-        return _total(scored) - _total(drawn)
+        return joint_log_prob(scored) - joint_log_prob(drawn)
 
 
 def log_likelihoods(vae: VAE, data: Data, images: Images, samples: int = 5000) -> Iterator[dict[str, Tensor]]:
@@ -41,20 +44,38 @@ def log_likelihoods(vae: VAE, data: Data, images: Images, samples: int = 5000) -
     """
     if samples < 1:
         raise InputError(f"samples: expected 1 or more, got {samples}")
-    if not vae.has_kl:
-        raise InputError("evaluate: expected a posterior that is a density, to draw from, got a plain autoencoder")
+    expect_density(vae)
     vae.eval()
+    weigh = _weigher(vae, data, images, samples)
     for start in range(0, len(images), IMAGES):
-        x, y = arguments(vae, data.batch(images, slice(start, start + IMAGES)))
-        most = max(1, NUMBERS // (len(x) * _numbers(vae, x)))
-        parts = [min(most, samples - done) for done in range(0, samples, most)]
-        log_w = torch.cat([log_weights(vae.model, vae.guide, part, x, y) for part in parts]).double()
+        log_w = weigh(*arguments(vae, data.batch(images, slice(start, start + IMAGES)))).double()
         yield {
             "log_likelihood": torch.logsumexp(log_w, 0) - math.log(samples),
             "elbo": log_w.mean(0),
             "effective_samples": (2 * torch.logsumexp(log_w, 0) - torch.logsumexp(2 * log_w, 0)).exp(),
             "pareto_k": torch.tensor([pareto_k(column) for column in log_w.T.cpu()]),
         }
+
+
+def _weigher(vae: VAE, data: Data, images: Images, samples: int) -> Callable[..., Tensor]:
+    """(x, y) -> log w (samples, n), in parts that memory holds; compiled if there is much to do."""
+    x, y = arguments(vae, data.batch(images, slice(0, IMAGES)))
+    parts = -(-samples * len(x) * numbers(vae, x) // NUMBERS)
+    size = -(-samples // parts)
+
+    def part(x: Tensor, y: Tensor | None = None) -> Tensor:
+        return log_weights(vae.model, vae.guide, size, x, y)
+
+    context = () if y is None else (y,)
+    with seeded(0):
+        fast = capture(part, x, *context) if samples * len(images) >= WORTH else part
+
+    def weigh(x: Tensor, y: Tensor | None = None) -> Tensor:
+        chosen = fast if len(x) == len(images[slice(0, IMAGES)]) else part
+        context = () if y is None else (y,)
+        return torch.cat([chosen(x, *context) for _ in range(parts)])[:samples]
+
+    return weigh
 
 
 def pareto_k(log_w: Tensor) -> float:
@@ -98,13 +119,18 @@ def summarise(batches: list[dict[str, Tensor]], samples: int) -> dict[str, Any]:
     }
 
 
-def _numbers(vae: VAE, x: Tensor) -> int:
+def expect_density(vae: VAE) -> None:
+    if not vae.has_kl:
+        raise InputError("evaluate: expected a posterior that is a density, to draw from, got a plain autoencoder")
+
+
+def numbers(vae: VAE, x: Tensor) -> int:
     """Held for each image and sample, about: the decoder's outputs, and what the prior declares."""
     return math.prod(getattr(vae.decoder, "out", x.shape[1:])) + getattr(vae.prior, "numbers", 0)
 
 
-def _total(trace: Any) -> Tensor:
-    """The log-probability of all sites, for each sample and image."""
+def joint_log_prob(trace: Any) -> Tensor:
+    """The log-probability of all sites of a trace, for each sample and image."""
     trace = prune_subsample_sites(trace)
     trace.compute_log_prob()
     return sum(node["log_prob"] for node in trace.nodes.values() if node["type"] == "sample")

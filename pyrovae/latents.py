@@ -11,11 +11,11 @@ from torch.distributions import Independent, TransformedDistribution
 
 from pyrovae.data import Data, Images
 from pyrovae.objectives.closed_form import known_kl
+from pyrovae.spread import ACTIVE
 from pyrovae.training import arguments
 from pyrovae.vae import VAE, known_mean, mean_of
 
 BATCH = 1000
-ACTIVE = 0.01  # variance of a dimension's mean over the images, above which it is active; Burda et al. (2016)
 PAIRS = 2_000_000  # of a code and an image, scored together
 
 

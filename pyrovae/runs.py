@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from pyrovae import __version__
 from pyrovae.builder import build
 from pyrovae.config import Config, InputError, reason
 from pyrovae.data import Data, Pixels, load
@@ -38,13 +39,15 @@ FILES = (
 class Run:
     """A run folder. What it holds is read when it is asked for: `config`, `metrics`, `vae`, `data`, `progress`.
 
-    Raises `InputError` where a file is missing or damaged.
+    Raises `InputError` where a file is missing or damaged, or of another version: 0.1.x reads what any 0.1.x wrote.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         if not (self.path / "config.toml").is_file():
             raise InputError(f"run: expected a run folder with a config.toml at {self.path}, got {_what_is(self.path)}")
+        if self.finished:
+            self._check_version(self._read("summary.json", _version))
 
     @classmethod
     def create(cls, path: Path | str, config: Config, force: bool = False) -> "Run":
@@ -62,7 +65,7 @@ class Run:
             path.mkdir(parents=True, exist_ok=True)
             for name in held:
                 (path / name).unlink()
-            _write(path / "config.toml", lambda p: p.write_text(config.to_toml()))
+            write_whole(path / "config.toml", lambda p: p.write_text(config.to_toml()))
         except OSError as error:
             raise InputError(f"out: expected a folder that can be written at {path}, got: {error.strerror}") from None
         return cls(path)
@@ -80,6 +83,17 @@ class Run:
     def summary(self) -> dict[str, Any]:
         return self._read("summary.json", lambda path: json.loads(path.read_text()))
 
+    @property
+    def finished(self) -> bool:
+        return (self.path / "summary.json").exists()
+
+    @property
+    def evaluation(self) -> dict[str, Any] | None:
+        """What `pyrovae evaluate` found, if it was called."""
+        if not (self.path / "evaluation.json").exists():
+            return None
+        return self._read("evaluation.json", lambda path: json.loads(path.read_text()))
+
     @cached_property
     def data(self) -> Data:
         return load(self.config)
@@ -91,6 +105,7 @@ class Run:
         def read(path: Path) -> dict[str, Any]:
             with safetensors.safe_open(path, "pt") as file:
                 about = json.loads(file.metadata()["pyrovae"])
+            self._check_version(about.get("version", __version__))  # weights of the first 0.1.0 do not tell it
             return {name: about[name] for name in ("shape", "classes", "pixels")}
 
         return self._read("model.safetensors", read)
@@ -130,6 +145,11 @@ class Run:
         except Exception as error:  # a damaged file fails in as many ways as there are formats
             raise InputError(f"run: expected a sound {name} in {self.path}, got: {reason(error)}") from None
 
+    def _check_version(self, version: str) -> None:
+        known = __version__.split(".")[:2]
+        if version.split(".")[:2] != known:
+            raise InputError(f"run: expected a run of pyrovae {'.'.join(known)}, got one of {version} at {self.path}")
+
     def record(self, epoch: dict[str, Any], fit: Fit) -> None:
         """Save an epoch of `fit`: its record, its pictures, its weights if they are the best, and the checkpoint."""
         with (self.path / "metrics.jsonl").open("a") as file:
@@ -138,13 +158,14 @@ class Run:
             self._add_progress(epoch["epoch"], fit)
         if fit.improved:
             about = {"shape": fit.data.shape, "classes": fit.data.classes, "pixels": vars(fit.data.pixels)}
+            told = {"pyrovae": json.dumps(about | {"version": __version__})}
             weights = {name: tensor.contiguous() for name, tensor in fit.vae.state_dict().items()}
-            _write(self.path / "model.safetensors", lambda p: save_file(weights, p, {"pyrovae": json.dumps(about)}))
+            write_whole(self.path / "model.safetensors", lambda p: save_file(weights, p, told))
         self.save(fit)
 
     def save(self, fit: Fit) -> None:
         """Save the checkpoint, from which `resume` goes on."""
-        _write(self.path / "checkpoint.pt", lambda p: torch.save(fit.state_dict(), p))
+        write_whole(self.path / "checkpoint.pt", lambda p: torch.save(fit.state_dict(), p))
 
     def resume(self, fit: Fit, config: Config) -> None:
         """Set `fit` to the last checkpoint and the config to what goes on, and drop records of later epochs."""
@@ -161,21 +182,23 @@ class Run:
         kept = [json.dumps(epoch) + "\n" for epoch in records if epoch["epoch"] <= fit.epoch]
         if len(kept) != fit.epoch:
             raise InputError(f"resume: expected {fit.epoch} epochs in metrics.jsonl of {self.path}, got {len(kept)}")
-        _write(self.path / "metrics.jsonl", lambda p: p.write_text("".join(kept)))
-        _write(self.path / "config.toml", lambda p: p.write_text(config.to_toml()))
+        if not fit.done:
+            (self.path / "evaluation.json").unlink(missing_ok=True)  # it is of the weights that go on
+        write_whole(self.path / "metrics.jsonl", lambda p: p.write_text("".join(kept)))
+        write_whole(self.path / "config.toml", lambda p: p.write_text(config.to_toml()))
         self.config = config
 
     def finish(self, fit: Fit) -> dict[str, Any]:
         """Write summary.json: final and best numbers, in nats per image, and how they came about."""
         summary = summarise(self.config, fit, self.metrics)
-        _write(self.path / "summary.json", lambda p: p.write_text(json.dumps(summary, indent=2) + "\n"))
+        write_whole(self.path / "summary.json", lambda p: p.write_text(json.dumps(summary, indent=2) + "\n"))
         return summary
 
     def save_evaluation(self, found: dict[str, Any]) -> Path:
         """Write evaluation.json."""
         path = self.path / "evaluation.json"
         try:
-            _write(path, lambda p: p.write_text(json.dumps(found, indent=2) + "\n"))
+            write_whole(path, lambda p: p.write_text(json.dumps(found, indent=2) + "\n"))
         except OSError as error:
             raise InputError(f"run: expected to write {path}, got: {error.strerror}") from None
         return path
@@ -185,7 +208,7 @@ class Run:
         path = self.path / "figures" / f"{name}.png"
         try:
             path.parent.mkdir(exist_ok=True)
-            _write(path, lambda p: figure.savefig(p, format="png"))
+            write_whole(path, lambda p: figure.savefig(p, format="png"))
         except OSError as error:
             raise InputError(f"run: expected to write {path}, got: {error.strerror}") from None
         return path
@@ -196,12 +219,16 @@ class Run:
         reconstructed = fit.vae.reconstruct(x, fit.vae.given(x, labels))
         images = self.progress | {"original": to_unit(x), str(epoch): to_unit(reconstructed)}
         stored = {name: (image * 255).round().byte().cpu().contiguous() for name, image in images.items()}
-        _write(self.path / "progress.safetensors", lambda p: save_file(stored, p))
+        write_whole(self.path / "progress.safetensors", lambda p: save_file(stored, p))
 
 
 def _records(path: Path) -> list[dict[str, Any]]:
     lines = path.read_text().splitlines(keepends=True)
     return [json.loads(line) for line in lines if line.endswith("\n")]  # a kill may have cut the last one short
+
+
+def _version(summary: Path) -> str:
+    return json.loads(summary.read_text()).get("versions", {}).get("pyrovae", "an unknown version")
 
 
 def exhibits(data: Data, n: int = 10) -> Tensor:
@@ -212,7 +239,7 @@ def exhibits(data: Data, n: int = 10) -> Tensor:
     return torch.tensor([int((labels == label).nonzero()[0]) for label in labels.unique()])
 
 
-def _write(path: Path, write: Callable[[Path], Any]) -> None:
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """Write a file whole or not at all."""
     temporary = path.with_name(f".{path.name}.part")
     try:

@@ -13,6 +13,7 @@ from pyrovae.data import Batch, Data, Images
 from pyrovae.inference import SVI, choose_device, seeded
 from pyrovae.objectives import OBJECTIVES, KLWeight, TraceELBO
 from pyrovae.registry import call, lookup
+from pyrovae.spread import Spread
 from pyrovae.vae import VAE
 
 EVALUATION_BATCH = 1000
@@ -24,7 +25,8 @@ class Fit:
     A record is {"epoch", "seconds", "train": {"loss", "reconstruction", "kl"}, "test": {same keys}}, in nats per image:
     `loss` is the negative ELBO with the KL at weight 1, `reconstruction` −E log p(x|z, y), `kl` E[log q(z|x, y) −
     log p(z|y)]; `objective` is the weighted loss, where that differs. Where images are held out, there is "validation"
-    too, and the best epoch is the one of their smallest weighted loss.
+    too, and the best epoch is the one of their smallest weighted loss. "active_units" counts the dimensions of the test
+    images' codes that `Spread` calls active, where their means are known in closed form.
 
     Between epochs the VAE is in evaluation mode. The random numbers of an epoch follow from the seed and its number
     alone, so that `state_dict` holds no random state and torch's own stays untouched. Raises FloatingPointError at the
@@ -83,23 +85,23 @@ class Fit:
                 self.best_epoch, self.best_loss = self.epoch, loss
             yield record
 
-    def _run_epoch(self, epoch: int) -> dict[str, dict[str, float]]:
+    def _run_epoch(self, epoch: int) -> dict[str, Any]:
         with seeded(self.config.seed * 1_000_003 + epoch):
             self.vae.train()
             try:
                 scores = {"train": self._train_epoch(epoch)}
             finally:
                 self.vae.eval()
-            for name in ("validation", "test"):
-                images = getattr(self.data, name)
-                if images is not None:
-                    scores[name] = evaluate(self.vae, self.data, images)
+            spread = Spread()
+            if self.data.validation is not None:
+                scores["validation"] = evaluate(self.vae, self.data, self.data.validation)
+            scores["test"] = evaluate(self.vae, self.data, self.data.test, spread)
         for name, part in scores.items():
             if not math.isfinite(part["loss"]):
                 raise FloatingPointError(
                     f"epoch {epoch}: expected a finite {name} loss, got {part['loss']}; a smaller --lr usually helps"
                 )
-        return scores
+        return scores | ({} if spread.active_units is None else {"active_units": spread.active_units})
 
     def _train_epoch(self, epoch: int) -> dict[str, float]:
         order = torch.randperm(len(self.data.train), device=self.device)
@@ -157,14 +159,15 @@ def fit(vae: VAE, data: Data, config: Config) -> Fit:
     return Fit(vae, data, config)
 
 
-def evaluate(vae: VAE, data: Data, images: Images) -> dict[str, float]:
+def evaluate(vae: VAE, data: Data, images: Images, watch: Spread | None = None) -> dict[str, float]:
     """`loss`, `reconstruction` and `kl` over all `images`, in nats per image, with one code drawn for each.
 
-    No gradient is taken and no weight, batch statistic or optimizer state moves.
+    No gradient is taken and no weight, batch statistic or optimizer state moves. `watch` sees all codes' means.
     """
     kl_weight = KLWeight(1.0 if vae.has_kl else None)
     elbo = TraceELBO(max_plate_nesting=1)
-    svi = SVI(kl_weight(vae.model), kl_weight(vae.guide), optim=None, loss=elbo, validate=False)
+    guide = kl_weight(vae.guide) if watch is None else watch(kl_weight(vae.guide))
+    svi = SVI(kl_weight(vae.model), guide, optim=None, loss=elbo, validate=False)
     total = _Total(vae.device)
     training = vae.training
     vae.eval()

@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 
@@ -26,6 +27,32 @@ def data_dir() -> Path:
     if not (folder / "MNIST" / "raw").is_dir():
         pytest.skip(f"no MNIST files in {folder}: set PYROVAE_DATA")
     return folder
+
+
+@pytest.fixture
+def linear_gaussian():
+    """X = W z + noise in float64: model, a guide that may be off, data, and the exact log-likelihood of each row."""
+    torch.set_default_dtype(torch.float64)
+    weight, scale, x = torch.randn(6, 2), 0.7, 2 * torch.randn(40, 6)
+    precision = torch.eye(2) + weight.T @ weight / scale**2
+    loc = torch.linalg.solve(precision, weight.T @ x.T / scale**2).T
+    cholesky = torch.linalg.cholesky(torch.linalg.inv(precision))
+
+    def model(x):
+        with pyro.plate("images", len(x)):
+            z = pyro.sample("z", dist.Normal(torch.zeros(2), 1.0).to_event(1))
+            pyro.sample("x", dist.Normal(z @ weight.T, scale).to_event(1), obs=x)
+
+    def guide_of(stretch, shift=0.0):
+        def guide(x):
+            with pyro.plate("images", len(x)):
+                pyro.sample("z", dist.MultivariateNormal(loc + shift, scale_tril=stretch * cholesky))
+
+        return guide
+
+    marginal = dist.MultivariateNormal(torch.zeros(6), weight @ weight.T + scale**2 * torch.eye(6))
+    yield model, guide_of, x, marginal.log_prob(x)
+    torch.set_default_dtype(torch.float32)
 
 
 def small_data(n: int = 40, shape: tuple[int, int, int] = (1, 8, 8), classes: int = 3, pixels: str = "grey") -> Data:

@@ -175,7 +175,9 @@ def test_validation_chooses_by_the_weighted_loss(monkeypatch):
     fitting = fit(vae, dataclasses.replace(data, validation=data.test), config)
     monkeypatch.setattr(
         "pyrovae.training.evaluate",
-        lambda vae, data, images: scored() if images is fitting.data.validation else dict.fromkeys(("loss", "kl"), 0.0),
+        lambda vae, data, images, watch=None: (
+            scored() if images is fitting.data.validation else dict.fromkeys(("loss", "kl"), 0.0)
+        ),
     )
     list(fitting)
     assert fitting.best_epoch == 3
@@ -189,7 +191,11 @@ def test_any_loss_that_is_not_finite_is_told(monkeypatch, name):
     broken = getattr(fitting.data, name)
     monkeypatch.setattr(
         "pyrovae.training.evaluate",
-        lambda vae, data, images: {"loss": math.nan if images is broken else 1.0, "reconstruction": 1.0, "kl": 0.0},
+        lambda vae, data, images, watch=None: {
+            "loss": math.nan if images is broken else 1.0,
+            "reconstruction": 1.0,
+            "kl": 0.0,
+        },
     )
     with pytest.raises(FloatingPointError, match=f"expected a finite {name} loss, got nan"):
         next(iter(fitting))

@@ -6,6 +6,7 @@ An objective is a Pyro ELBO that derives from `TraceELBO`. Its constructor may a
 
 from pyrovae.objectives.analytic import AnalyticELBO
 from pyrovae.objectives.importance import IWAE, DReG, Renyi
+from pyrovae.objectives.mmd import MMD
 from pyrovae.objectives.stl import StickingTheLanding
 from pyrovae.objectives.trace import TraceELBO
 from pyrovae.objectives.weight import KLWeight
@@ -19,4 +20,5 @@ OBJECTIVES = {
     "iwae": IWAE,
     "renyi": Renyi,
     "dreg": DReG,
+    "mmd": MMD,
 }

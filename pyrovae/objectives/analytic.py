@@ -6,6 +6,7 @@ from pyro.distributions.util import scale_and_mask
 from torch import Tensor
 
 from pyrovae.objectives.closed_form import known_kl
+from pyrovae.objectives.free_bits import exact
 from pyrovae.objectives.sites import sample_sites
 from pyrovae.objectives.trace import TraceELBO
 
@@ -15,6 +16,8 @@ class AnalyticELBO(TraceELBO):
 
     As Pyro's `TraceMeanField_ELBO`: for guides without dependencies between their sites.
     """
+
+    free_kl = staticmethod(exact)
 
     def _differentiable_loss_particle(self, model_trace: Any, guide_trace: Any) -> tuple[Tensor, Tensor]:
         models, guides = sample_sites(model_trace), sample_sites(guide_trace)

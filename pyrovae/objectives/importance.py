@@ -7,6 +7,7 @@ import torch
 from pyro.distributions.util import scale_and_mask
 from torch import Tensor
 
+from pyrovae.objectives.free_bits import apart
 from pyrovae.objectives.sites import sample_sites
 from pyrovae.objectives.stl import score
 from pyrovae.objectives.trace import TraceELBO
@@ -18,6 +19,7 @@ class IWAE(TraceELBO):
     Burda, Grosse & Salakhutdinov (2016), Importance weighted autoencoders, arXiv:1509.00519.
     """
 
+    free_kl = staticmethod(apart)
     weighs_particles = True  # against each other: with one it is the ELBO
 
     def loss_of_traces(self, model_trace: Any, guide_trace: Any) -> Tensor:

@@ -5,6 +5,7 @@ from typing import Any
 from pyro.distributions.util import scale_and_mask
 from torch import Tensor
 
+from pyrovae.objectives.free_bits import drawn_path
 from pyrovae.objectives.sites import sample_sites
 from pyrovae.objectives.trace import TraceELBO
 
@@ -14,6 +15,8 @@ class StickingTheLanding(TraceELBO):
 
     The rest, E_q[∂ log q / ∂φ] at fixed z, is 0 in expectation. Roeder, Wu & Duvenaud (2017), arXiv:1703.09194.
     """
+
+    free_kl = staticmethod(drawn_path)
 
     def _differentiable_loss_particle(self, model_trace: Any, guide_trace: Any) -> tuple[Tensor, Tensor]:
         loss, surrogate = super()._differentiable_loss_particle(model_trace, guide_trace)

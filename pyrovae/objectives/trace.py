@@ -7,7 +7,7 @@ from pyro.infer import Trace_ELBO
 from pyro.infer.util import is_identically_zero
 from torch import Tensor
 
-from pyrovae.objectives.free_bits import shortfall
+from pyrovae.objectives.free_bits import drawn, shortfall
 from pyrovae.objectives.sites import sample_sites
 
 
@@ -18,6 +18,8 @@ class TraceELBO(Trace_ELBO):
     apart by site, detached and without any scale: −log p of an observed site, log q − log p of a latent one, in nats,
     summed over the batch. `free_bits` are the nats of KL that each latent dimension may have at no cost.
     """
+
+    free_kl = staticmethod(drawn)  # how free bits estimate the KL
 
     def __init__(
         self,
@@ -36,7 +38,8 @@ class TraceELBO(Trace_ELBO):
         for model_trace, guide_trace in self._get_traces(model, guide, args, kwargs):
             losses.append(self.loss_of_traces(model_trace, guide_trace))
             if self.free_bits:
-                losses.append(shortfall(model_trace, guide_trace, self.free_bits) * self._particles_of_a_trace)
+                short = shortfall(model_trace, guide_trace, self.free_bits, self.free_kl)
+                losses.append(short * self._particles_of_a_trace)
             self._take_apart(model_trace, guide_trace)
         return sum(losses) / self.num_particles
 

@@ -1,0 +1,43 @@
+"""pyrovae sweep: listed values become runs, and a table."""
+
+from pathlib import Path
+
+import click
+
+from pyrovae.cli.options import SettingsCommand
+from pyrovae.cli.train import RESULTS, name_of, texts_of
+from pyrovae.grid import combinations
+
+
+@click.command("sweep", cls=SettingsCommand, lists=True)
+@click.option("--preset", "preset_name", metavar="NAME", help="start from a named experiment (pyrovae list presets)")
+@click.option("--config", "config_file", metavar="FILE", type=Path, help="start from a TOML file, over the preset")
+@click.option("--out", metavar="DIR", type=Path, help="the folder of the runs  [results/NAME-sweep]")
+@click.option("--jobs", metavar="N", type=click.IntRange(1), help="runs at a time  [as many as CPU cores; 1 on CUDA]")
+@click.option("--evaluate", metavar="K", type=click.IntRange(1), help="estimate log p(x) with K samples, too")
+@click.option("--figures/--no-figures", default=True, help="draw the figures of each run  [yes]")
+@click.option("--force", is_flag=True, help="replace runs of other settings that --out holds")
+def command(
+    preset_name: str | None,
+    config_file: Path | None,
+    out: Path | None,
+    jobs: int | None,
+    evaluate: int | None,
+    figures: bool,
+    force: bool,
+    **given: tuple[str, ...],
+) -> None:
+    """Train every combination of the listed values, each in a process of its own; then a table of means over the seeds.
+
+    Any setting takes values between commas: --latent-dim 2,10,50 --seed 0,1,2. Alternatives for --hidden stand between
+    semicolons: --hidden '128,128;512,256'. A repeated flag adds values. Called again, it goes on where it was stopped.
+
+    The runs go to DIR, the table to DIR/sweep.json, two figures to DIR/figures.
+    """
+    listed = {name: values for name, values in given.items() if values}
+    grid = combinations(texts_of(preset_name, config_file), listed)
+    dataset = {"dataset": listed["dataset"][0]} if "dataset" in listed else {}
+    path = out or RESULTS / f"{name_of(preset_name, config_file, dataset)}-sweep"
+    from pyrovae.cli.sweeping import sweep  # torch is imported from here on
+
+    sweep(path, grid, jobs, evaluate, figures, force)

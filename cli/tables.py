@@ -1,0 +1,60 @@
+"""Numbers of many runs as tables."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pyrovae.grid import as_text
+
+WIDE = 200  # characters
+MEANS = {
+    "loss": "loss",
+    "reconstruction": "reconstruction",
+    "kl": "KL",
+    "log_likelihood": "log p(x)",
+    "active_units": "active units",
+}
+
+
+def show(rows: Sequence[Mapping[str, str]], numbers: Sequence[str] = ()) -> None:
+    """One line for each row, with the columns of the first; `numbers` are flush right."""
+    table = Table()
+    for name in rows[0]:
+        table.add_column(escape(name), justify="right" if name in numbers else "left")
+    for row in rows:
+        table.add_row(*(escape(row.get(name, "")) for name in rows[0]))
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, WIDE)  # a file has room
+    console.print(table)
+
+
+def show_means(rows: Sequence[Mapping[str, Any]], best: int | None) -> None:
+    """Means and standard deviations over the seeds, a row for each combination; the best is marked."""
+    scores = [key for key in MEANS if any(key in row for row in rows)]
+    lines = []
+    for i, row in enumerate(rows):
+        line = {name: as_text(value) for name, value in row["settings"].items()}
+        line["seeds"] = str(len(row["runs"]))
+        line |= {MEANS[key]: plus_minus(row.get(key)) for key in scores}
+        lines.append(line | ({} if best is None else {"": "best" if i == best else ""}))
+    estimate = next((row for row in rows if "samples" in row), None)
+    told = f"; log p(x): K = {estimate['samples']:,}, {estimate['images']:,} images" if estimate else ""
+    click.echo(f"test set, nats per image: mean ± standard deviation over the seeds{told}")
+    show(lines, ["seeds", *MEANS.values()])
+
+
+def plus_minus(score: Mapping[str, Any] | None) -> str:
+    """`103.79 ± 0.21`; one value has no standard deviation."""
+    if score is None:
+        return "–"
+    return f"{score['mean']:.2f}" + ("" if score["sd"] is None else f" ± {score['sd']:.2f}")
+
+
+def label_of(settings: Mapping[str, Any]) -> str:
+    """What a combination is called in a picture: `latent_dim 10, beta 0.5`."""
+    return ", ".join(f"{name} {as_text(value)}" for name, value in settings.items()) or "all seeds"

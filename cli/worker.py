@@ -1,0 +1,58 @@
+"""What a worker process of a sweep does with one run: train it, or go on with it, evaluate and draw it.
+
+Called as `python -m pyrovae.cli.worker TASK`, a line of JSON; see `workers.py`.
+"""
+
+import _thread
+import json
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+GRACE = 5  # seconds
+
+
+def main() -> None:
+    """Do the task; an error ends the process with one line."""
+    threading.Thread(target=_end_with_the_sweep, daemon=True).start()
+    from pyrovae.config import InputError  # the thread is there before anything takes its time
+
+    try:
+        work(**json.loads(sys.argv[1]))
+    except (InputError, FloatingPointError) as error:
+        sys.exit(str(error))
+
+
+def work(path: str, where: dict[str, Any], samples: int | None, figures: bool) -> None:
+    """Do what is left to do for the run at `path`; `where` is its device and data_dir now."""
+    from pyrovae.cli import cli
+    from pyrovae.cli.session import train
+    from pyrovae.figures import draw
+    from pyrovae.runs import Run
+    from pyrovae.sweeps import is_drawn, is_evaluated
+
+    run = Run(path)
+    if not run.finished:
+        resumed = (run.path / "checkpoint.pt").exists()
+        config = None if resumed else run.config.replace(**where)
+        train(run.path, config, where, force=not resumed, figures=False)
+    if samples and not is_evaluated(run, samples):
+        arguments = ["evaluate", path, "--samples", str(samples), "--device", where["device"]]
+        cli.main(arguments, standalone_mode=False)
+    if figures and not is_drawn(run):
+        for name, figure in reversed(list(draw(Run(path)))):  # losses is the last: it says that all are there
+            run.save_figure(name, figure)
+
+
+def _end_with_the_sweep() -> None:
+    """Wait for the end of the sweep, which holds the other end of this pipe and loses it however it ends."""
+    os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read(): its lock, still held at the end, aborts the interpreter
+    _thread.interrupt_main()
+    time.sleep(GRACE)
+    os._exit(130)  # the interrupt was ignored, or is slow; every file is written whole or not at all
+
+
+if __name__ == "__main__":
+    main()

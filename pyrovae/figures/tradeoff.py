@@ -1,0 +1,147 @@
+"""Many runs in one picture: what the code costs against what it leaves out, and the losses over what was varied."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from pyrovae.figures.curves import PANELS
+from pyrovae.figures.style import INK, PALE, TRAIN, Unfit, colours, new_figure, plain
+
+MOST_LABELS = 16  # that fit beside their points
+WIDE = 20  # largest over smallest value, from which on an axis is logarithmic
+LINE = "#E3E3E3"
+ROOM, DISC = 0.16, 0.1  # inches between two labels, and from a mean to the edge of its disc
+
+Rows = Mapping[str, Mapping[str, Any]]  # by label: `kl`, `reconstruction` and `loss`, each {"mean", "sd", "values"}
+
+
+def rate_distortion(rows: Rows) -> Figure:
+    """The rate (KL) against the distortion (reconstruction) on the test set: seeds as dots, their means as pale discs.
+
+    Grey lines join equal negative ELBOs, as rate and distortion add up to it (Alemi et al. 2018, arXiv:1711.00464).
+    """
+    if not any(rate for row in rows.values() for rate in row["kl"]["values"]):
+        raise Unfit("figure rate_distortion: expected runs with a KL term, got plain autoencoders")
+    figure, axes = new_figure(7.2, 5.2)
+    panel, palette = axes[0, 0], colours(len(rows))
+    for colour, (label, row) in zip(palette, rows.items()):
+        seeds = (row["kl"]["values"], row["reconstruction"]["values"])
+        mean = (row["kl"]["mean"], row["reconstruction"]["mean"])
+        one = len(seeds[0]) == 1
+        style = {"s": 110, "alpha": 1 if one else 0.4, "linewidths": 0, "label": plain(label, 40)}
+        panel.scatter(*mean, color=colour, zorder=3, **style)
+        if not one:
+            panel.scatter(*seeds, s=14, color=colour, edgecolors="white", linewidths=0.4, zorder=4)
+    panel.margins(0.14, 0.12)
+    _lines_of_equal_sum(panel)
+    if len(rows) <= MOST_LABELS:
+        _label_points(panel, palette, rows)
+    else:
+        figure.legend(loc="outside right upper", ncols=-(-len(rows) // 28), fontsize=8)
+    panel.set(xlabel="rate: KL, nats per image", ylabel="distortion: reconstruction, nats per image")
+    panel.tick_params(color=PALE)
+    seeds = "; dots: seeds" if any(len(row["kl"]["values"]) > 1 for row in rows.values()) else ""
+    figure.suptitle(f"Rate and distortion, test set; grey: equal negative ELBO{seeds}", fontsize=11, color=INK)
+    return figure
+
+
+def sweep(rows: Rows, swept: Sequence[str]) -> Figure:
+    """Loss, KL and reconstruction over the setting that varies, if it is one of numbers; else by combination."""
+    figure_of = _over_numbers if _is_of_numbers(rows, swept) else _by_combination
+    seeds = max(len(row["loss"]["values"]) for row in rows.values())
+    figure = figure_of(rows, swept)
+    spread = f"; mean, standard deviation and each of {seeds} seeds" if seeds > 1 else ""
+    figure.suptitle(f"Test set{spread}", fontsize=11, color=INK)
+    return figure
+
+
+def _is_of_numbers(rows: Rows, swept: Sequence[str]) -> bool:
+    return len(swept) == 1 and all(isinstance(row["settings"][swept[0]], int | float) for row in rows.values())
+
+
+def _over_numbers(rows: Rows, swept: Sequence[str]) -> Figure:
+    figure, axes = new_figure(11, 3.6, columns=3)
+    ordered = sorted(rows.values(), key=lambda row: row["settings"][swept[0]])
+    x = np.array([row["settings"][swept[0]] for row in ordered], dtype=float)
+    for panel, (key, title) in zip(axes[0], PANELS.items()):
+        mean = np.array([row[key]["mean"] for row in ordered])
+        sd = np.array([row[key]["sd"] or 0.0 for row in ordered])
+        panel.fill_between(x, mean - sd, mean + sd, color=TRAIN, alpha=0.16, linewidth=0)
+        panel.plot(x, mean, color=TRAIN, linewidth=1.6, marker="o", markersize=4.5)
+        for value, row in zip(x, ordered):
+            seeds = row[key]["values"]
+            panel.scatter([value] * len(seeds), seeds, s=10, color=TRAIN, alpha=0.5, linewidths=0)
+        _set_numbers(panel, x, [f"{row['settings'][swept[0]]:g}" for row in ordered])
+        panel.set(title=title, xlabel=swept[0], ylabel="nats per image")
+        _finish(panel)
+    return figure
+
+
+def _set_numbers(panel: Axes, x: np.ndarray, names: Sequence[str]) -> None:
+    """Ticks at the values themselves; a logarithmic axis where they span orders of magnitude."""
+    if x.min() > 0 and x.max() / x.min() >= WIDE:
+        panel.set_xscale("log")
+    panel.xaxis.set_minor_locator(NullLocator())
+    if len(x) <= 8:
+        panel.set_xticks(x, names)
+
+
+def _by_combination(rows: Rows, swept: Sequence[str]) -> Figure:
+    labels = [plain(label, 40) for label in rows]
+    figure, axes = new_figure(9.4 + 0.07 * max(map(len, labels)), 1.5 + 0.32 * len(rows), columns=3)
+    palette = colours(len(rows))
+    for i, (panel, (key, title)) in enumerate(zip(axes[0], PANELS.items())):
+        for place, (colour, row) in enumerate(zip(palette, rows.values())):
+            score = row[key]
+            panel.scatter(score["values"], [place] * len(score["values"]), s=12, color=colour, alpha=0.5, linewidths=0)
+            panel.errorbar(score["mean"], place, xerr=score["sd"] or 0.0, fmt="o", color=colour, markersize=6)
+        panel.set(title=title, xlabel="nats per image", ylim=(len(rows) - 0.5, -0.5))
+        panel.set_yticks(range(len(rows)), labels if i == 0 else [""] * len(rows))
+        panel.margins(x=0.1)
+        panel.xaxis.set_major_locator(MaxNLocator(5))
+        _finish(panel)
+        panel.tick_params(axis="y", length=0)
+    return figure
+
+
+def _finish(panel: Axes) -> None:
+    panel.grid(True)
+    panel.set_axisbelow(True)
+    panel.tick_params(color=PALE)
+
+
+def _lines_of_equal_sum(panel: Axes) -> None:
+    """Light diagonals x + y = c, each with its c at the right edge."""
+    (left, right), (low, high) = panel.get_xlim(), panel.get_ylim()
+    panel.set(xlim=(left, right), ylim=(low, high))
+    for total in MaxNLocator(10).tick_values(left + low, right + high):
+        if not left + low < total < right + high:
+            continue
+        panel.plot((left, right), (total - left, total - right), color=LINE, linewidth=0.9, zorder=1)
+        if low < total - right < high:
+            text = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": 8, "color": "#A0A0A0"}
+            panel.annotate(f"{total:g}", (right, total - right), **text)
+
+
+def _label_points(panel: Axes, palette: Sequence[Any], rows: Rows) -> None:
+    """The name of each combination beside its mean, in its colour; moved up where it would lie on another."""
+    names = [plain(label, 40) for label in rows]
+    means = [(row["kl"]["mean"], row["reconstruction"]["mean"]) for row in rows.values()]
+    inch, middle = panel.figure.dpi, np.mean(panel.get_xlim())
+    places = panel.transData.transform(means) / inch
+    taken = [(x - DISC, x + DISC, y) for x, y in places]  # left, right and height, in inches
+    for i in np.argsort(places[:, 1]):
+        x, y = places[i]
+        side = 1 if means[i][0] < middle else -1  # towards the middle, where there is room
+        left, right = sorted((x + side * 1.2 * DISC, x + side * (1.2 * DISC + 0.075 * len(names[i]))))
+        while clash := [b for a, z, b in taken if abs(b - y) < ROOM and left < z and a < right]:
+            y = max(clash) + 1.01 * ROOM
+        taken.append((left, right, y))
+        dark = [0.75 * part for part in to_rgb(palette[i])]
+        text = {"textcoords": "offset points", "va": "center", "ha": "left" if side > 0 else "right", "fontsize": 9}
+        panel.annotate(names[i], means[i], (9 * side, 72 * (y - places[i][1])), color=dark, zorder=5, **text)
