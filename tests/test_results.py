@@ -54,3 +54,12 @@ def test_its_numbers_are_those_in_the_readme(name):
 def test_it_lies_within_one_percent_of_the_reference_or_below(name):
     summary = json.loads((RESULTS / name / "summary.json").read_text())
     assert summary["best"]["test"]["loss"] <= 1.01 * REFERENCE[name]
+
+
+@pytest.mark.parametrize("name", [path.parent.name for path in sorted(RESULTS.glob("*/evaluation.json"))])
+def test_its_log_likelihood_is_that_in_the_readme(name):
+    found = json.loads((RESULTS / name / "evaluation.json").read_text())
+    assert (found["samples"], found["images"], found["density"]) == (5000, 10_000, True)
+    readme = (RESULTS / "README.md").read_text().replace("−", "-")
+    score = f"{found['log_likelihood']:.2f} ± {found['standard_error']:.2f} | {found['elbo']:.2f}"
+    assert f"| [`{name}`](#{name}) | {score} |" in readme

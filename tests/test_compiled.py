@@ -1,0 +1,103 @@
+"""The compiled step, against the eager one and Pyro's own, at the same random numbers."""
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from conftest import small_data, small_vae
+from pyro.infer import Trace_ELBO
+from torch import nn
+
+from pyrovae import SVI, fit
+from pyrovae.compiled import capture
+from pyrovae.objectives import TraceELBO
+
+
+@pytest.fixture(autouse=True)
+def _fresh_compiler():
+    yield
+    torch.compiler.reset()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"pixels": "dynamic", "warmup": 2, "condition": "label"},
+        {"objective": "iwae", "particles": 3, "prior": "vamp", "components": 5},
+        {"network": "conv", "posterior": "full", "prior": "mixture", "components": 5},
+    ],
+)
+def test_a_compiled_training_is_the_eager_one(settings):
+    records = {}
+    for compiled in ("no", "yes"):
+        vae, config = small_vae(compile=compiled, epochs=3, **settings)
+        data = small_data(pixels=config.pixels)  # 40 images: two steps of 16, one of 8 that stays eager
+        records[compiled] = [record["train"] for record in fit(vae, data, config)]
+    for eager, fast in zip(records["no"], records["yes"]):
+        assert fast == pytest.approx(eager, rel=1e-4)
+
+
+class Regression(nn.Module):
+    """y = w x + b + noise, and a Gaussian guide of both weights: no VAE."""
+
+    def __init__(self):
+        super().__init__()
+        self.loc, self.log_scale = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.full((2,), -1.0))
+
+    def model(self, x, y):
+        weights = pyro.sample("weights", dist.Normal(torch.zeros(2), 3.0).to_event(1))
+        with pyro.plate("rows", len(x)):
+            pyro.sample("y", dist.Normal(weights[0] * x + weights[1], 0.5), obs=y)
+
+    def guide(self, x, y):
+        pyro.sample("weights", dist.Normal(self.loc, self.log_scale.exp()).to_event(1))
+
+
+@pytest.fixture
+def regression():
+    torch.set_default_dtype(torch.float64)
+    x = torch.linspace(-1, 1, 50)
+    yield Regression(), x, 1.5 * x - 0.3 + 0.5 * torch.randn(50)
+    torch.set_default_dtype(torch.float32)
+
+
+def test_loss_and_gradients_are_pyros_to_nine_digits(regression):
+    program, x, y = regression
+    svi = SVI(program.model, program.guide, torch.optim.SGD(program.parameters(), lr=0.0), TraceELBO())
+    svi.compile(x, y)
+    torch.manual_seed(1)
+    loss = svi.step(x, y)
+    gradients = [parameter.grad.clone() for parameter in program.parameters()]
+    torch.manual_seed(1)
+    pyros = Trace_ELBO().differentiable_loss(program.model, program.guide, x, y)
+    torch.testing.assert_close(loss, pyros.detach(), rtol=1e-9, atol=0)
+    for mine, by_pyro in zip(gradients, torch.autograd.grad(pyros, list(program.parameters()))):
+        torch.testing.assert_close(mine, by_pyro, rtol=1e-9, atol=1e-9)
+
+
+def test_any_program_is_fitted(regression):
+    program, x, y = regression
+    svi = SVI(program.model, program.guide, torch.optim.Adam(program.parameters(), lr=0.05), TraceELBO())
+    svi.compile(x, y)
+    for _ in range(500):
+        svi.step(x, y)
+    design = torch.stack([x, torch.ones_like(x)], 1)
+    exact = torch.linalg.solve(design.T @ design / 0.25 + torch.eye(2) / 9, design.T @ y / 0.25)
+    torch.testing.assert_close(program.loc.detach(), exact, rtol=0, atol=0.1)
+
+
+def test_a_graph_shares_tensors_and_draws_anew():
+    scale = torch.ones(())
+
+    def draw(x):
+        return x @ x.T + scale * torch.randn(3)
+
+    x = torch.randn(3, 4)
+    fast = capture(draw, x)
+    torch.manual_seed(0)
+    expected = draw(x)
+    torch.manual_seed(0)
+    torch.testing.assert_close(fast(x), expected)
+    assert not torch.equal(fast(x), fast(x))
+    scale.zero_()
+    torch.testing.assert_close(fast(x), x @ x.T)
