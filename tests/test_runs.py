@@ -47,7 +47,7 @@ def test_a_loaded_run_knows_its_pixels_and_classes(tmp_path):
 def test_a_run_folder_is_complete(tmp_path):
     run, fitting = trained(tmp_path, epochs=3)
     assert [record["epoch"] for record in run.metrics] == [1, 2, 3]
-    assert set(run.metrics[0]) == {"epoch", "seconds", "train", "test"}
+    assert set(run.metrics[0]) == {"epoch", "seconds", "train", "test", "active_units"}
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["final"] == summary["best"] == run.metrics[-1]
     assert summary["protocol"] == "grey"
