@@ -7,7 +7,7 @@ import torch
 from conftest import small_data, small_vae
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from pyrovae import Run, fit
+from pyrovae import InputError, Run, fit
 from pyrovae.priors.equal_mixture import EqualMixture
 from pyrovae.priors.exemplar import Exemplar, Levels
 
@@ -161,6 +161,43 @@ def test_a_flow_has_the_bent_mean_of_its_base():
     for transform in q.transforms:
         z = transform(z)
     torch.testing.assert_close(loc, z)
+
+
+def test_a_posterior_without_a_known_mean_is_refused(tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text(
+        """
+import pyro.distributions as dist
+from torch import nn
+
+
+class Blur(dist.Normal):
+    @property
+    def mean(self):
+        raise NotImplementedError
+
+
+class Own(nn.Module):
+    def __init__(self, features, latent_dim):
+        super().__init__()
+        self.head = nn.Linear(features, latent_dim)
+
+    def forward(self, h):
+        return Blur(self.head(h), 1.0).to_event(1)
+"""
+    )
+    with pytest.raises(InputError, match="prior exemplar: expected a posterior whose mean is known, as diagonal"):
+        small_vae(prior="exemplar", posterior=f"{file}:Own")
+
+
+def test_a_graph_of_an_evaluation_takes_the_means_as_they_are():
+    """It neither reads a value of a tensor in the making nor computes them again at each call."""
+    vae, _, _ = started()
+    with torch.no_grad(), pyro.validation_enabled(False):
+        graph = make_fx(lambda z: vae.prior().log_prob(z))(torch.randn(4, 2))
+    assert sum("mm" in node.name for node in graph.graph.nodes) == 1
+    z = torch.randn(4, 2)
+    torch.testing.assert_close(graph(z), vae.prior().log_prob(z))
 
 
 def test_a_step_can_be_traced(monkeypatch):

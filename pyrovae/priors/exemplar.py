@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor, nn
 from torch.distributions import TransformedDistribution
+from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
 
+from pyrovae.config import InputError
 from pyrovae.priors.equal_mixture import EqualMixture
 
 
@@ -58,6 +60,7 @@ class Exemplar(nn.Module):
             return self._means(slice(None))
         return self._means(torch.randperm(n, device=self.log_scale.device)[: self.subset])
 
+    @disable_proxy_modes_tracing()  # a graph in which it is called takes the means as they are
     @torch.no_grad()
     def _all(self) -> Tensor:
         weights = self._weights()
@@ -97,7 +100,7 @@ class Levels(nn.Module):
     def hold(self, images: Tensor) -> None:
         levels = images.unique()
         if len(levels) > len(self.levels):
-            raise ValueError(f"prior exemplar: expected images of at most 256 levels, got {len(levels)}")
+            raise InputError(f"prior exemplar: expected images of at most 256 levels, got {len(levels)}")
         self.levels[: len(levels)] = levels
         for held, part in zip(self.bytes.split(1000), images.split(1000)):
             held.copy_(torch.bucketize(part, levels))
@@ -105,10 +108,15 @@ class Levels(nn.Module):
 
 def _centre(q: torch.distributions.Distribution) -> Tensor:
     """The mean; of a flow, the bent mean of its base."""
-    if not isinstance(q, TransformedDistribution):
-        return q.mean
-    z = q.base_dist.mean
-    for transform in q.transforms:
+    base, transforms = (q.base_dist, q.transforms) if isinstance(q, TransformedDistribution) else (q, [])
+    try:
+        z = base.mean
+    except NotImplementedError:
+        raise InputError(
+            "prior exemplar: expected a posterior whose mean is known, as diagonal, lowrank, full or flow,"
+            f" got {type(base).__name__}"
+        ) from None
+    for transform in transforms:
         z = transform(z)
     return z
 
