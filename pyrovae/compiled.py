@@ -4,37 +4,67 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch._inductor
 from torch import Tensor
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
 MM, ADDMM = torch.ops.aten.mm.default, torch.ops.aten.addmm.default
+CONTIGUOUS = torch.contiguous_format
+WORTH = 2e6  # floating-point operations for each thread
 LINEAR = "matmul(Tensor a, Tensor b, Tensor? bias=None) -> Tensor"
 
 
-def capture(function: Callable[..., Any], *args: Tensor) -> Callable[..., Any]:
-    """`function` as a compiled graph for arguments of these shapes; what it returns may be nested.
+def capture(function: Callable[..., tuple], *args: Tensor) -> Callable[..., tuple]:
+    """`function` as a compiled graph for arguments of these shapes. It returns a tuple of tensors, or of None.
 
     Python runs once, on `args`: whatever it decides stays so. Tensors that the function reads from elsewhere, such as
     parameters, stay shared with the graph, which sees and makes changes to them in place. Random numbers are torch's,
     in the order of the operations. The run on `args` has all its effects: restore what it should not have changed.
     """
     graph = make_fx(lambda *inputs: function(*inputs))(*args)
-    if not any(tensor.is_cuda for tensor in args):
+    shared = _shared_as_inputs(graph)
+    if not any(tensor.is_cuda for tensor in (*args, *shared)):
         _use_onednn(graph)
-    compiled = torch.compile(graph, dynamic=False, options={"fallback_random": True})
-    return torch.no_grad()(compiled)  # gradients are among what it computes
+    with torch.no_grad():  # gradients are among what it computes
+        # Not torch.compile: it would trace what is a graph already, and check at each call what cannot have changed.
+        compiled = torch._inductor.compile(graph, [*args, *shared], options={"fallback_random": True})
+    return torch.no_grad()(lambda *inputs: compiled(*inputs, *shared))
+
+
+def _shared_as_inputs(graph: GraphModule) -> list[Tensor]:
+    """Make the tensors that the graph holds its last inputs, and return them in this order."""
+    inputs: dict[str, tuple[Tensor, Node]] = {}
+    last = [node for node in graph.graph.nodes if node.op == "placeholder"][-1]
+    for node in [node for node in graph.graph.nodes if node.op == "get_attr"]:
+        if node.target not in inputs:
+            with graph.graph.inserting_after(last):
+                last = graph.graph.placeholder(f"shared{len(inputs)}")
+            last.meta = node.meta
+            inputs[node.target] = (getattr(graph, node.target), last)
+        node.replace_all_uses_with(inputs[node.target][1])
+        graph.graph.erase_node(node)
+    graph.recompile()
+    return [tensor for tensor, _ in inputs.values()]
 
 
 def _use_onednn(graph: GraphModule) -> None:
-    """Hand float32 matrix products to oneDNN: on some processors it is twice as fast as the default BLAS."""
+    """Hand float32 matrix products to oneDNN: on some processors it is twice as fast as the default BLAS.
+
+    It wants the rows of `a` in one piece. A copy in the graph is fused into what computes `a`, one of its own is not.
+    Each call costs some 15 microseconds, so that small products stay where they are.
+    """
     if not torch.backends.mkldnn.is_available():
         return
     for node in list(graph.graph.nodes):
-        if node.target not in (MM, ADDMM) or node.meta["tensor_meta"].dtype != torch.float32 or node.kwargs:
+        if node.target not in (MM, ADDMM) or node.meta["val"].dtype != torch.float32 or node.kwargs:
             continue
         bias, a, b = (None, *node.args) if node.target is MM else node.args
+        if 2 * a.meta["val"].numel() * b.meta["val"].shape[1] < WORTH * torch.get_num_threads():
+            continue
         with graph.graph.inserting_before(node):
+            if not a.meta["val"].is_contiguous():
+                a = graph.graph.call_function(torch.ops.aten.clone.default, (a,), {"memory_format": CONTIGUOUS})
             node.replace_all_uses_with(graph.graph.call_function(_matmul(), (a, b, bias)))
         graph.graph.erase_node(node)
     graph.recompile()

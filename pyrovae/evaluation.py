@@ -63,8 +63,8 @@ def _weigher(vae: VAE, data: Data, images: Images, samples: int) -> Callable[...
     parts = -(-samples * len(x) * numbers(vae, x) // NUMBERS)
     size = -(-samples // parts)
 
-    def part(x: Tensor, y: Tensor | None = None) -> Tensor:
-        return log_weights(vae.model, vae.guide, size, x, y)
+    def part(x: Tensor, y: Tensor | None = None) -> tuple[Tensor]:
+        return (log_weights(vae.model, vae.guide, size, x, y),)
 
     context = () if y is None else (y,)
     with seeded(0):
@@ -73,7 +73,7 @@ def _weigher(vae: VAE, data: Data, images: Images, samples: int) -> Callable[...
     def weigh(x: Tensor, y: Tensor | None = None) -> Tensor:
         chosen = fast if len(x) == len(images[slice(0, IMAGES)]) else part
         context = () if y is None else (y,)
-        return torch.cat([chosen(x, *context) for _ in range(parts)])[:samples]
+        return torch.cat([chosen(x, *context)[0] for _ in range(parts)])[:samples]
 
     return weigh
 

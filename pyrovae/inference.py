@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pyrovae.compiled import capture
 from pyrovae.config import DEVICES, InputError
+from pyrovae.update import Update
 
 
 class SVI:
@@ -19,7 +20,8 @@ class SVI:
     `loss` is a Pyro ELBO; its `differentiable_loss(model, guide, *args)` is minimised. Parameters are those of the
     optimizer: Pyro's parameter store stays empty. The first step is validated by Pyro, the later ones are not, as each
     check of a value waits for the device. `optim` may be None for a model that is only evaluated. `prepare` turns what
-    `step` is called with into the arguments of model and guide: a compiled step holds it, too.
+    `step` is called with into the arguments of model and guide, and `record` sees the loss of each step and the terms
+    that the ELBO took it apart into: a compiled step holds both, so that what they compute costs no more Python.
 
     >>> svi = SVI(vae.model, vae.guide, torch.optim.Adam(vae.parameters(), fused=True), TraceELBO())  # doctest: +SKIP
     >>> loss = svi.step(x, y)  # doctest: +SKIP
@@ -33,21 +35,20 @@ class SVI:
         loss: Any,
         validate: bool = True,
         prepare: Callable[..., tuple] | None = None,
+        record: Callable[[Tensor, dict[str, Tensor]], None] | None = None,
     ) -> None:
         self.model, self.guide, self.optim, self.loss = model, guide, optim, loss
         self.validate = validate  # the next step, not those after it
-        self.prepare = prepare
+        self.prepare, self.record = prepare, record
+        self._update = None if optim is None else Update(optim)
         self._graph: Callable[..., Any] | None = None
         self._shapes: list[Any] = []
 
     def step(self, *args: Any) -> Tensor:
         """Take one optimizer step; the loss before it, a tensor without gradient."""
         compiled = self._graph is not None and _shapes(args) == self._shapes
-        loss, terms, gradients = (self._graph if compiled else self._gradients)(*args)
-        self.loss.terms = terms
-        for parameter, gradient in zip(self._parameters, gradients):
-            parameter.grad = gradient
-        self.optim.step()
+        loss, *gradients = (self._graph if compiled else self._gradients)(*args)
+        self._update(gradients)
         return loss
 
     @torch.no_grad()
@@ -63,14 +64,12 @@ class SVI:
         self.evaluate_loss(*args)  # validated, as the graph cannot be
         self._graph, self._shapes = capture(self._gradients, *args), _shapes(args)
 
-    @property
-    def _parameters(self) -> list[Tensor]:
-        return [parameter for group in self.optim.param_groups for parameter in group["params"]]
-
-    def _gradients(self, *args: Any) -> tuple[Tensor, dict[str, Tensor], tuple[Tensor | None, ...]]:
+    def _gradients(self, *args: Any) -> tuple[Tensor | None, ...]:
         loss = self._loss(*args)
-        gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
-        return loss.detach(), getattr(self.loss, "terms", {}), gradients
+        gradients = torch.autograd.grad(loss, self._update.parameters, allow_unused=True)
+        if self.record is not None:
+            self.record(loss.detach(), self.loss.terms)
+        return loss.detach(), *gradients
 
     def _loss(self, *args: Any) -> Tensor:
         if self.prepare is not None:

@@ -41,6 +41,7 @@ class Fit:
         self.kl_weight = KLWeight(beta if vae.has_kl else None)
         if hasattr(vae.prior, "initialise"):
             self._initialise_prior()
+        self._total = _Total(self.device)
         trainable = [parameter for parameter in vae.parameters() if parameter.requires_grad]
         self.svi = SVI(
             self.kl_weight(vae.model),
@@ -48,6 +49,7 @@ class Fit:
             torch.optim.Adam(trainable, lr=config.lr, fused=True),
             _objective(config, vae),
             prepare=lambda rows: arguments(self.vae, self.data.batch(self.data.train, rows)),
+            record=self._total.add,
         )
         self._to_compile = config.compile == "yes"
 
@@ -108,12 +110,11 @@ class Fit:
         batches = order.split(self.config.batch_size)
         if self._to_compile:
             self._compile(batches[0])
-        total = _Total(self.device)
+        self._total.sums.zero_()
         for step, rows in enumerate(batches):
             self._set_pace(epoch - 1 + step / len(batches))
-            loss = self.svi.step(rows)
-            total.add(self.svi.loss.terms, loss)
-        return total.per_image(len(order), weighted=self._objective_differs)
+            self.svi.step(rows)
+        return self._total.per_image(len(order), weighted=self._objective_differs)
 
     def _compile(self, rows: Tensor) -> None:
         """Compile the step; weights, buffers and random numbers are afterwards as before."""
@@ -175,7 +176,7 @@ def evaluate(vae: VAE, data: Data, images: Images, watch: Spread | None = None) 
         for start in range(0, len(images), EVALUATION_BATCH):
             batch = data.batch(images, slice(start, start + EVALUATION_BATCH))
             loss = svi.evaluate_loss(*arguments(vae, batch))
-            total.add(elbo.terms, loss)
+            total.add(loss, elbo.terms)
     finally:
         vae.train(training)
     return total.per_image(len(images))
@@ -205,7 +206,7 @@ class _Total:
     def __init__(self, device: torch.device) -> None:
         self.sums = torch.zeros(3, dtype=torch.float64, device=device)
 
-    def add(self, terms: dict[str, Tensor], loss: Tensor) -> None:
+    def add(self, loss: Tensor, terms: dict[str, Tensor]) -> None:
         self.sums += torch.stack([terms["x"], terms["z"], loss])
 
     def per_image(self, n: int, weighted: bool = False) -> dict[str, float]:
