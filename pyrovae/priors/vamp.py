@@ -4,6 +4,8 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from pyrovae.priors.mixture import GaussianMixture
+
 
 class Vamp(nn.Module):
     r"""p(z) = 1/K Σ q(z | u_k): the posterior at K = `components` learned pseudo-inputs u_k, which start as images.
@@ -24,7 +26,6 @@ class Vamp(nn.Module):
         self.inputs = nn.Parameter(torch.rand(components, *shape))
         self.register_buffer("contexts", torch.zeros(components, *context) if context else None)
         self.register_buffer("started", torch.tensor(False))
-        self.numbers = components * encoder.features  # held for each code
         self.shared = (encoder, posterior)  # in a tuple, as they are parts of the VAE and not of its prior
 
     def initialise(self, x: Tensor, y: Tensor | None = None) -> None:
@@ -40,7 +41,15 @@ class Vamp(nn.Module):
     def forward(self, y: Tensor | None = None) -> dist.Distribution:
         encoder, posterior = self.shared
         parts = posterior(encoder(self.inputs, self.contexts))
-        return PosteriorMixture(dist.Categorical(logits=self.inputs.new_zeros(len(self.inputs))), parts)
+        gaussian = isinstance(parts, dist.Independent) and isinstance(parts.base_dist, dist.Normal)
+        mixture = GaussianMixture if gaussian else PosteriorMixture
+        return mixture(dist.Categorical(logits=self.inputs.new_zeros(len(self.inputs))), parts)
+
+    @property
+    def numbers(self) -> int:
+        """Held for each code that is scored."""
+        each = 1 if isinstance(self(), GaussianMixture) else self.shared[0].features
+        return len(self.inputs) * each
 
 
 class PosteriorMixture(dist.MixtureSameFamily):
