@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pyrovae.builder import build
 from pyrovae.cli.progress import Progress
+from pyrovae.compiled import estimate
 from pyrovae.config import Config
 from pyrovae.data import load
 from pyrovae.figures import draw
@@ -41,8 +43,11 @@ def train(path: Path, config: Config | None, settings: dict[str, Any], force: bo
     click.echo(
         f"{config.dataset}: {len(data.train):,} images for training, {len(data.test):,} for testing; run folder {path}"
     )
+    if fitting.to_compile:
+        click.echo(f"compiling the step first: {estimate(fitting.steps)} (--compile no: not)")
     try:
-        with Progress(fitting) as progress:
+        with Progress(fitting) as progress, warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: progress.say(f"warning: {message}")
             warned = False
             for epoch in fitting:
                 run.record(epoch, fitting)

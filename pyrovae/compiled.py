@@ -1,6 +1,8 @@
 """A function of tensors, run once by Python and from then on as one compiled graph."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +12,10 @@ from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
 MM, ADDMM = torch.ops.aten.mm.default, torch.ops.aten.addmm.default
+COST, SAVED = (
+    10.0,
+    0.003,
+)  # seconds, to compile and of each step: mlp and gated networks on two CPU cores
 CONTIGUOUS = torch.contiguous_format
 WORTH = 2e6  # floating-point operations for each thread
 LINEAR = "matmul(Tensor a, Tensor b, Tensor? bias=None) -> Tensor"
@@ -28,8 +34,18 @@ def capture(function: Callable[..., tuple], *args: Tensor) -> Callable[..., tupl
         _use_onednn(graph)
     with torch.no_grad():  # gradients are among what it computes
         # Not torch.compile: it would trace what is a graph already, and check at each call what cannot have changed.
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path.home() / ".cache/pyrovae/compiled"))
         compiled = torch._inductor.compile(graph, [*args, *shared], options={"fallback_random": True})
     return torch.no_grad()(lambda *inputs: compiled(*inputs, *shared))
+
+
+def worth_it(steps: int) -> bool:
+    """Whether so many steps repay compiling: a rule of their number alone, so that a run repeats itself."""
+    return steps * SAVED > 2 * COST
+
+
+def estimate(steps: int) -> str:
+    return f"about {COST:.0f} s, for some {SAVED * 1000:.0f} ms less at each of {steps:,} steps"
 
 
 def _shared_as_inputs(graph: GraphModule) -> list[Tensor]:

@@ -94,7 +94,12 @@ class Config(BaseModel):
     )
     seed: int = setting(0, "Training", "of all random numbers", ge=0, lt=2**32)
     device: str = setting("auto", "Training", "auto, cpu, cuda or cuda:1")
-    compile: Literal["no", "yes"] = setting("no", "Training", "take steps by a compiled graph")
+    precision: Literal["fp32", "tf32", "bf16"] = setting(
+        "fp32", "Training", "of the factors of matrix products in training: 24, 11 (CUDA) or 8 bits"
+    )
+    compile: Literal["auto", "no", "yes"] = setting(
+        "auto", "Training", "take steps by a compiled graph; auto: if they are many enough to repay it"
+    )
 
     def __init__(self, **settings: Any) -> None:
         try:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pyrovae.compiled import capture
 from pyrovae.config import DEVICES, InputError
+from pyrovae.precision import products
 from pyrovae.update import Update
 
 
@@ -22,6 +23,7 @@ class SVI:
     check of a value waits for the device. `optim` may be None for a model that is only evaluated. `prepare` turns what
     `step` is called with into the arguments of model and guide, and `record` sees the loss of each step and the terms
     that the ELBO took it apart into: a compiled step holds both, so that what they compute costs no more Python.
+    `precision` is that of a step's matrix products: fp32, tf32 or bf16.
 
     >>> svi = SVI(vae.model, vae.guide, torch.optim.Adam(vae.parameters(), fused=True), TraceELBO())  # doctest: +SKIP
     >>> loss = svi.step(x, y)  # doctest: +SKIP
@@ -36,10 +38,11 @@ class SVI:
         validate: bool = True,
         prepare: Callable[..., tuple] | None = None,
         record: Callable[[Tensor, dict[str, Tensor]], None] | None = None,
+        precision: str = "fp32",
     ) -> None:
         self.model, self.guide, self.optim, self.loss = model, guide, optim, loss
         self.validate = validate  # the next step, not those after it
-        self.prepare, self.record = prepare, record
+        self.prepare, self.record, self.precision = prepare, record, precision
         self._update = None if optim is None else Update(optim)
         self._graph: Callable[..., Any] | None = None
         self._shapes: list[Any] = []
@@ -65,8 +68,9 @@ class SVI:
         self._graph, self._shapes = capture(self._gradients, *args), _shapes(args)
 
     def _gradients(self, *args: Any) -> tuple[Tensor | None, ...]:
-        loss = self._loss(*args)
-        gradients = torch.autograd.grad(loss, self._update.parameters, allow_unused=True)
+        with products(self.precision):
+            loss = self._loss(*args)
+            gradients = torch.autograd.grad(loss, self._update.parameters, allow_unused=True)
         if self.record is not None:
             self.record(loss.detach(), self.loss.terms)
         return loss.detach(), *gradients

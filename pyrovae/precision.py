@@ -1,6 +1,7 @@
 """Matrix products in lower precision, as an effect on whatever runs inside."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -17,6 +18,21 @@ PRODUCTS = {
     aten.convolution.default,
     aten.convolution_backward.default,
 }
+
+
+@contextmanager
+def products(precision: str) -> Iterator[None]:
+    """Inside, matrix products and convolutions are as `precision` says: fp32, tf32 (of CUDA only) or bf16."""
+    flags = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [flag.allow_tf32 for flag in flags]
+    for flag in flags:
+        flag.allow_tf32 = precision == "tf32"
+    try:
+        with BFloat16Products() if precision == "bf16" else nullcontext():
+            yield
+    finally:
+        for flag, value in zip(flags, before):
+            flag.allow_tf32 = value
 
 
 class BFloat16Products(TorchDispatchMode):

@@ -2,12 +2,14 @@
 
 import math
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from pyrovae.compiled import worth_it
 from pyrovae.config import Config, InputError, reason
 from pyrovae.data import Batch, Data, Images
 from pyrovae.inference import SVI, choose_device, seeded
@@ -29,12 +31,15 @@ class Fit:
     images' codes that `Spread` calls active, where their means are known in closed form.
 
     Between epochs the VAE is in evaluation mode. The random numbers of an epoch follow from the seed and its number
-    alone, so that `state_dict` holds no random state and torch's own stays untouched. Raises FloatingPointError at the
-    end of an epoch whose loss is not finite.
+    alone, so that `state_dict` holds no random state and torch's own stays untouched. `to_compile` says that the next
+    epoch begins with compiling the step; where that fails, steps stay as they are, and a warning says why. Raises
+    FloatingPointError at the end of an epoch whose loss is not finite.
     """
 
     def __init__(self, vae: VAE, data: Data, config: Config) -> None:
         self.device = choose_device(config.device)
+        if config.precision == "tf32" and self.device.type != "cuda":
+            raise InputError(f"precision: expected fp32 or bf16 on {self.device.type}, got 'tf32'")
         self.vae, self.data, self.config = vae.to(self.device), data.to(self.device), config
         self.epoch, self.best_epoch, self.best_loss = 0, 0, math.inf
         beta = torch.tensor(config.beta, device=self.device) if config.warmup else config.beta  # a tensor may change
@@ -50,8 +55,14 @@ class Fit:
             _objective(config, vae),
             prepare=lambda rows: arguments(self.vae, self.data.batch(self.data.train, rows)),
             record=self._total.add,
+            precision=config.precision,
         )
-        self._to_compile = config.compile == "yes"
+        self.to_compile = config.compile == "yes" or (config.compile == "auto" and worth_it(self.steps))
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of all epochs."""
+        return self.config.epochs * math.ceil(len(self.data.train) / self.config.batch_size)
 
     @property
     def _objective_differs(self) -> bool:
@@ -108,7 +119,7 @@ class Fit:
     def _train_epoch(self, epoch: int) -> dict[str, float]:
         order = torch.randperm(len(self.data.train), device=self.device)
         batches = order.split(self.config.batch_size)
-        if self._to_compile:
+        if self.to_compile:
             self._compile(batches[0])
         self._total.sums.zero_()
         for step, rows in enumerate(batches):
@@ -117,12 +128,17 @@ class Fit:
         return self._total.per_image(len(order), weighted=self._objective_differs)
 
     def _compile(self, rows: Tensor) -> None:
-        """Compile the step; weights, buffers and random numbers are afterwards as before."""
+        """Compile the step, if that can be done; weights, buffers and random numbers are afterwards as before."""
+        self.to_compile = False
         held = {name: tensor.clone() for name, tensor in self.vae.state_dict().items()}
-        with seeded(self.config.seed):
-            self.svi.compile(rows)
-        self.vae.load_state_dict(held)
-        self._to_compile = False
+        try:
+            with seeded(self.config.seed):
+                self.svi.compile(rows)
+        except Exception as error:  # a user's class may do anything, and so may the compiler
+            first = str(error).strip().partition("\n")[0] or type(error).__name__
+            warnings.warn(f"compile: steps are taken one operation at a time: {first}", stacklevel=2)
+        finally:
+            self.vae.load_state_dict(held)
 
     def _set_pace(self, epochs: float) -> None:
         """Set the KL weight and the learning rate, after so many epochs."""

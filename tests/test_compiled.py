@@ -8,15 +8,10 @@ from conftest import small_data, small_vae
 from pyro.infer import Trace_ELBO
 from torch import nn
 
-from pyrovae import SVI, fit
+from pyrovae import SVI, InputError, fit
 from pyrovae.compiled import capture
 from pyrovae.objectives import TraceELBO
-
-
-@pytest.fixture(autouse=True)
-def _fresh_compiler():
-    yield
-    torch.compiler.reset()
+from pyrovae.precision import products
 
 
 @pytest.mark.parametrize(
@@ -101,3 +96,65 @@ def test_a_graph_shares_tensors_and_draws_anew():
     assert not torch.equal(*fast(x), *fast(x))
     scale.zero_()
     torch.testing.assert_close(fast(x), (x @ x.T,))
+
+
+class Undecided(nn.Module):
+    """A likelihood that looks at values: no graph has its structure."""
+
+    features, domain = 1, ("grey",)
+
+    def forward(self, h):
+        (loc,) = h.unbind(-4)
+        return dist.Normal(loc if loc.sum() > 0 else -loc, 1.0).to_event(3)
+
+
+def test_what_cannot_be_compiled_is_trained_all_the_same_and_says_why():
+    records = {}
+    for compiled in ("no", "yes"):
+        vae, config = small_vae(compile=compiled, epochs=1)
+        vae.likelihood = Undecided()
+        steps = iter(fit(vae, small_data(), config))
+        if compiled == "no":
+            records[compiled] = next(steps)["train"]
+        else:
+            with pytest.warns(UserWarning, match="compile: steps are taken one operation at a time: .*data-dependent"):
+                records[compiled] = next(steps)["train"]
+    assert records["yes"] == records["no"]
+
+
+@pytest.mark.parametrize(("epochs", "compiled"), [(2, False), (5000, True)])
+def test_auto_compiles_what_repays_it(epochs, compiled):
+    vae, config = small_vae(epochs=epochs)
+    assert config.compile == "auto"
+    assert fit(vae, small_data(), config).to_compile is compiled
+
+
+@pytest.mark.parametrize("compiled", ["no", "yes"])
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_bfloat16_products_change_little_and_something(network, compiled):
+    records = {}
+    for precision in ("fp32", "bf16"):
+        vae, config = small_vae(compile=compiled, epochs=2, precision=precision, network=network)
+        *_, records[precision] = fit(vae, small_data(), config)
+        assert {p.dtype for p in vae.parameters()} == {torch.float32}
+    assert records["bf16"]["train"]["loss"] == pytest.approx(records["fp32"]["train"]["loss"], rel=0.02)
+    assert records["bf16"]["train"]["loss"] != records["fp32"]["train"]["loss"]
+
+
+def test_only_products_are_rounded():
+    a, b = torch.randn(5, 7, requires_grad=True), torch.randn(7, 3, requires_grad=True)
+    with products("bf16"):
+        c = a @ b
+        found = torch.autograd.grad(c.exp().log().sum(), [a, b])
+        assert (a + 1e-5).dtype == c.dtype == torch.float32
+        assert not torch.equal(a + 1e-5, a)
+    rough, ones = [x.detach().bfloat16().float() for x in (a, b)], torch.ones(5, 3)
+    torch.testing.assert_close(c, rough[0] @ rough[1], rtol=1 / 256, atol=1e-6)  # rounded once more
+    torch.testing.assert_close(found[0], ones @ rough[1].T, rtol=1 / 128, atol=1e-2)
+    torch.testing.assert_close(found[1], rough[0].T @ ones, rtol=1 / 128, atol=1e-2)
+
+
+def test_tf32_is_of_cuda():
+    vae, config = small_vae(precision="tf32", device="cpu")
+    with pytest.raises(InputError, match="precision: expected fp32 or bf16 on cpu, got 'tf32'"):
+        fit(vae, small_data(), config)
