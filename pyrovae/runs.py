@@ -194,9 +194,9 @@ class Run:
         write_whole(self.path / "summary.json", lambda p: p.write_text(json.dumps(summary, indent=2) + "\n"))
         return summary
 
-    def save_evaluation(self, found: dict[str, Any]) -> Path:
-        """Write evaluation.json."""
-        path = self.path / "evaluation.json"
+    def save_evaluation(self, found: dict[str, Any], name: str = "evaluation") -> Path:
+        """Write `name`.json."""
+        path = self.path / f"{name}.json"
         try:
             write_whole(path, lambda p: p.write_text(json.dumps(found, indent=2) + "\n"))
         except OSError as error:

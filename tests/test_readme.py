@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pyrovae.cli import cli
+from pyrovae.cli import COMMANDS, cli
 from pyrovae.likelihoods import LIKELIHOODS
 from pyrovae.networks import NETWORKS
 from pyrovae.objectives import OBJECTIVES
@@ -51,17 +51,12 @@ def test_the_classes_of_the_examples_train(name, text, flags, tmp_path, monkeypa
 
 def test_every_command_of_the_readme_exists():
     commands = re.findall(r"^pyrovae (\w+)", "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)), re.MULTILINE)
-    assert set(commands) == {"train", "evaluate", "plot", "sample", "compare", "list"}
+    assert set(commands) == set(COMMANDS)
 
 
 def test_every_flag_of_the_readme_exists():
     flags = set(re.findall(r"--[a-z][a-z-]+", README))
-    known = {
-        option
-        for name in ("train", "evaluate", "plot", "sample", "compare")
-        for p in _command(name).params
-        for option in p.opts
-    }
+    known = {option for name in COMMANDS for p in _command(name).params for option in p.opts}
     assert flags <= known | {"--help"}
 
 

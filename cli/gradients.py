@@ -1,0 +1,88 @@
+"""pyrovae gradients: how noisy each objective's gradient is at a run's weights."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pyrovae.config import InputError
+
+PLAIN, WEIGHED = ("elbo", "analytic", "stl"), ("iwae", "dreg")  # one particle each, and several
+
+
+@click.command("gradients")
+@click.argument("run", type=Path)
+@click.option("--draws", metavar="N", type=click.IntRange(2), default=200, help="of each gradient  [200]")
+@click.option("--images", metavar="N", type=click.IntRange(1), default=128, help="the first N training images  [128]")
+@click.option("--particles", metavar="K,K,...", default="8,64", help=f"of {' and '.join(WEIGHED)}  [8,64]")
+@click.option("--seed", metavar="N", type=click.IntRange(0, 2**32 - 1), default=0, help="of the random numbers  [0]")
+@click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1  [auto]")
+def command(run: Path, draws: int, images: int, particles: str, seed: int, device: str) -> None:
+    """Measure the noise of the objectives' gradients at the weights of RUN, and write RUN/gradients.json.
+
+    For the parameters of guide and model: the variance, summed over all, and the mean ratio of a gradient's size to its
+    standard deviation, over draws of the code for one batch of training images. Losses are in nats per image.
+    """
+    counts = [_count(text) for text in particles.split(",")]
+    from rich.progress import track
+
+    from pyrovae.inference import choose_device, seeded
+    from pyrovae.runs import Run
+    from pyrovae.training import arguments
+
+    opened = Run(run)
+    vae, data = opened.vae.to(choose_device(device)), opened.data
+    if not vae.has_kl:
+        raise InputError("gradients: expected a posterior that is a density, to draw from, got a plain autoencoder")
+    cases = [(name, 1) for name in PLAIN] + [(name, count) for name in WEIGHED for count in counts]
+    rows = []
+    for name, count in track(cases, "measuring", transient=True):
+        with seeded(seed):
+            args = arguments(vae, data.batch(data.train, slice(0, images)))
+            rows.append({"objective": name, "particles": count, **_noise(vae, name, count, draws, args)})
+    found = {"draws": draws, "images": len(args[0]), "seed": seed, "gradients": rows}
+    _show(rows)
+    click.echo(opened.save_evaluation(found, "gradients"))
+
+
+def _count(text: str) -> int:
+    if not text.strip().isdecimal() or int(text) < 2:
+        raise InputError(f"particles: expected whole numbers from 2 on, as 8,64, got {text!r}")
+    return int(text)
+
+
+def _noise(vae: Any, name: str, particles: int, draws: int, args: Any) -> dict[str, dict[str, float]]:
+    from pyrovae.gradients import gradient_noise
+    from pyrovae.objectives import OBJECTIVES
+
+    objective = OBJECTIVES[name](num_particles=particles, vectorize_particles=particles > 1, max_plate_nesting=1)
+    guide = [*vae.encoder.parameters(), *vae.posterior.parameters()]
+    known = {id(parameter) for parameter in guide}
+    model = [p for p in vae.parameters() if p.requires_grad and id(p) not in known]
+    groups = {"guide": [p for p in guide if p.requires_grad], "model": model}
+    noise = gradient_noise(objective, vae.model, vae.guide, groups, draws, *args)
+    n = len(args[0])
+    return {
+        name: part | {"variance": part["variance"] / n**2, "squared_mean": part["squared_mean"] / n**2}
+        for name, part in noise.items()
+    }
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    for column in (
+        "objective",
+        "particles",
+        "guide: variance",
+        "signal to noise",
+        "model: variance",
+        "signal to noise",
+    ):
+        table.add_column(column, justify="left" if column == "objective" else "right")
+    for row in rows:
+        cells = [f"{row[part][key]:.3g}" for part in ("guide", "model") for key in ("variance", "snr")]
+        table.add_row(row["objective"], str(row["particles"]), *cells)
+    Console().print(table)
