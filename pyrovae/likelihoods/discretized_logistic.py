@@ -65,16 +65,86 @@ class DiscretizedLogistic(nn.Module):
 
 
 class DiscretizedLogisticMixture(nn.Module):
-    r"""Each pixel a mixture of ten `RoundedLogistic`s; each channel its own, without PixelCNN++'s links between them.
+    r"""Each pixel a mixture of ten `RoundedLogistic`s; of a colour, a `LinkedMixture` of its channels.
 
     Salimans et al. (2017), PixelCNN++, arXiv:1701.05517.
     """
 
     parts = 10
-    features = 3 * parts
+    features = 3 * parts  # of a grey pixel
     domain = ("bytes",)
 
+    def __init__(self, shape: tuple[int, ...] = (1, 1, 1)) -> None:
+        super().__init__()
+        if shape[0] > len(LINKS):
+            raise ValueError(
+                f"likelihood discretized_logistic_mixture: expected {len(LINKS)} channels or fewer, got {shape[0]}"
+            )
+        if shape[0] > 1:
+            self.features = 4 * self.parts
+
     def forward(self, h: Tensor) -> dist.Distribution:
-        logits, loc, log_scale = h.movedim(-4, -1).chunk(3, -1)  # each (..., C, H, W, parts)
-        parts = RoundedLogistic(*_loc_scale(loc, log_scale))
-        return dist.MixtureSameFamily(dist.Categorical(logits=logits), parts).to_event(3)
+        logits, loc, log_scale, *links = h.movedim(-4, -1).split(self.parts, -1)  # each (..., C, H, W, parts)
+        return LinkedMixture(logits.sum(-4), loc, log_scale, links[0].tanh() if links else None).to_event(3)
+
+
+LINKS = ((1, 0), (2, 0), (2, 1))  # green given red; blue given red, and given green
+
+
+class LinkedMixture(TorchDistribution):
+    r"""Σ_k π_k Π_c P(x_c | x_<c, k): the channels of a pixel are of one part k, and each knows those before it.
+
+    P(x_c | x_<c, k) is a `RoundedLogistic` whose location is loc_ck + Σ_{j<c} α_cjk x_j, in units in which bytes run
+    from −1 to 1. The score of channel c is log P(x_c | x_<c), so that those of a pixel sum to that of its colour.
+    `logits` (..., H, W, parts), the others (..., C, H, W, parts); `links` holds the α in the order of LINKS.
+    """
+
+    arg_constraints = {"loc": constraints.real, "log_scale": constraints.real}  # noqa: RUF012
+    support = constraints.integer_interval(0, 255)
+
+    def __init__(self, logits: Tensor, loc: Tensor, log_scale: Tensor, links: Tensor | None) -> None:
+        self.logits, self.loc, self.log_scale, self.links = logits.log_softmax(-1), loc, log_scale, links
+        super().__init__(loc.shape[:-1], validate_args=False)
+
+    def part(self, c: int, before: list[Tensor]) -> RoundedLogistic:
+        """Channel c of each part, (..., H, W, parts), given those before it, (..., H, W, parts or 1)."""
+        loc = self.loc[..., c, :, :, :]
+        for link, (to, of) in enumerate(LINKS if self.links is not None else ()):
+            if to == c:
+                loc = loc + self.links[..., link, :, :, :] * (before[of] / SPREAD - 1)
+        return RoundedLogistic(*_loc_scale(loc, self.log_scale[..., c, :, :, :]))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        channels = list(value[..., None].unbind(-4))
+        joint, scores = self.logits, []
+        before = torch.zeros_like(value[..., 0, :, :])
+        for c, x in enumerate(channels):
+            joint = joint + self.part(c, channels).log_prob(x)
+            scores.append(joint.logsumexp(-1) - before)
+            before = joint.logsumexp(-1)
+        return torch.stack(torch.broadcast_tensors(*scores), -3)
+
+    @torch.no_grad()
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        k = dist.Categorical(logits=self.logits).sample(sample_shape)[..., None]
+        drawn: list[Tensor] = []
+        for c in range(self.loc.shape[-4]):
+            every = self.part(c, drawn).sample() if drawn else self.part(c, drawn).sample(sample_shape)
+            drawn.append(every.gather(-1, k))
+        return torch.cat(drawn, -1).movedim(-1, -3)
+
+    @property
+    def mean(self) -> Tensor:
+        """E[x_c], exact for the first channel; of the others with the means of those before them in their place."""
+        means: list[Tensor] = []
+        for c in range(self.loc.shape[-4]):
+            means.append(self.part(c, means).mean)
+        return (torch.stack(means, -4) * self.logits.exp().unsqueeze(-4)).sum(-1)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "LinkedMixture":
+        *batch, channels, height, width = batch_shape
+        parts = self.loc.shape[-1:]
+        logits = self.logits.expand(*batch, height, width, *parts)
+        shape = (*batch, channels, height, width, *parts)
+        links = None if self.links is None else self.links.expand(shape)
+        return LinkedMixture(logits, self.loc.expand(shape), self.log_scale.expand(shape), links)
