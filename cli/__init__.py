@@ -16,6 +16,7 @@ COMMANDS = {
     "sample": "Draw images from a trained model.",
     "compare": "Compare runs in one table and one picture.",
     "sweep": "Train every combination of listed values and seeds.",
+    "bench": "Time this step against its rivals.",
     "gradients": "Measure the noise of each objective's gradient.",
     "list": "List presets, datasets and components.",
 }

@@ -1,0 +1,129 @@
+"""What `pyrovae bench` does once torch is there."""
+
+import os
+import platform
+import sys
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from subprocess import DEVNULL, Popen
+from typing import Any
+
+import click
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch.profiler import ProfilerActivity, profile
+
+from pyrovae.bench.curves import curves
+from pyrovae.bench.floor import flops
+from pyrovae.bench.measure import BASE, Row, build, repeat, result
+from pyrovae.bench.work import Work
+from pyrovae.cli.bench import slug, write
+from pyrovae.figures.benchmark import benchmark, benchmark_curves
+
+PACKAGES = ("pyrovae", "torch", "pyro-ppl", "numpyro", "jax")
+TOP = 12  # lines of a profile
+
+
+def run(work: Work, names: list[str], repetitions: int, dataset: str, out: Path, **also: bool) -> None:
+    """Measure, show and write."""
+    rows = list(track(build(names, work), "building", len(names), transient=True))
+    ready = [row for row in rows if row.epoch]
+    list(track(repeat(ready, work, repetitions), "timing", repetitions * len(ready), transient=True))
+    hardware = _hardware(work)
+    found: dict[str, Any] = {
+        "hardware": hardware,
+        "threads": torch.get_num_threads(),
+        "versions": _versions(),
+        "work": {"dataset": dataset, "images": len(work.images), "hidden": work.hidden, "latent_dim": work.latent_dim}
+        | {"batch_size": work.batch_size, "particles": work.particles, "floating_point_operations": flops(work)},
+        "rows": result(rows, work),
+        "peak_memory_of_training": _peak_memory(work, dataset),
+    }
+    if also["profile"] and (base := {row.name: row for row in ready}.get(BASE)):
+        found["profile"] = _profile(base, len(work.images) / work.batch_size)
+    title = (
+        f"One epoch of {dataset}, {work.pixels}-{work.hidden}-{work.latent_dim}, batch {work.batch_size}; {hardware}"
+    )
+    figures = {"": benchmark(found["rows"], BASE, title)}
+    if also["curves"]:
+        found["curves"] = list(track(curves(work), "curves", transient=True))
+        figures["-curves"] = benchmark_curves(found["curves"], hardware)
+    _show(found)
+    for path in write(out, f"benchmark-{slug(hardware)}", found, figures):
+        click.echo(path)
+
+
+def _hardware(work: Work) -> str:
+    if work.device.type == "cuda":
+        return torch.cuda.get_device_name(work.device)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{_processor()}, {cores} cores"
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _peak_memory(work: Work, dataset: str) -> dict[str, Any]:
+    """Of `pyrovae train` on one epoch, in a process of its own: what lies in main memory."""
+    settings = f"--dataset {dataset} --hidden {work.hidden} --latent-dim {work.latent_dim} --epochs 1 --compile yes"
+    arguments = ["train", *settings.split(), "--device", str(work.device), "--batch-size", str(work.batch_size)]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pyrovae", *arguments, "--out", f"{folder}/run"]
+        _, status, used = os.wait4(Popen(command, stdout=DEVNULL, stderr=DEVNULL).pid, 0)
+    gigabytes = round(used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9, 3)
+    return {"command": "pyrovae " + " ".join(arguments), "gigabytes": None if status else gigabytes}
+
+
+def _profile(row: Row, steps: float) -> list[dict[str, Any]]:
+    """Microseconds of a step by operation, the longest first."""
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
+    with profile(activities=activities) as profiled:
+        row.epoch()
+    events = sorted(profiled.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    return [{"operation": event.key, "microseconds": event.self_cpu_time_total / steps} for event in events[:TOP]]
+
+
+def _show(found: dict[str, Any]) -> None:
+    table, work = Table(), found["work"]
+    for column in ("row", "s / epoch", "images / s", "ratio", "target", "loss"):
+        table.add_column(column, justify="left" if column == "row" else "right")
+    for row in found["rows"]:
+        if "skipped" in row:
+            table.add_row(row["row"], "skipped")
+            click.echo(f"{row['row']}: skipped, as {row['skipped']}")
+            continue
+        ratio, target = row.get("base_over_row"), row.get("target")
+        table.add_row(
+            row["row"],
+            f"{row['median']:.2f} ({min(row['seconds']):.2f}–{max(row['seconds']):.2f})",
+            f"{work['images'] / row['median']:,.0f}",
+            "" if ratio is None else f"{ratio:.2f}",
+            "" if target is None else f"{'' if ratio <= target else 'not '}≤ {target}",
+            "" if row["loss"] is None else f"{row['loss']:.1f}",
+        )
+    Console().print(table)
+    click.echo(f"ratio: what {BASE} takes of the row's time, the median over repetitions")
+    for line in found.get("profile", []):
+        click.echo(f"{line['microseconds']:8.0f} µs  {line['operation'][:90]}")
+    rates = [work["floating_point_operations"] / row["median"] / 1e9 for row in found["rows"] if row["row"] == "floor"]
+    if rates:
+        click.echo(f"the floor's rate: {rates[0]:,.0f} GFLOP/s")
+    memory = found["peak_memory_of_training"]
+    click.echo(f"peak memory {memory['gigabytes']} GB: {memory['command']}")
+    click.echo(f"{found['hardware']}, {found['threads']} threads; torch {found['versions']['torch']}")
