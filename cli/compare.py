@@ -78,7 +78,8 @@ def _drawn(figure: str, runs: Sequence[Any], rows: Sequence[dict[str, Any]]) -> 
     if figure == "losses":
         from pyrovae.figures.curves import comparison
 
-        return comparison({str(run.path): run.metrics for run in runs})
+        unique = len({run.path.name for run in runs}) == len(runs)
+        return comparison({run.path.name if unique else str(run.path): run.metrics for run in runs})
     from pyrovae.cli.tables import label_of
     from pyrovae.figures.tradeoff import rate_distortion
 

@@ -45,7 +45,8 @@ def comparison(runs: Mapping[str, Records]) -> Figure:
         _finish(panel, f"{title}, test set")
         _zoom(panel, key)
     handles = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=min(4, len(runs)), frameon=False)
+    fitting = max(1, 120 // (max(map(len, runs)) + 6))  # characters in eleven inches
+    figure.legend(*handles, loc="outside lower center", ncols=min(fitting, len(runs)), frameon=False)
     return figure
 
 
