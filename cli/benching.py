@@ -29,6 +29,7 @@ TOP = 12  # lines of a profile
 
 def run(work: Work, names: list[str], repetitions: int, dataset: str, out: Path, **also: bool) -> None:
     """Measure, show and write."""
+    memory = _peak_memory(work, dataset)  # first, as a process begins as large as the one that starts it
     rows = list(track(build(names, work), "building", len(names), transient=True))
     ready = [row for row in rows if row.epoch]
     list(track(repeat(ready, work, repetitions), "timing", repetitions * len(ready), transient=True))
@@ -40,7 +41,7 @@ def run(work: Work, names: list[str], repetitions: int, dataset: str, out: Path,
         "work": {"dataset": dataset, "images": len(work.images), "hidden": work.hidden, "latent_dim": work.latent_dim}
         | {"batch_size": work.batch_size, "particles": work.particles, "floating_point_operations": flops(work)},
         "rows": result(rows, work),
-        "peak_memory_of_training": _peak_memory(work, dataset),
+        "peak_memory_of_training": memory,
     }
     if also["profile"] and (base := {row.name: row for row in ready}.get(BASE)):
         found["profile"] = _profile(base, len(work.images) / work.batch_size)
@@ -85,7 +86,9 @@ def _peak_memory(work: Work, dataset: str) -> dict[str, Any]:
     arguments = ["train", *settings.split(), "--device", str(work.device), "--batch-size", str(work.batch_size)]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pyrovae", *arguments, "--out", f"{folder}/run"]
-        _, status, used = os.wait4(Popen(command, stdout=DEVNULL, stderr=DEVNULL).pid, 0)
+        process = Popen(command, stdout=DEVNULL, stderr=DEVNULL)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
     gigabytes = round(used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9, 3)
     return {"command": "pyrovae " + " ".join(arguments), "gigabytes": None if status else gigabytes}
 
