@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch._inductor
 from torch import Tensor
 from torch.fx import GraphModule, Node
-from torch.fx.experimental.proxy_tensor import make_fx
 
 MM, ADDMM = torch.ops.aten.mm.default, torch.ops.aten.addmm.default
 COST, SAVED = (
@@ -28,6 +26,9 @@ def capture(function: Callable[..., tuple], *args: Tensor) -> Callable[..., tupl
     parameters, stay shared with the graph, which sees and makes changes to them in place. Random numbers are torch's,
     in the order of the operations. The run on `args` has all its effects: restore what it should not have changed.
     """
+    import torch._inductor  # here, as these two take longer to import than torch itself
+    from torch.fx.experimental.proxy_tensor import make_fx
+
     graph = make_fx(lambda *inputs: function(*inputs))(*args)
     shared = _shared_as_inputs(graph)
     if not any(tensor.is_cuda for tensor in (*args, *shared)):

@@ -1,9 +1,11 @@
 """A mixture around training images' codes."""
 
+import contextlib
+import sys
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import TransformedDistribution
-from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
 
 from pyrovae.config import InputError
 from pyrovae.priors.equal_mixture import EqualMixture
@@ -60,9 +62,12 @@ class Exemplar(nn.Module):
             return self._means(slice(None))
         return self._means(torch.randperm(n, device=self.log_scale.device)[: self.subset])
 
-    @disable_proxy_modes_tracing()  # a graph in which it is called takes the means as they are
     @torch.no_grad()
     def _all(self) -> Tensor:
+        with _outside_graphs():  # a graph in which it is called takes the means as they are
+            return self._kept_means()
+
+    def _kept_means(self) -> Tensor:
         weights = self._weights()
         if self.kept is None or not all(map(_same, self.kept[0], weights)):
             n = len(self.images) if self.started else 1  # before the start all are blank, and one is as good
@@ -119,6 +124,12 @@ def _centre(q: torch.distributions.Distribution) -> Tensor:
     for transform in transforms:
         z = transform(z)
     return z
+
+
+def _outside_graphs() -> contextlib.AbstractContextManager:
+    """Nothing inside is traced. What traces is slow to import, and only then there."""
+    proxies = sys.modules.get("torch.fx.experimental.proxy_tensor")
+    return proxies.disable_proxy_modes_tracing() if proxies else contextlib.nullcontext()
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
