@@ -19,6 +19,7 @@ from torch.profiler import ProfilerActivity, profile
 from pyrovae.bench.curves import curves
 from pyrovae.bench.floor import flops
 from pyrovae.bench.measure import BASE, Row, build, repeat, result
+from pyrovae.bench.scoring import scoring
 from pyrovae.bench.work import Work
 from pyrovae.cli.bench import slug, write
 from pyrovae.figures.benchmark import benchmark, benchmark_curves
@@ -43,6 +44,7 @@ def run(work: Work, names: list[str], repetitions: int, dataset: str, out: Path,
         "rows": result(rows, work),
         "peak_memory_of_training": memory,
     }
+    found["importance_sampling"] = scoring(work, repetitions)
     if also["profile"] and (base := {row.name: row for row in ready}.get(BASE)):
         found["profile"] = _profile(base, len(work.images) / work.batch_size)
     title = (
@@ -127,6 +129,9 @@ def _show(found: dict[str, Any]) -> None:
     rates = [work["floating_point_operations"] / row["median"] / 1e9 for row in found["rows"] if row["row"] == "floor"]
     if rates:
         click.echo(f"the floor's rate: {rates[0]:,.0f} GFLOP/s")
+    scored = found["importance_sampling"]
+    rate = f"{scored['rate'] / 1e9:,.0f} GFLOP/s, {scored['share']:.2f} of the floor's (target ≥ {scored['target']})"
+    click.echo(f"importance sampling, K = {scored['samples']:,}: {rate}")
     memory = found["peak_memory_of_training"]
     click.echo(f"peak memory {memory['gigabytes']} GB: {memory['command']}")
     click.echo(f"{found['hardware']}, {found['threads']} threads; torch {found['versions']['torch']}")

@@ -46,7 +46,7 @@ def log_likelihoods(vae: VAE, data: Data, images: Images, samples: int = 5000) -
         raise InputError(f"samples: expected 1 or more, got {samples}")
     expect_density(vae)
     vae.eval()
-    weigh = _weigher(vae, data, images, samples)
+    weigh = weigher(vae, data, images, samples)
     for start in range(0, len(images), IMAGES):
         log_w = weigh(*arguments(vae, data.batch(images, slice(start, start + IMAGES)))).double()
         yield {
@@ -57,8 +57,8 @@ def log_likelihoods(vae: VAE, data: Data, images: Images, samples: int = 5000) -
         }
 
 
-def _weigher(vae: VAE, data: Data, images: Images, samples: int) -> Callable[..., Tensor]:
-    """(x, y) -> log w (samples, n), in parts that memory holds; compiled if there is much to do."""
+def weigher(vae: VAE, data: Data, images: Images, samples: int, always: bool = False) -> Callable[..., Tensor]:
+    """(x, y) -> log w (samples, n), in parts that memory holds; compiled if there is much to do, or `always`."""
     x, y = arguments(vae, data.batch(images, slice(0, IMAGES)))
     parts = -(-samples * len(x) * numbers(vae, x) // NUMBERS)
     size = -(-samples // parts)
@@ -68,7 +68,7 @@ def _weigher(vae: VAE, data: Data, images: Images, samples: int) -> Callable[...
 
     context = () if y is None else (y,)
     with seeded(0):
-        fast = capture(part, x, *context) if samples * len(images) >= WORTH else part
+        fast = capture(part, x, *context) if always or samples * len(images) >= WORTH else part
 
     def weigh(x: Tensor, y: Tensor | None = None) -> Tensor:
         chosen = fast if len(x) == len(images[slice(0, IMAGES)]) else part

@@ -14,7 +14,6 @@ def floor(work: Work) -> Callable[[], None]:
     No gradient is taken with respect to pixels. On the CPU by oneDNN, elsewhere by `torch.mm`.
     """
     pairs = products(work)
-    multiply = torch.mm if work.device.type == "cuda" else _onednn
     steps = len(work.images) / work.batch_size
 
     def epoch() -> None:
@@ -25,7 +24,9 @@ def floor(work: Work) -> Callable[[], None]:
     return epoch
 
 
-def _onednn(a: Tensor, b: Tensor) -> Tensor:
+def multiply(a: Tensor, b: Tensor) -> Tensor:
+    if a.is_cuda:
+        return torch.mm(a, b)
     return torch.ops.mkldnn._linear_pointwise(a, b.t(), None, "none", [], "")
 
 
