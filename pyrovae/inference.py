@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pyro
@@ -12,6 +13,7 @@ from torch import Tensor
 from pyrovae.compiled import capture
 from pyrovae.config import DEVICES, InputError
 from pyrovae.precision import products
+from pyrovae.replay import Replay, can_replay
 from pyrovae.update import Update
 
 
@@ -45,14 +47,15 @@ class SVI:
         self.prepare, self.record, self.precision = prepare, record, precision
         self._update = None if optim is None else Update(optim)
         self._graph: Callable[..., Any] | None = None
+        self._replay: Replay | None = None
         self._shapes: list[Any] = []
 
     def step(self, *args: Any) -> Tensor:
         """Take one optimizer step; the loss before it, a tensor without gradient."""
         compiled = self._graph is not None and _shapes(args) == self._shapes
-        loss, *gradients = (self._graph if compiled else self._gradients)(*args)
-        self._update(gradients)
-        return loss
+        if compiled and self._replay is not None:
+            return self._replay(*args)
+        return self._step(self._graph if compiled else self._gradients, *args)
 
     @torch.no_grad()
     def evaluate_loss(self, *args: Any) -> Tensor:
@@ -62,10 +65,18 @@ class SVI:
     def compile(self, *args: Tensor) -> None:
         """From now on take steps for arguments of these shapes by a compiled graph, and all others as before.
 
-        Any model and guide of fixed structure will do. They are run on `args`: buffers that a run moves, move.
+        Any model and guide of fixed structure will do. They are run on `args`: buffers that a run moves, move. On CUDA
+        the whole step becomes one CUDA graph, if the optimizer has `capturable=True`.
         """
         self.evaluate_loss(*args)  # validated, as the graph cannot be
         self._graph, self._shapes = capture(self._gradients, *args), _shapes(args)
+        if can_replay(self.optim, *args):
+            self._replay = Replay(partial(self._step, self._graph), self.optim, *args)
+
+    def _step(self, gradients_at: Callable[..., Any], *args: Any) -> Tensor:
+        loss, *gradients = gradients_at(*args)
+        self._update(gradients)
+        return loss
 
     def _gradients(self, *args: Any) -> tuple[Tensor | None, ...]:
         with products(self.precision):

@@ -51,13 +51,21 @@ class Fit:
         self.svi = SVI(
             self.kl_weight(vae.model),
             self.kl_weight(vae.guide),
-            torch.optim.Adam(trainable, lr=config.lr, fused=True),
+            self._adam(trainable),
             _objective(config, vae),
             prepare=lambda rows: arguments(self.vae, self.data.batch(self.data.train, rows)),
             record=self._total.add,
             precision=config.precision,
         )
         self.to_compile = config.compile == "yes" or (config.compile == "auto" and worth_it(self.steps))
+
+    def _adam(self, parameters: list[Tensor]) -> torch.optim.Adam:
+        """On CUDA one that a CUDA graph can hold: it reads its learning rate where the graph does."""
+        if self.device.type != "cuda":
+            return torch.optim.Adam(parameters, lr=self.config.lr, fused=True)
+        return torch.optim.Adam(
+            parameters, lr=torch.tensor(self.config.lr, device=self.device), fused=True, capturable=True
+        )
 
     @property
     def steps(self) -> int:
@@ -147,8 +155,12 @@ class Fit:
             risen = epochs % config.cycle if config.cycle else epochs
             self.kl_weight.weight.fill_(config.beta * min(1.0, risen / config.warmup))
         if config.schedule == "cosine":
+            lr = config.lr * 0.5 * (1 + math.cos(math.pi * epochs / config.epochs))
             for group in self.svi.optim.param_groups:
-                group["lr"] = config.lr * 0.5 * (1 + math.cos(math.pi * epochs / config.epochs))
+                if isinstance(group["lr"], Tensor):
+                    group["lr"].fill_(lr)
+                else:
+                    group["lr"] = lr
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that resuming needs."""
@@ -162,6 +174,8 @@ class Fit:
         try:
             self.vae.load_state_dict(state["model"])
             self.svi.optim.load_state_dict(state["optimizer"])
+            for group in self.svi.optim.param_groups:  # which may come from another kind of device
+                group |= {name: self.svi.optim.defaults[name] for name in ("lr", "capturable")}
             vars(self).update(state["progress"])
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise InputError(f"checkpoint: expected the state of this run, got: {reason(error)}") from None

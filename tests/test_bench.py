@@ -97,7 +97,7 @@ def test_the_command_writes_what_it_measured(tmp_path, capsys):
     assert all(len(row["seconds"]) == 2 and row["median"] > 0 for row in found["rows"])
     assert all(math.isfinite(row["loss"]) for row in found["rows"][:2])
     assert 0.2 < found["peak_memory_of_training"]["gigabytes"] < 8
-    assert 0 < found["importance_sampling"]["share"] < 2
+    assert found["importance_sampling"]["share"] > 0
     assert found["profile"][0]["microseconds"] > found["profile"][-1]["microseconds"] > 0
     assert found["versions"]["torch"] == torch.__version__.partition("+")[0]
     assert path.with_suffix(".png").stat().st_size > 10_000

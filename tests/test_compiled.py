@@ -158,3 +158,50 @@ def test_tf32_is_of_cuda():
     vae, config = small_vae(precision="tf32", device="cpu")
     with pytest.raises(InputError, match="precision: expected fp32 or bf16 on cpu, got 'tf32'"):
         fit(vae, small_data(), config)
+
+
+needs_cuda = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
+
+
+class TestCuda:
+    """A whole step as one CUDA graph."""
+
+    pytestmark = needs_cuda
+
+    @pytest.mark.parametrize("schedule", ["constant", "cosine"])
+    def test_a_replayed_training_is_the_eager_one(self, schedule):
+        records = {}
+        for compiled in ("no", "yes"):
+            vae, config = small_vae(
+                compile=compiled, epochs=3, schedule=schedule, warmup=2, pixels="dynamic", device="cuda"
+            )
+            fitting = fit(vae, small_data(pixels="dynamic"), config)
+            records[compiled] = [record["train"] for record in fitting]
+            assert (fitting.svi._replay is not None) == (compiled == "yes")
+        for eager, fast in zip(records["no"], records["yes"]):
+            assert fast == pytest.approx(eager, rel=1e-3)
+
+    def test_compiling_moves_nothing(self):
+        vae, config = small_vae(compile="yes", device="cuda")
+        fitting = fit(vae, small_data(), config)
+        before = {name: tensor.clone() for name, tensor in vae.state_dict().items()}
+        fitting._compile(torch.arange(16, device="cuda"))
+        assert all(torch.equal(tensor, before[name]) for name, tensor in vae.state_dict().items())
+        state = fitting.svi.optim.state
+        assert all(not value.any() for held in state.values() for value in held.values())
+
+    def test_two_replays_draw_anew(self):
+        vae, config = small_vae(compile="yes", device="cuda", lr=1e-12)
+        fitting = fit(vae, small_data(), config)
+        rows = torch.arange(16, device="cuda")
+        fitting._compile(rows)
+        first, second = fitting.svi.step(rows), fitting.svi.step(rows)
+        assert first != second
+
+    @pytest.mark.parametrize("precision", ["tf32", "bf16"])
+    def test_lower_precision_changes_little(self, precision):
+        records = {}
+        for name in ("fp32", precision):
+            vae, config = small_vae(compile="yes", epochs=2, precision=name, device="cuda")
+            *_, records[name] = fit(vae, small_data(), config)
+        assert records[precision]["train"]["loss"] == pytest.approx(records["fp32"]["train"]["loss"], rel=0.02)
