@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from pyrovae.figures.style import INK, LABELS, PALE, TEST, TRAIN, new_figure
 
@@ -54,7 +54,9 @@ def benchmark_curves(points: Sequence[Mapping[str, Any]], title: str) -> Figure:
             panel.plot(*zip(*line), marker="o", markersize=3.5, color=colours[name], label=name)
         _logarithmic(panel, [point["value"] for point in points if point["axis"] == axis])
         panel.set(xlabel=TITLES[axis], ylabel="seconds an epoch")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(names), fontsize=9)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(names), fontsize=9, frameon=False
+    )
     figure.suptitle(title, fontsize=11, color=INK)
     return figure
 
@@ -63,8 +65,8 @@ def _logarithmic(panel: Axes, values: Sequence[float]) -> None:
     panel.set_xscale("log")
     panel.set_yscale("log")
     panel.set_xticks(sorted(set(values)))
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     for axis in (panel.xaxis, panel.yaxis):
-        axis.set_major_formatter(ScalarFormatter())
-        axis.set_minor_formatter(NullFormatter())
-    panel.xaxis.minorticks_off()
-    panel.grid(axis="y", which="both", linewidth=0.5)
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.minorticks_off()
+    panel.grid(axis="y", linewidth=0.5)
