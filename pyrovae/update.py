@@ -20,6 +20,7 @@ class Update:
         plain = type(optim) is torch.optim.Adam and len(optim.param_groups) == 1
         self._fusible = plain and optim.defaults["fused"] and not optim.defaults["amsgrad"]
         self._state: dict[str, list[Tensor]] = {}
+        self._steps = torch.zeros(0)
 
     def __call__(self, gradients: Sequence[Tensor | None]) -> None:
         if self._fusible and self._holds_state() and not any(gradient is None for gradient in gradients):
@@ -39,13 +40,16 @@ class Update:
             every = [self.optim.state[parameter] for parameter in self.parameters]
             if not all(every):
                 return False
+            self._steps = torch.stack([state["step"] for state in every])
+            for state, step in zip(every, self._steps.unbind()):
+                state["step"] = step  # all in one tensor, which is counted up at once
             self._state = {name: [state[name] for state in every] for name in ("step", "exp_avg", "exp_avg_sq")}
         return True
 
     @torch.no_grad()
     def _fused(self, gradients: Sequence[Tensor | None], group: dict[str, Any]) -> None:
         state, (beta1, beta2) = self._state, group["betas"]
-        torch._foreach_add_(state["step"], 1)
+        self._steps += 1
         torch._fused_adam_(
             self.parameters,
             gradients,

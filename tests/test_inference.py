@@ -1,3 +1,5 @@
+import copy
+
 import pyro
 import pyro.distributions as dist
 import pytest
@@ -11,6 +13,7 @@ from torch import nn
 from pyrovae import SVI, InputError
 from pyrovae.inference import choose_device
 from pyrovae.objectives import KLWeight, TraceELBO
+from pyrovae.update import Update
 
 
 def gradients(objective, vae, x, seed=1):
@@ -162,3 +165,27 @@ def test_devices():
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
     with pytest.raises(InputError, match="CUDA"):
         choose_device("cuda:99")
+
+
+def test_an_update_is_the_optimizers_own_step():
+    """Bit for bit, also after its state was saved and loaded, and with a parameter that has no gradient once."""
+    torch.manual_seed(0)
+    start = [torch.randn(4, 3), torch.randn(5)]
+    mine, theirs = ([nn.Parameter(tensor.clone()) for tensor in start] for _ in range(2))
+    adams = [torch.optim.Adam(parameters, lr=0.1, weight_decay=0.01, fused=True) for parameters in (mine, theirs)]
+    update = Update(adams[0])
+    for step in range(12):
+        gradients = [torch.randn_like(tensor) for tensor in start]
+        if step == 3:
+            gradients[0] = None
+        if step == 7:
+            adams[0].load_state_dict(copy.deepcopy(adams[0].state_dict()))
+        for group in (adam.param_groups[0] for adam in adams):
+            group["lr"] = 0.1 / (1 + step)
+        update([None if gradient is None else gradient.clone() for gradient in gradients])
+        for parameter, gradient in zip(theirs, gradients):
+            parameter.grad = gradient
+        adams[1].step()
+        assert all(torch.equal(a, b) for a, b in zip(mine, theirs))
+        for a, b in zip(mine, theirs):
+            assert all(torch.equal(value, adams[1].state[b][name]) for name, value in adams[0].state[a].items())

@@ -4,8 +4,12 @@ import re
 import textwrap
 from pathlib import Path
 
+import pyro
+import pyro.distributions as dist
 import pytest
+import torch
 from click.testing import CliRunner
+from torch import nn
 
 from pyrovae.cli import COMMANDS, cli
 from pyrovae.likelihoods import LIKELIHOODS
@@ -17,7 +21,7 @@ from pyrovae.sources import DATASETS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-MODEL, API, SOFT, RING = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+MODEL, API, SOFT, RING, STEP = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_model_is_the_one_in_vae():
@@ -47,6 +51,25 @@ def test_the_classes_of_the_examples_train(name, text, flags, tmp_path, monkeypa
     assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
     assert (tmp_path / "run" / "figures" / "samples.png").exists()
     assert flags in README
+
+
+def test_a_program_of_ones_own_takes_the_compiled_step():
+    loc, log_scale = nn.Parameter(torch.zeros(())), nn.Parameter(torch.zeros(()))
+
+    def model(x, y):
+        slope = pyro.sample("slope", dist.Normal(0.0, 10.0))
+        with pyro.plate("rows", len(x)):
+            pyro.sample("y", dist.Normal(slope * x, 0.1), obs=y)
+
+    def guide(x, y):
+        pyro.sample("slope", dist.Normal(loc, log_scale.exp()))
+
+    x = torch.linspace(-1, 1, 50)
+    names = {"torch": torch, "model": model, "guide": guide, "parameters": [loc, log_scale], "x": x, "y": 2 * x}
+    exec(STEP, names)
+    for _ in range(800):
+        names["svi"].step(x, 2 * x)
+    assert loc.item() == pytest.approx(2, abs=0.1)
 
 
 def test_every_command_of_the_readme_exists():
