@@ -11,7 +11,7 @@ import torch
 from pyrovae.bench import ROWS, Work
 
 BASE = "pyrovae-compiled"
-TARGETS = {  # ratios of time: what pyrovae-compiled is to need of each row's, and pyrovae-bf16 of its own
+TARGETS = {  # the most that pyrovae-compiled is to take of each row's time
     "cpu": {"pyro": 0.25, "pyro-resident": 0.45, "torch": 0.75, "torch-compiled": 0.95, "numpyro": 1.0, "floor": 1.35},
     "cuda": {"pyro": 0.02, "torch": 0.5, "numpyro": 1.0},
 }
