@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from pyrovae import __version__
+from pyrovae.cli.processes import is_first
 from pyrovae.config import InputError, did_you_mean
 
 COMMANDS = {
@@ -72,5 +73,6 @@ def main(args: Sequence[str] | None = None, prog_name: str = "pyrovae") -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"pyrovae: {message}", err=True)
+    if is_first():  # what is wrong is so in all processes of a training
+        click.echo(f"pyrovae: {message}", err=True)
     sys.exit(code)

@@ -1,7 +1,6 @@
 """One training session: what `pyrovae train` does once torch is there."""
 
 import os
-import shlex
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,14 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from pyrovae.builder import build
+from pyrovae.cli.processes import end, end_with_the_others
 from pyrovae.cli.progress import Progress
-from pyrovae.compiled import estimate
 from pyrovae.config import Config
 from pyrovae.data import load
 from pyrovae.figures import draw
+from pyrovae.inference import choose_device
+from pyrovae.inference.compiled import estimate
+from pyrovae.inference.parallel import Lost, rank, size, together, wait_for_all
 from pyrovae.runs import Run
 from pyrovae.spread import collapse
 from pyrovae.training import Fit, fit
@@ -27,43 +29,77 @@ SMALL_STEP = 3e7  # floating-point operations forwards
 
 
 def train(path: Path, config: Config | None, settings: dict[str, Any], force: bool, figures: bool = True) -> None:
-    """Train the run at `path`: a new one of this config, or without one the run that is there, from its checkpoint."""
+    """Train the run at `path`: a new one of this config, or without one the run that is there, from its checkpoint.
+
+    Under `torchrun` all processes train it, and the first one writes.
+    """
     resumed = None
     if config is None:
         resumed = Run(path)
         config = resumed.config.replace(**settings)
+    with together(choose_device(config.device)):
+        if size() > 1:
+            end_with_the_others(path)
+        try:
+            fitting = _prepare(config)
+            if rank() > 0:
+                _follow(fitting, resumed)
+                return
+            run = resumed or Run.create(path, config, force)
+            if resumed:
+                run.resume(fitting, config)
+            else:
+                run.save(fitting)  # so that it can be resumed from its first epoch on
+            summary = _lead(fitting, run)
+            for name, figure in draw(run) if figures else ():
+                run.save_figure(name, figure)
+        except KeyboardInterrupt:
+            end(path, "interrupted", 130)
+        except Lost as error:
+            end(path, str(error), 1)
+    _show(summary, fitting, path)
+
+
+def _prepare(config: Config) -> Fit:
+    if rank() > 0:
+        wait_for_all()  # the first one may have to download the data
     data = load(config)
+    if rank() == 0:
+        wait_for_all()
     fitting = fit(build(config, data.shape, len(data.classes)), data, config)
-    run = resumed or Run.create(path, config, force)
     _spare_threads(fitting)
+    return fitting
+
+
+def _follow(fitting: Fit, resumed: Run | None) -> None:
+    """Train what another process writes down and speaks of."""
     if resumed:
-        run.resume(fitting, config)
-    else:
-        run.save(fitting)  # so that it can be resumed from its first epoch on
-    click.echo(
-        f"{config.dataset}: {len(data.train):,} images for training, {len(data.test):,} for testing; run folder {path}"
-    )
+        fitting.load_state_dict(resumed.checkpoint(fitting.device))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in fitting:
+            pass
+
+
+def _lead(fitting: Fit, run: Run) -> dict[str, Any]:
+    """Train, write down each epoch and tell of it; the summary."""
+    data, config = fitting.data, fitting.config
+    images = f"{len(data.train):,} images for training, {len(data.test):,} for testing"
+    processes = f"; {size()} processes" if size() > 1 else ""
+    click.echo(f"{config.dataset}: {images}; run folder {run.path}{processes}")
     if fitting.to_compile:
         click.echo(f"compiling the step first: {estimate(fitting.steps)} (--compile no: not)")
-    try:
-        with Progress(fitting) as progress, warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: progress.say(f"warning: {message}")
-            warned = False
-            for epoch in fitting:
-                run.record(epoch, fitting)
-                progress.show(epoch)
-                if not warned and (warning := collapse(run.metrics, config)):
-                    progress.say(f"warning: {warning}")
-                    warned = True
-        summary = run.finish(fitting)
-        run.data = data
-        for name, figure in draw(run) if figures else ():
-            run.save_figure(name, figure)
-    except KeyboardInterrupt:
-        command = f"pyrovae train --resume --out {shlex.quote(str(path))}"
-        click.echo(f"pyrovae: interrupted; go on with: {command}", err=True)
-        raise SystemExit(130) from None
-    _show(summary, fitting, path)
+    with Progress(fitting) as progress, warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: progress.say(f"warning: {message}")
+        warned = False
+        for epoch in fitting:
+            run.record(epoch, fitting)
+            progress.show(epoch)
+            if not warned and (warning := collapse(run.metrics, config)):
+                progress.say(f"warning: {warning}")
+                warned = True
+    run.data = data
+    return run.finish(fitting)
 
 
 def _spare_threads(fitting: Fit) -> None:

@@ -11,10 +11,10 @@ from pyro.ops.stats import fit_generalized_pareto
 from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor
 
-from pyrovae.compiled import capture
 from pyrovae.config import InputError
 from pyrovae.data import Data, Images
 from pyrovae.inference import seeded
+from pyrovae.inference.compiled import capture
 from pyrovae.training import arguments
 from pyrovae.vae import VAE
 

@@ -167,10 +167,13 @@ class Run:
         """Save the checkpoint, from which `resume` goes on."""
         write_whole(self.path / "checkpoint.pt", lambda p: torch.save(fit.state_dict(), p))
 
+    def checkpoint(self, device: torch.device) -> dict[str, Any]:
+        """What `save` wrote, on `device`."""
+        return self._read("checkpoint.pt", lambda path: torch.load(path, map_location=device, weights_only=True))
+
     def resume(self, fit: Fit, config: Config) -> None:
         """Set `fit` to the last checkpoint and the config to what goes on, and drop records of later epochs."""
-        state = self._read("checkpoint.pt", lambda path: torch.load(path, map_location=fit.device, weights_only=True))
-        fit.load_state_dict(state)
+        fit.load_state_dict(self.checkpoint(fit.device))
         if config.epochs < fit.epoch:
             raise InputError(f"resume: expected at least the {fit.epoch} epochs of {self.path}, got {config.epochs}")
         if config.schedule != "constant" and config.epochs != self.config.epochs:

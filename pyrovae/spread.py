@@ -23,22 +23,24 @@ class Spread(Messenger):
 
     def __init__(self, site: str = "z") -> None:
         super().__init__()
-        self.site, self.n, self.sums = site, 0, None
+        self.site, self.sums = site, None  # of 1, mean and mean² for each dimension
 
     def _pyro_post_sample(self, msg: Any) -> None:
         mean = known_mean(msg["fn"]) if msg["name"] == self.site else None
         if mean is None:
             return
         mean = mean.detach().double()
-        sums = torch.stack([mean.sum(0), mean.square().sum(0)])
-        self.n, self.sums = self.n + len(mean), sums if self.sums is None else self.sums + sums
+        sums = torch.stack([torch.ones_like(mean), mean, mean.square()]).sum(1)
+        self.sums = sums if self.sums is None else self.sums + sums
 
     @property
     def active_units(self) -> int | None:
-        if self.sums is None or self.n < 2:
+        if self.sums is None:
             return None
-        first, second = self.sums
-        variance = (second - first.square() / self.n) / (self.n - 1)
+        n, first, second = self.sums
+        if n[0] < 2:
+            return None
+        variance = (second - first.square() / n) / (n - 1)
         return int((variance > ACTIVE).sum())
 
 

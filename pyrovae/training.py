@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyrovae.compiled import worth_it
 from pyrovae.config import Config, InputError, reason
 from pyrovae.data import Batch, Data, Images
 from pyrovae.inference import SVI, choose_device, seeded
+from pyrovae.inference.compiled import worth_it
+from pyrovae.inference.parallel import Share, as_the_first, size, summed
 from pyrovae.objectives import OBJECTIVES, KLWeight, TraceELBO
 from pyrovae.registry import call, lookup
 from pyrovae.spread import Spread
@@ -42,18 +43,21 @@ class Fit:
             raise InputError(f"precision: expected fp32 or bf16 on {self.device.type}, got 'tf32'")
         self.vae, self.data, self.config = vae.to(self.device), data.to(self.device), config
         self.epoch, self.best_epoch, self.best_loss = 0, 0, math.inf
+        for name, n in {"batch_size": self._smallest_batch, "dataset": len(data.test)}.items():
+            if n < size():
+                raise InputError(f"{name}: expected an image for each of {size()} processes in every batch, got {n}")
         beta = torch.tensor(config.beta, device=self.device) if config.warmup else config.beta  # a tensor may change
         self.kl_weight = KLWeight(beta if vae.has_kl else None)
         if hasattr(vae.prior, "initialise"):
             self._initialise_prior()
-        self._total = _Total(self.device)
+        self._total, self._share = _Total(self.device), Share(config.particles)
         trainable = [parameter for parameter in vae.parameters() if parameter.requires_grad]
         self.svi = SVI(
-            self.kl_weight(vae.model),
-            self.kl_weight(vae.guide),
+            self._share.drawn(self.kl_weight(vae.model)),
+            self._share.drawn(self.kl_weight(vae.guide)),
             self._adam(trainable),
             _objective(config, vae),
-            prepare=lambda rows: arguments(self.vae, self.data.batch(self.data.train, rows)),
+            prepare=lambda rows: arguments(self.vae, self.data.batch(self.data.train, rows), self._share),
             record=self._total.add,
             precision=config.precision,
         )
@@ -71,6 +75,10 @@ class Fit:
     def steps(self) -> int:
         """Optimizer steps of all epochs."""
         return self.config.epochs * math.ceil(len(self.data.train) / self.config.batch_size)
+
+    @property
+    def _smallest_batch(self) -> int:
+        return len(self.data.train) % self.config.batch_size or self.config.batch_size
 
     @property
     def _objective_differs(self) -> bool:
@@ -133,6 +141,7 @@ class Fit:
         for step, rows in enumerate(batches):
             self._set_pace(epoch - 1 + step / len(batches))
             self.svi.step(rows)
+        as_the_first(self.vae.state_dict().values())  # its statistics of batches, as each saw others
         return self._total.per_image(len(order), weighted=self._objective_differs)
 
     def _compile(self, rows: Tensor) -> None:
@@ -198,23 +207,35 @@ def evaluate(vae: VAE, data: Data, images: Images, watch: Spread | None = None) 
     kl_weight = KLWeight(1.0 if vae.has_kl else None)
     elbo = TraceELBO(max_plate_nesting=1)
     guide = kl_weight(vae.guide) if watch is None else watch(kl_weight(vae.guide))
-    svi = SVI(kl_weight(vae.model), guide, optim=None, loss=elbo, validate=False)
+    share = Share()
+    svi = SVI(share.drawn(kl_weight(vae.model)), share.drawn(guide), optim=None, loss=elbo, validate=False)
     total = _Total(vae.device)
     training = vae.training
     vae.eval()
     try:
-        for start in range(0, len(images), EVALUATION_BATCH):
-            batch = data.batch(images, slice(start, start + EVALUATION_BATCH))
-            loss = svi.evaluate_loss(*arguments(vae, batch))
+        for rows in _batches(len(images)):
+            loss = svi.evaluate_loss(*arguments(vae, data.batch(images, rows), share))
             total.add(loss, elbo.terms)
     finally:
         vae.train(training)
+    if watch is not None:
+        (watch.sums,) = summed(watch.sums)
     return total.per_image(len(images))
 
 
-def arguments(vae: VAE, batch: Batch) -> tuple[Tensor, Tensor | None]:
-    """What model and guide are called with: x and y, on the model's device."""
-    return batch.x.to(vae.device), vae.given(*batch)
+def _batches(n: int) -> list[slice]:
+    """About as long as each other."""
+    count = math.ceil(n / EVALUATION_BATCH)
+    return [slice(n * k // count, n * (k + 1) // count) for k in range(count)]
+
+
+def arguments(vae: VAE, batch: Batch, share: Share | None = None) -> tuple[Tensor, Tensor | None]:
+    """What model and guide are called with: x and y, on the model's device; of all the batch, or of a share."""
+    x, y = batch.x.to(vae.device), vae.given(*batch)
+    if share is None:
+        return x, y
+    rows = share.rows(len(x))
+    return x[rows], None if y is None else y[rows]
 
 
 def _objective(config: Config, vae: VAE) -> TraceELBO:
@@ -240,6 +261,7 @@ class _Total:
         self.sums += torch.stack([terms["x"], terms["z"], loss])
 
     def per_image(self, n: int, weighted: bool = False) -> dict[str, float]:
-        reconstruction, kl, objective = (self.sums / n).tolist()
+        (sums,) = summed(self.sums)
+        reconstruction, kl, objective = (sums / n).tolist()
         scores = {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
         return scores | {"objective": objective} if weighted else scores

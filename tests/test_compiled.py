@@ -9,9 +9,9 @@ from pyro.infer import Trace_ELBO
 from torch import nn
 
 from pyrovae import SVI, InputError, fit
-from pyrovae.compiled import capture
+from pyrovae.inference.compiled import capture
+from pyrovae.inference.precision import products
 from pyrovae.objectives import TraceELBO
-from pyrovae.precision import products
 
 
 @pytest.mark.parametrize(

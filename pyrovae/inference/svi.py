@@ -1,8 +1,6 @@
 """SVI: one step of stochastic variational inference for any Pyro model and guide."""
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,11 +8,11 @@ import pyro
 import torch
 from torch import Tensor
 
-from pyrovae.compiled import capture
-from pyrovae.config import DEVICES, InputError
-from pyrovae.precision import products
-from pyrovae.replay import Replay, can_replay
-from pyrovae.update import Update
+from pyrovae.inference.compiled import capture
+from pyrovae.inference.parallel import summed
+from pyrovae.inference.precision import products
+from pyrovae.inference.replay import Replay, can_replay
+from pyrovae.inference.update import Update
 
 
 class SVI:
@@ -25,7 +23,8 @@ class SVI:
     check of a value waits for the device. `optim` may be None for a model that is only evaluated. `prepare` turns what
     `step` is called with into the arguments of model and guide, and `record` sees the loss of each step and the terms
     that the ELBO took it apart into: a compiled step holds both, so that what they compute costs no more Python.
-    `precision` is that of a step's matrix products: fp32, tf32 or bf16.
+    `precision` is that of a step's matrix products: fp32, tf32 or bf16. Where several processes are one training, loss
+    and gradients are summed over them: let `prepare` give each its rows (`parallel.Share`).
 
     >>> svi = SVI(vae.model, vae.guide, torch.optim.Adam(vae.parameters(), fused=True), TraceELBO())  # doctest: +SKIP
     >>> loss = svi.step(x, y)  # doctest: +SKIP
@@ -74,7 +73,7 @@ class SVI:
             self._replay = Replay(partial(self._step, self._graph), self.optim, *args)
 
     def _step(self, gradients_at: Callable[..., Any], *args: Any) -> Tensor:
-        loss, *gradients = gradients_at(*args)
+        loss, *gradients = summed(*gradients_at(*args))
         self._update(gradients)
         return loss
 
@@ -97,25 +96,3 @@ class SVI:
 
 def _shapes(args: Any) -> list[Any]:
     return [getattr(x, "shape", None) for x in args]
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Inside, torch's random numbers follow from `seed`; afterwards its states, of CUDA devices too, are as before."""
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:1`."""
-    if not re.fullmatch(DEVICES, name):
-        raise InputError(f"device: expected auto, cpu, cuda or cuda:1, got {name!r}")
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        count = torch.cuda.device_count()
-        raise InputError(f"device: expected cpu or one of this machine's {count} CUDA devices, got {name!r}")
-    return device

@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 from torch.fx import GraphModule, Node
 
 MM, ADDMM = torch.ops.aten.mm.default, torch.ops.aten.addmm.default
-COST, SAVED = (
-    10.0,
-    0.003,
-)  # seconds, to compile and of each step: mlp and gated networks on two CPU cores
+COST, SAVED = 10.0, 0.003  # seconds, to compile and at each step: mlp and gated networks on two CPU cores
 CONTIGUOUS = torch.contiguous_format
 WORTH = 2e6  # floating-point operations for each thread
 LINEAR = "matmul(Tensor a, Tensor b, Tensor? bias=None) -> Tensor"
@@ -87,16 +84,16 @@ def _use_onednn(graph: GraphModule) -> None:
     graph.recompile()
 
 
-_library: list[torch.library.Library] = []
+_defined: list[library.Library] = []  # an operator lives as long as what defines it
 
 
 def _matmul() -> Any:
     """The operator `pyrovae::matmul`: a @ b + bias, by oneDNN's inner product, which takes strides as they come."""
-    if not _library:
-        library = torch.library.Library("pyrovae", "DEF")
-        library.define(LINEAR)
+    if not _defined:
+        operators = library.Library("pyrovae", "DEF")
+        operators.define(LINEAR)
         linear = torch.ops.mkldnn._linear_pointwise.default
-        library.impl("matmul", lambda a, b, bias=None: linear(a, b.t(), bias, "none", [], ""), "CPU")
-        library.impl("matmul", lambda a, b, bias=None: a.new_empty(a.shape[0], b.shape[1]), "Meta")
-        _library.append(library)
+        operators.impl("matmul", lambda a, b, bias=None: linear(a, b.t(), bias, "none", [], ""), "CPU")
+        operators.impl("matmul", lambda a, b, bias=None: a.new_empty(a.shape[0], b.shape[1]), "Meta")
+        _defined.append(operators)
     return torch.ops.pyrovae.matmul.default
