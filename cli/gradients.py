@@ -28,7 +28,7 @@ def command(run: Path, draws: int, images: int, particles: str, seed: int, devic
 
     from pyrovae.inference import choose_device, seeded
     from pyrovae.runs import Run
-    from pyrovae.training import arguments
+    from pyrovae.scores import arguments
 
     opened = Run(run)
     vae, data = opened.vae.to(choose_device(device)), opened.data

@@ -1,12 +1,12 @@
 """The live progress bar; plain lines where there is no terminal."""
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Self
 
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from pyrovae.training import Fit
@@ -14,20 +14,16 @@ from pyrovae.training import Fit
 PLAIN_LINES = 20  # of a run, about
 
 
-class Progress:
-    """`with Progress(fit) as progress: progress.show(epoch)` for each epoch's record."""
+class Lines:
+    """What bars have in common: `bar` is one where there is a terminal, and None elsewhere."""
 
-    def __init__(self, fit: Fit) -> None:
-        self.fit = fit
+    bar: Bar | None
+
+    def __init__(self, *columns: ProgressColumn) -> None:
         console = Console()
-        self.bar = None
-        if console.is_terminal:
-            scores = TextColumn("{task.fields[scores]}")
-            columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(None), scores, TimeRemainingColumn())
-            self.bar = Bar(*columns, console=console, expand=True)
-            self.task = self.bar.add_task("", total=fit.config.epochs, completed=fit.epoch, scores="")
+        self.bar = Bar(*columns, console=console, expand=True) if console.is_terminal else None
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> Self:
         if self.bar:
             self.bar.start()
         return self
@@ -35,6 +31,24 @@ class Progress:
     def __exit__(self, *_: Any) -> None:
         if self.bar:
             self.bar.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        if self.bar:
+            self.bar.console.print(line, markup=False, highlight=False)
+        else:
+            click.echo(line)
+
+
+class Progress(Lines):
+    """`with Progress(fit) as progress: progress.show(epoch)` for each epoch's record."""
+
+    def __init__(self, fit: Fit) -> None:
+        scores = TextColumn("{task.fields[scores]}")
+        super().__init__(TextColumn("epoch"), MofNCompleteColumn(), BarColumn(None), scores, TimeRemainingColumn())
+        self.fit = fit
+        if self.bar:
+            self.task = self.bar.add_task("", total=fit.config.epochs, completed=fit.epoch, scores="")
 
     def show(self, epoch: dict[str, Any]) -> None:
         number, total, test = epoch["epoch"], self.fit.config.epochs, epoch["test"]
@@ -47,36 +61,17 @@ class Progress:
             scores = f"test loss {test['loss']:.2f}  reconstruction {test['reconstruction']:.2f}  KL {test['kl']:.2f}"
             click.echo(f"epoch {number}/{total}  {scores}  {speed}  {minutes}:{seconds:02d} left")
 
-    def say(self, line: str) -> None:
-        """Print a line above the bar."""
-        if self.bar:
-            self.bar.console.print(line, markup=False, highlight=False)
-        else:
-            click.echo(line)
 
-
-class SweepProgress:
+class SweepProgress(Lines):
     """One bar over all epochs of all runs, and one for each run under way; a line for each run without a terminal."""
 
     def __init__(self, epochs: Mapping[str, int], done: Collection[str]) -> None:
+        super().__init__(TextColumn("{task.description}"), BarColumn(None), MofNCompleteColumn(), TimeRemainingColumn())
         self.epochs, self.ended = epochs, len(done)
         self.finished_epochs = sum(epochs[name] for name in done)
-        console = Console()
-        self.bar = None
-        if console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(None), MofNCompleteColumn(), TimeRemainingColumn())
-            self.bar = Bar(*columns, console=console, expand=True)
+        self.tasks: dict[str, Any] = {}
+        if self.bar:
             self.total = self.bar.add_task("", total=sum(epochs.values()), completed=self.finished_epochs)
-            self.tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> "SweepProgress":
-        if self.bar:
-            self.bar.start()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        if self.bar:
-            self.bar.stop()
 
     def show(self, running: Mapping[str, int]) -> None:
         """The epochs done so far of each run under way."""
@@ -96,8 +91,4 @@ class SweepProgress:
         self.finished_epochs += self.epochs[name]
         if self.bar and name in self.tasks:
             self.bar.remove_task(self.tasks.pop(name))
-        line = f"{self.ended}/{len(self.epochs)}  {name}  {outcome}"
-        if self.bar:
-            self.bar.console.print(line, markup=False, highlight=False)
-        else:
-            click.echo(line)
+        self.say(f"{self.ended}/{len(self.epochs)}  {name}  {outcome}")

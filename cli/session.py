@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from pyrovae.inference.compiled import estimate
 from pyrovae.inference.parallel import Lost, rank, size, together, wait_for_all
 from pyrovae.runs import Run
 from pyrovae.spread import collapse
+from pyrovae.together import fit_together
 from pyrovae.training import Fit, fit
 from pyrovae.vae import mean_of
 
@@ -58,6 +60,37 @@ def train(path: Path, config: Config | None, settings: dict[str, Any], force: bo
         except Lost as error:
             end(path, str(error), 1)
     _show(summary, fitting, path)
+
+
+def train_together(runs: Sequence[Run], settings: dict[str, Any]) -> None:
+    """Train the runs as one batched program, from their checkpoints if they have one. Nothing is shown but warnings.
+
+    Raises FloatingPointError at the end, if the loss of a run was not finite.
+    """
+    warnings.showwarning = lambda message, *_: click.echo(f"warning: {message}", err=True)
+    data, fits = load(runs[0].config.replace(**settings)), []
+    for run in runs:
+        config, begun = run.config.replace(**settings), run.begun
+        fits.append(fit(build(config, data.shape, len(data.classes)), data, config))
+        if begun:
+            run.resume(fits[-1], config)
+        else:
+            Run.create(run.path, config, force=True).save(fits[-1])
+    _spare_threads(fits[0])
+    failed = {}
+    for epoch in {fitting.epoch for fitting in fits}:  # of which there are two, where an epoch was not saved by all
+        begun = [(run, fitting) for run, fitting in zip(runs, fits) if fitting.epoch == epoch]
+        for records in fit_together([fitting for _, fitting in begun]):
+            for (run, fitting), record in zip(begun, records):
+                if isinstance(record, FloatingPointError):
+                    failed[run.path] = record
+                else:
+                    run.record(record, fitting)
+        for run, fitting in begun:
+            if run.path not in failed:
+                run.finish(fitting)
+    if failed:
+        raise next(iter(failed.values()))
 
 
 def _prepare(config: Config) -> Fit:

@@ -16,6 +16,7 @@ from pyrovae.grid import combinations
 @click.option("--jobs", metavar="N", type=click.IntRange(1), help="runs at a time  [as many as CPU cores; 1 on CUDA]")
 @click.option("--evaluate", metavar="K", type=click.IntRange(1), help="estimate log p(x) with K samples, too")
 @click.option("--figures/--no-figures", default=True, help="draw the figures of each run  [yes]")
+@click.option("--together", is_flag=True, help="train runs of one architecture as one batched program")
 @click.option("--force", is_flag=True, help="replace runs of other settings that --out holds")
 def command(
     preset_name: str | None,
@@ -24,6 +25,7 @@ def command(
     jobs: int | None,
     evaluate: int | None,
     figures: bool,
+    together: bool,
     force: bool,
     **given: tuple[str, ...],
 ) -> None:
@@ -40,4 +42,4 @@ def command(
     path = out or RESULTS / f"{name_of(preset_name, config_file, dataset)}-sweep"
     from pyrovae.cli.sweeping import sweep  # torch is imported from here on
 
-    sweep(path, grid, jobs, evaluate, figures, force)
+    sweep(path, grid, jobs, evaluate, figures, force, together)

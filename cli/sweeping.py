@@ -1,6 +1,7 @@
 """One sweep: what `pyrovae sweep` does once torch is there."""
 
 import contextlib
+import itertools
 import time
 from pathlib import Path
 from typing import Any
@@ -20,24 +21,33 @@ from pyrovae.figures.tradeoff import sweep as sweep_figure
 from pyrovae.grid import ONE_FOR_ALL, Grid
 from pyrovae.inference import choose_device
 from pyrovae.runs import Run
-from pyrovae.sweeps import best_of, differences, is_done, over_seeds, prepare, protocol, save_sweep
+from pyrovae.sweeps import best_of, differences, is_done, over_seeds, prepare, protocol, save_sweep, trained_together
 from pyrovae.training import fit
 
 TICK = 0.2  # seconds between two looks at the workers
 
 
-def sweep(path: Path, grid: Grid, jobs: int | None, samples: int | None, figures: bool, force: bool) -> None:
+def sweep(
+    path: Path, grid: Grid, jobs: int | None, samples: int | None, figures: bool, force: bool, together: bool
+) -> None:
     """Train what is left to train of the runs in `path`; then write and show what all of them came to."""
     _check(grid, samples is not None)
     any_config = next(iter(grid.configs.values()))
     jobs = jobs or (1 if choose_device(any_config.device).type == "cuda" else cores())
     runs = prepare(path, grid, force)
     where = any_config.model_dump(mode="json", include=set(ONE_FOR_ALL))
+    left = {name: run for name, run in runs.items() if not is_done(run, samples, figures)}
+    groups = trained_together(left, jobs) if together else [(name,) for name in left]
+    batched = sum(len(group) for group in groups if len(group) > 1)
+    click.echo(
+        f"{len(runs)} runs in {path}: {len(runs) - len(left)} done, {len(left)} to do,"
+        f" {jobs} at a time" + (f", {batched} of them in batched programs" if together else "")
+    )
     task = {"where": where, "samples": samples, "figures": figures}
-    tasks = {name: {"path": str(run.path)} | task for name, run in runs.items() if not is_done(run, samples, figures)}
-    click.echo(f"{len(runs)} runs in {path}: {len(runs) - len(tasks)} done, {len(tasks)} to do, {jobs} at a time")
     try:
-        failed = _work(tasks, runs, jobs)
+        failed = _work(
+            {names: {"paths": [str(runs[name].path) for name in names]} | task for names in groups}, runs, jobs
+        )
     except KeyboardInterrupt:
         click.echo("pyrovae: interrupted; the same command goes on from the last epochs", err=True)
         raise SystemExit(130) from None
@@ -67,20 +77,24 @@ def _check(grid: Grid, evaluated: bool) -> None:
             raise InputError(f"{name.rpartition(',')[0] or name}: {error}") from None
 
 
-def _work(tasks: dict[str, dict[str, Any]], runs: dict[str, Run], jobs: int) -> dict[str, str]:
-    """Do the tasks; the reasons of those that failed."""
+def _work(tasks: dict[tuple[str, ...], dict[str, Any]], runs: dict[str, Run], jobs: int) -> dict[str, str]:
+    """Do the tasks, each for the runs of these names; the reasons of the runs that failed."""
     failed: dict[str, str] = {}
-    epochs = {name: run.config.epochs for name, run in runs.items()}
     if not tasks:
         return failed
-    with Workers(tasks, jobs) as workers, SweepProgress(epochs, epochs.keys() - tasks.keys()) as progress:
+    epochs = {name: run.config.epochs for name, run in runs.items()}
+    done = epochs.keys() - itertools.chain(*tasks)
+    with Workers(tasks, jobs) as workers, SweepProgress(epochs, done) as progress:
         while workers.busy:
-            for name, reason in workers.step().items():
-                if reason is not None:
-                    failed[name] = reason
-                loss = "" if reason else f"test loss {runs[name].summary['best']['test']['loss']:.2f}"
-                progress.end(name, f"failed: {reason}" if reason else loss)
-            progress.show({name: _epochs_of(runs[name]) for name in workers.running})
+            for names, (reason, warnings) in workers.step().items():
+                for line in warnings:
+                    progress.say(line)
+                for name in names:
+                    if reason is not None and not (len(names) > 1 and runs[name].finished):
+                        failed[name] = reason
+                    loss = "" if name in failed else f"test loss {runs[name].summary['best']['test']['loss']:.2f}"
+                    progress.end(name, f"failed: {failed[name]}" if name in failed else loss)
+            progress.show({name: _epochs_of(runs[name]) for names in workers.running for name in names})
             time.sleep(TICK)
     return failed
 

@@ -1,4 +1,4 @@
-"""What a worker process of a sweep does with one run: train it, or go on with it, evaluate and draw it.
+"""What a worker process of a sweep does with its runs: train them, or go on with them, evaluate and draw them.
 
 Called as `python -m pyrovae.cli.worker TASK`, a line of JSON; see `workers.py`.
 """
@@ -25,25 +25,27 @@ def main() -> None:
         sys.exit(str(error))
 
 
-def work(path: str, where: dict[str, Any], samples: int | None, figures: bool) -> None:
-    """Do what is left to do for the run at `path`; `where` is its device and data_dir now."""
+def work(paths: list[str], where: dict[str, Any], samples: int | None, figures: bool) -> None:
+    """Do what is left to do for the runs at `paths`, which train together; `where` is their device and data_dir now."""
     from pyrovae.cli import cli
-    from pyrovae.cli.session import train
+    from pyrovae.cli.session import train, train_together
     from pyrovae.figures import draw
     from pyrovae.runs import Run
     from pyrovae.sweeps import is_drawn, is_evaluated
 
-    run = Run(path)
-    if not run.finished:
-        resumed = (run.path / "checkpoint.pt").exists()
-        config = None if resumed else run.config.replace(**where)
-        train(run.path, config, where, force=not resumed, figures=False)
-    if samples and not is_evaluated(run, samples):
-        arguments = ["evaluate", path, "--samples", str(samples), "--device", where["device"]]
-        cli.main(arguments, standalone_mode=False)
-    if figures and not is_drawn(run):
-        for name, figure in reversed(list(draw(Run(path)))):  # losses is the last: it says that all are there
-            run.save_figure(name, figure)
+    unfinished = [run for run in map(Run, paths) if not run.finished]
+    if len(unfinished) > 1:
+        train_together(unfinished, where)
+    for run in unfinished[:1] if len(unfinished) == 1 else ():
+        resumed = run.begun
+        train(run.path, None if resumed else run.config.replace(**where), where, force=not resumed, figures=False)
+    for path, run in zip(paths, map(Run, paths)):
+        if samples and not is_evaluated(run, samples):
+            arguments = ["evaluate", path, "--samples", str(samples), "--device", where["device"]]
+            cli.main(arguments, standalone_mode=False)
+        if figures and not is_drawn(run):
+            for name, figure in reversed(list(draw(run))):  # losses is the last: it says that all are there
+                run.save_figure(name, figure)
 
 
 def _end_with_the_sweep() -> None:

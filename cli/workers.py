@@ -13,14 +13,14 @@ from pyrovae.cli.worker import GRACE
 
 
 class Workers:
-    """`with Workers(tasks, jobs) as workers: while workers.busy: ended = workers.step()`.
+    """`with Workers(tasks, jobs) as workers: while workers.busy: ended = workers.step()`, for tasks by any key.
 
     Leaving the block, by an error or Ctrl-C too, ends the processes that still run.
     """
 
-    def __init__(self, tasks: Mapping[str, dict[str, Any]], jobs: int) -> None:
+    def __init__(self, tasks: Mapping[Any, dict[str, Any]], jobs: int) -> None:
         self.waiting = dict(tasks)
-        self.running: dict[str, Worker] = {}
+        self.running: dict[Any, Worker] = {}
         self.jobs = min(jobs, len(tasks))
         self.threads = max(1, cores() // max(1, self.jobs))
 
@@ -43,13 +43,13 @@ class Workers:
     def busy(self) -> bool:
         return bool(self.waiting or self.running)
 
-    def step(self) -> dict[str, str | None]:
-        """Start what there is room for; by name the runs that have ended since: None, or why they failed."""
+    def step(self) -> dict[Any, tuple[str | None, list[str]]]:
+        """Start what there is room for; of the tasks that have ended since: None, or why they failed; and warnings."""
         while self.waiting and len(self.running) < self.jobs:
             name = next(iter(self.waiting))
             self.running[name] = Worker(self.waiting.pop(name), self.threads if self.jobs > 1 else None)
         ended = [name for name, worker in self.running.items() if worker.process.poll() is not None]
-        return {name: self.running.pop(name).reason() for name in ended}
+        return {name: self.running.pop(name).last_words() for name in ended}
 
 
 class Worker:
@@ -67,16 +67,16 @@ class Worker:
             env=threads_told | os.environ,
         )
 
-    def reason(self) -> str | None:
-        """Why it failed: the last line it wrote, as errors end."""
+    def last_words(self) -> tuple[str | None, list[str]]:
+        """Why it failed, which is the last line it wrote, as errors end; and its lines of warning."""
         self.process.stdin.close()
         with self.errors:
             self.errors.seek(0)
             lines = self.errors.read().decode(errors="replace").strip().splitlines()
-        code = self.process.returncode
+        warnings, code = [line for line in lines if line.startswith("warning: ")], self.process.returncode
         if code == 0:
-            return None
-        return f"ended by signal {-code}" if code < 0 else (lines or [f"exit code {code}"])[-1]
+            return None, warnings
+        return f"ended by signal {-code}" if code < 0 else (lines or [f"exit code {code}"])[-1], warnings
 
 
 def cores() -> int:

@@ -15,7 +15,7 @@ _PUBLIC = {
     "build": "builder",
     "SVI": "inference",
     "fit": "training",
-    "evaluate": "training",
+    "evaluate": "scores",
     "log_likelihoods": "evaluation",
     "annealed_log_likelihoods": "annealing",
     "Run": "runs",

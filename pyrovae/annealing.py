@@ -14,7 +14,7 @@ from torch.distributions import TransformedDistribution
 from pyrovae.config import InputError
 from pyrovae.data import Data, Images
 from pyrovae.evaluation import NUMBERS, expect_density, joint_log_prob, numbers
-from pyrovae.training import arguments
+from pyrovae.scores import arguments
 from pyrovae.vae import VAE
 
 IMAGES = 20  # annealed together, at most

@@ -15,7 +15,7 @@ from pyrovae.config import InputError
 from pyrovae.data import Data, Images
 from pyrovae.inference import seeded
 from pyrovae.inference.compiled import capture
-from pyrovae.training import arguments
+from pyrovae.scores import arguments
 from pyrovae.vae import VAE
 
 IMAGES = 50  # evaluated together

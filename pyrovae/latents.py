@@ -11,8 +11,8 @@ from torch.distributions import Independent, TransformedDistribution
 
 from pyrovae.data import Data, Images
 from pyrovae.objectives.closed_form import known_kl
+from pyrovae.scores import arguments
 from pyrovae.spread import ACTIVE
-from pyrovae.training import arguments
 from pyrovae.vae import VAE, known_mean, mean_of
 
 BATCH = 1000

@@ -88,6 +88,11 @@ class Run:
         return (self.path / "summary.json").exists()
 
     @property
+    def begun(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return (self.path / "checkpoint.pt").exists()
+
+    @property
     def evaluation(self) -> dict[str, Any] | None:
         """What `pyrovae evaluate` found, if it was called."""
         if not (self.path / "evaluation.json").exists():

@@ -10,6 +10,7 @@ from typing import Any
 from pyrovae.config import Config, InputError
 from pyrovae.grid import ONE_FOR_ALL, Grid, as_text
 from pyrovae.runs import Run, write_whole
+from pyrovae.together import alike
 
 SCORES = ("loss", "reconstruction", "kl")
 
@@ -78,6 +79,16 @@ def is_drawn(run: Run) -> bool:
 
 def is_done(run: Run, samples: int | None, figures: bool) -> bool:
     return run.finished and (not samples or is_evaluated(run, samples)) and (not figures or is_drawn(run))
+
+
+def trained_together(runs: Mapping[str, Run], jobs: int) -> list[tuple[str, ...]]:
+    """The runs by name, those in groups that can be trained as one batched program, in as many groups as keep busy."""
+    groups: dict[str, list[str]] = {}
+    for name, run in runs.items():
+        alone = run.finished or run.config.patience
+        groups.setdefault(name if alone else alike(run.config), []).append(name)
+    parts = max(1, jobs // max(1, len(groups)))
+    return [tuple(names[k::parts]) for names in groups.values() for k in range(min(parts, len(names)))]
 
 
 def protocol(run: Run) -> dict[str, Any]:

@@ -10,16 +10,15 @@ import torch
 from torch import Tensor
 
 from pyrovae.config import Config, InputError, reason
-from pyrovae.data import Batch, Data, Images
+from pyrovae.data import Data
 from pyrovae.inference import SVI, choose_device, seeded
-from pyrovae.inference.compiled import worth_it
-from pyrovae.inference.parallel import Share, as_the_first, size, summed
+from pyrovae.inference.compiled import why_not, worth_it
+from pyrovae.inference.parallel import Share, as_the_first, size
 from pyrovae.objectives import OBJECTIVES, KLWeight, TraceELBO
 from pyrovae.registry import call, lookup
+from pyrovae.scores import Total, arguments, evaluate
 from pyrovae.spread import Spread
 from pyrovae.vae import VAE
-
-EVALUATION_BATCH = 1000
 
 
 class Fit:
@@ -50,7 +49,7 @@ class Fit:
         self.kl_weight = KLWeight(beta if vae.has_kl else None)
         if hasattr(vae.prior, "initialise"):
             self._initialise_prior()
-        self._total, self._share = _Total(self.device), Share(config.particles)
+        self.total, self._share = Total(self.device), Share(config.particles)
         trainable = [parameter for parameter in vae.parameters() if parameter.requires_grad]
         self.svi = SVI(
             self._share.drawn(self.kl_weight(vae.model)),
@@ -58,10 +57,10 @@ class Fit:
             self._adam(trainable),
             _objective(config, vae),
             prepare=lambda rows: arguments(self.vae, self.data.batch(self.data.train, rows), self._share),
-            record=self._total.add,
+            record=self.total.add,
             precision=config.precision,
         )
-        self.to_compile = config.compile == "yes" or (config.compile == "auto" and worth_it(self.steps))
+        self.to_compile = to_compile(config, self.steps)
 
     def _adam(self, parameters: list[Tensor]) -> torch.optim.Adam:
         """On CUDA one that a CUDA graph can hold: it reads its learning rate where the graph does."""
@@ -104,45 +103,59 @@ class Fit:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         while not self.done:
             start = time.perf_counter()
-            record = {"epoch": self.epoch + 1, "seconds": 0.0, **self._run_epoch(self.epoch + 1)}
-            record["seconds"] = round(time.perf_counter() - start, 3)
-            self.epoch += 1
-            held_out = record.get("validation")
-            if held_out is None:
-                self.best_epoch = self.epoch
-            elif (loss := held_out["reconstruction"] + self.config.beta * held_out["kl"]) < self.best_loss:
-                self.best_epoch, self.best_loss = self.epoch, loss
-            yield record
+            with seeded(self.epoch_seed):
+                scores = self.scored(self.train_epoch())
+            yield self.end_epoch(scores, time.perf_counter() - start)
 
-    def _run_epoch(self, epoch: int) -> dict[str, Any]:
-        with seeded(self.config.seed * 1_000_003 + epoch):
-            self.vae.train()
-            try:
-                scores = {"train": self._train_epoch(epoch)}
-            finally:
-                self.vae.eval()
-            spread = Spread()
-            if self.data.validation is not None:
-                scores["validation"] = evaluate(self.vae, self.data, self.data.validation)
-            scores["test"] = evaluate(self.vae, self.data, self.data.test, spread)
+    @property
+    def epoch_seed(self) -> int:
+        """What the random numbers of the next epoch follow from: of its order first, then of its steps and scores."""
+        return self.config.seed * 1_000_003 + self.epoch + 1
+
+    def scored(self, train: dict[str, float]) -> dict[str, Any]:
+        """The scores of an epoch: those of its training steps, and of the images that are not trained on."""
+        scores, spread = {"train": train}, Spread()
+        if self.data.validation is not None:
+            scores["validation"] = evaluate(self.vae, self.data, self.data.validation)
+        scores["test"] = evaluate(self.vae, self.data, self.data.test, spread)
         for name, part in scores.items():
             if not math.isfinite(part["loss"]):
                 raise FloatingPointError(
-                    f"epoch {epoch}: expected a finite {name} loss, got {part['loss']}; a smaller --lr usually helps"
+                    f"epoch {self.epoch + 1}: expected a finite {name} loss, got {part['loss']};"
+                    " a smaller --lr usually helps"
                 )
         return scores | ({} if spread.active_units is None else {"active_units": spread.active_units})
 
-    def _train_epoch(self, epoch: int) -> dict[str, float]:
-        order = torch.randperm(len(self.data.train), device=self.device)
-        batches = order.split(self.config.batch_size)
-        if self.to_compile:
-            self._compile(batches[0])
-        self._total.sums.zero_()
-        for step, rows in enumerate(batches):
-            self._set_pace(epoch - 1 + step / len(batches))
-            self.svi.step(rows)
+    def end_epoch(self, scores: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Its record."""
+        self.epoch += 1
+        held_out = scores.get("validation")
+        if held_out is None:
+            self.best_epoch = self.epoch
+        elif (loss := held_out["reconstruction"] + self.config.beta * held_out["kl"]) < self.best_loss:
+            self.best_epoch, self.best_loss = self.epoch, loss
+        return {"epoch": self.epoch, "seconds": round(seconds, 3), **scores}
+
+    def train_epoch(self) -> dict[str, float]:
+        """Take the steps of an epoch; their scores."""
+        self.vae.train()
+        try:
+            order = torch.randperm(len(self.data.train), device=self.device)
+            batches = order.split(self.config.batch_size)
+            if self.to_compile:
+                self._compile(batches[0])
+            self.total.sums.zero_()
+            for step, rows in enumerate(batches):
+                self.set_pace(step / len(batches))
+                self.svi.step(rows)
+        finally:
+            self.vae.eval()
         as_the_first(self.vae.state_dict().values())  # its statistics of batches, as each saw others
-        return self._total.per_image(len(order), weighted=self._objective_differs)
+        return self.train_scores()
+
+    def train_scores(self) -> dict[str, float]:
+        """What the steps of an epoch added up to."""
+        return self.total.per_image(len(self.data.train), weighted=self._objective_differs)
 
     def _compile(self, rows: Tensor) -> None:
         """Compile the step, if that can be done; weights, buffers and random numbers are afterwards as before."""
@@ -152,14 +165,13 @@ class Fit:
             with seeded(self.config.seed):
                 self.svi.compile(rows)
         except Exception as error:  # a user's class may do anything, and so may the compiler
-            first = str(error).strip().partition("\n")[0] or type(error).__name__
-            warnings.warn(f"compile: steps are taken one operation at a time: {first}", stacklevel=2)
+            warnings.warn(f"compile: steps are taken one operation at a time: {why_not(error)}", stacklevel=2)
         finally:
             self.vae.load_state_dict(held)
 
-    def _set_pace(self, epochs: float) -> None:
-        """Set the KL weight and the learning rate, after so many epochs."""
-        config = self.config
+    def set_pace(self, part: float) -> None:
+        """Set the KL weight and the learning rate, after this part of the epoch."""
+        config, epochs = self.config, self.epoch + part
         if config.warmup and self.kl_weight.weight is not None:
             risen = epochs % config.cycle if config.cycle else epochs
             self.kl_weight.weight.fill_(config.beta * min(1.0, risen / config.warmup))
@@ -199,43 +211,8 @@ def fit(vae: VAE, data: Data, config: Config) -> Fit:
     return Fit(vae, data, config)
 
 
-def evaluate(vae: VAE, data: Data, images: Images, watch: Spread | None = None) -> dict[str, float]:
-    """`loss`, `reconstruction` and `kl` over all `images`, in nats per image, with one code drawn for each.
-
-    No gradient is taken and no weight, batch statistic or optimizer state moves. `watch` sees all codes' means.
-    """
-    kl_weight = KLWeight(1.0 if vae.has_kl else None)
-    elbo = TraceELBO(max_plate_nesting=1)
-    guide = kl_weight(vae.guide) if watch is None else watch(kl_weight(vae.guide))
-    share = Share()
-    svi = SVI(share.drawn(kl_weight(vae.model)), share.drawn(guide), optim=None, loss=elbo, validate=False)
-    total = _Total(vae.device)
-    training = vae.training
-    vae.eval()
-    try:
-        for rows in _batches(len(images)):
-            loss = svi.evaluate_loss(*arguments(vae, data.batch(images, rows), share))
-            total.add(loss, elbo.terms)
-    finally:
-        vae.train(training)
-    if watch is not None:
-        (watch.sums,) = summed(watch.sums)
-    return total.per_image(len(images))
-
-
-def _batches(n: int) -> list[slice]:
-    """About as long as each other."""
-    count = math.ceil(n / EVALUATION_BATCH)
-    return [slice(n * k // count, n * (k + 1) // count) for k in range(count)]
-
-
-def arguments(vae: VAE, batch: Batch, share: Share | None = None) -> tuple[Tensor, Tensor | None]:
-    """What model and guide are called with: x and y, on the model's device; of all the batch, or of a share."""
-    x, y = batch.x.to(vae.device), vae.given(*batch)
-    if share is None:
-        return x, y
-    rows = share.rows(len(x))
-    return x[rows], None if y is None else y[rows]
+def to_compile(config: Config, steps: int) -> bool:
+    return config.compile == "yes" or (config.compile == "auto" and worth_it(steps))
 
 
 def _objective(config: Config, vae: VAE) -> TraceELBO:
@@ -249,19 +226,3 @@ def _objective(config: Config, vae: VAE) -> TraceELBO:
     if not hasattr(objective, "terms"):
         raise InputError(f"objective: expected an estimator with terms, as TraceELBO, got {config.objective!r}")
     return objective
-
-
-class _Total:
-    """Sums over an epoch, kept on the device: reading one would make it wait."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.sums = torch.zeros(3, dtype=torch.float64, device=device)
-
-    def add(self, loss: Tensor, terms: dict[str, Tensor]) -> None:
-        self.sums += torch.stack([terms["x"], terms["z"], loss])
-
-    def per_image(self, n: int, weighted: bool = False) -> dict[str, float]:
-        (sums,) = summed(self.sums)
-        reconstruction, kl, objective = (sums / n).tolist()
-        scores = {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
-        return scores | {"objective": objective} if weighted else scores

@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
+import warnings
 from types import SimpleNamespace
 
 import pytest
@@ -29,13 +30,15 @@ class InThisProcess:
     def __init__(self, task, threads):
         self.why = None
         try:
-            worker.work(**task)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(warnings, "showwarning", warnings.showwarning)  # which it sets
+                worker.work(**task)
         except (InputError, FloatingPointError) as error:
             self.why = str(error)
         self.process = SimpleNamespace(poll=lambda: 0)
 
-    def reason(self):
-        return self.why
+    def last_words(self):
+        return self.why, []
 
 
 @pytest.fixture
@@ -300,6 +303,48 @@ def test_a_sweep_goes_on_after_ctrl_c_and_after_a_kill_and_equals_one_that_was_l
 
 
 # --- compare ---
+
+
+def test_runs_trained_together_are_those_of_a_sweep(here, in_this_process, capsys):
+    settings = f"--lr 0.001,0.01 --latent-dim 2,3 --epochs 2 --jobs 2 {TINY}"
+    assert pyrovae(f"sweep {settings} --out apart") == 0
+    assert pyrovae(f"sweep {settings} --out batched --together") == 0
+    assert "4 to do, 2 at a time, 4 of them in batched programs" in capsys.readouterr().out
+    for path in (here / "apart").glob("*/config.toml"):
+        apart, batched = Run(path.parent), Run(here / "batched" / path.parent.name)
+        assert batched.summary["best"]["test"] == pytest.approx(apart.summary["best"]["test"], rel=1e-4)
+        assert batched.config == apart.config
+
+
+def test_runs_trained_together_go_on_from_where_each_was(here, in_this_process, capsys):
+    settings = f"--seed 0,1,2,3 --jobs 1 --together {TINY}"
+    assert pyrovae(f"sweep {settings} --epochs 3 --out whole") == 0
+    shutil.copytree(here / "whole", here / "broken")
+    for seed in range(4):
+        run = Run(here / "broken" / f"seed={seed}")
+        assert (
+            pyrovae(f"train --out {run.path} --force --seed {seed} --epochs {1 + seed % 2} --hidden 8 --device cpu")
+            == 0
+        )
+        (run.path / "summary.json").unlink()
+        (run.path / "config.toml").write_text(run.config.replace(epochs=3).to_toml())
+    capsys.readouterr()
+    assert pyrovae(f"sweep {settings} --epochs 3 --out broken") == 0
+    assert "4 to do, 1 at a time, 4 of them in batched programs" in capsys.readouterr().out
+    for seed in range(4):
+        whole, broken = (Run(here / name / f"seed={seed}") for name in ("whole", "broken"))
+        assert [record["epoch"] for record in broken.metrics] == [1, 2, 3]
+        assert broken.summary["best"]["test"] == pytest.approx(whole.summary["best"]["test"], rel=1e-4)
+
+
+def test_one_of_several_trained_together_that_fails_leaves_the_others(here, in_this_process, capsys):
+    assert pyrovae(f"sweep --lr 0.001,1e20 --seed 0,1 --jobs 1 --epochs 2 --together --out sweep {TINY}") == 1
+    told = capsys.readouterr()
+    assert [line.partition(" failed: ")[0] for line in told.err.splitlines() if line.startswith("pyrovae: lr")] == [
+        "pyrovae: lr=1e+20,seed=0",
+        "pyrovae: lr=1e+20,seed=1",
+    ]
+    assert [Run(here / "sweep" / f"lr=0.001,seed={seed}").finished for seed in (0, 1)] == [True, True]
 
 
 def test_compare_takes_a_sweep_and_averages_its_seeds(swept, here, capsys):

@@ -63,7 +63,7 @@ def test_evaluation_in_batches_is_the_sum_over_all_images(monkeypatch):
     vae, _ = small_vae(posterior="delta")  # nothing is drawn, so the parts must agree exactly
     data = small_data(n=50)
     whole = evaluate(vae, data, data.test)
-    monkeypatch.setattr("pyrovae.training.EVALUATION_BATCH", 7)
+    monkeypatch.setattr("pyrovae.scores.EVALUATION_BATCH", 7)
     assert evaluate(vae, data, data.test)["loss"] == pytest.approx(whole["loss"], rel=1e-6)
     x = data.batch(data.test, slice(0, 50)).x
     cross_entropy = torch.nn.functional.binary_cross_entropy(vae.reconstruct(x), x, reduction="sum") / 50

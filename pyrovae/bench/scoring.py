@@ -13,7 +13,7 @@ from pyrovae.builder import build
 from pyrovae.config import Config
 from pyrovae.data import Data, Images
 from pyrovae.evaluation import IMAGES, weigher
-from pyrovae.training import arguments
+from pyrovae.scores import arguments
 
 SAMPLES, TARGET = 5000, 0.6
 STEPS = 100  # of the floor that are timed beside it

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, library
 from torch.fx import GraphModule, Node
 
-MM, ADDMM = torch.ops.aten.mm.default, torch.ops.aten.addmm.default
+MM, ADDMM, BMM = torch.ops.aten.mm.default, torch.ops.aten.addmm.default, torch.ops.aten.bmm.default
 COST, SAVED = 10.0, 0.003  # seconds, to compile and at each step: mlp and gated networks on two CPU cores
 CONTIGUOUS = torch.contiguous_format
 WORTH = 2e6  # floating-point operations for each thread
@@ -23,18 +23,30 @@ def capture(function: Callable[..., tuple], *args: Tensor) -> Callable[..., tupl
     parameters, stay shared with the graph, which sees and makes changes to them in place. Random numbers are torch's,
     in the order of the operations. The run on `args` has all its effects: restore what it should not have changed.
     """
-    import torch._inductor  # here, as these two take longer to import than torch itself
-    from torch.fx.experimental.proxy_tensor import make_fx
+    graph, shared = trace(function, *args)
+    compiled = compile_graph(graph, *args, *shared)
+    return lambda *inputs: compiled(*inputs, *shared)
+
+
+def trace(function: Callable[..., tuple], *args: Tensor) -> tuple[GraphModule, list[Tensor]]:
+    """The graph of `function`, and the tensors from elsewhere that it takes after `args`."""
+    from torch.fx.experimental.proxy_tensor import make_fx  # here, as it takes longer to import than torch itself
 
     graph = make_fx(lambda *inputs: function(*inputs))(*args)
-    shared = _shared_as_inputs(graph)
-    if not any(tensor.is_cuda for tensor in (*args, *shared)):
+    return graph, _shared_as_inputs(graph)
+
+
+def compile_graph(graph: GraphModule, *inputs: Tensor) -> Callable[..., tuple]:
+    """The graph, compiled by Inductor for inputs like these. It computes gradients: autograd looks at none of it."""
+    import torch._inductor
+
+    if not any(tensor.is_cuda for tensor in inputs):
         _use_onednn(graph)
-    with torch.no_grad():  # gradients are among what it computes
+    with torch.no_grad():
         # Not torch.compile: it would trace what is a graph already, and check at each call what cannot have changed.
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path.home() / ".cache/pyrovae/compiled"))
-        compiled = torch._inductor.compile(graph, [*args, *shared], options={"fallback_random": True})
-    return torch.no_grad()(lambda *inputs: compiled(*inputs, *shared))
+        compiled = torch._inductor.compile(graph, [*inputs], options={"fallback_random": True})
+    return torch.no_grad()(lambda *inputs: compiled(*inputs))
 
 
 def worth_it(steps: int) -> bool:
@@ -44,6 +56,11 @@ def worth_it(steps: int) -> bool:
 
 def estimate(steps: int) -> str:
     return f"about {COST:.0f} s, for some {SAVED * 1000:.0f} ms less at each of {steps:,} steps"
+
+
+def why_not(error: Exception) -> str:
+    """In a line, why a program could not be captured."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _shared_as_inputs(graph: GraphModule) -> list[Tensor]:
@@ -71,10 +88,11 @@ def _use_onednn(graph: GraphModule) -> None:
     if not torch.backends.mkldnn.is_available():
         return
     for node in list(graph.graph.nodes):
-        if node.target not in (MM, ADDMM) or node.meta["val"].dtype != torch.float32 or node.kwargs:
+        if node.target not in (MM, ADDMM, BMM) or node.meta["val"].dtype != torch.float32 or node.kwargs:
             continue
-        bias, a, b = (None, *node.args) if node.target is MM else node.args
-        if 2 * a.meta["val"].numel() * b.meta["val"].shape[1] < WORTH * torch.get_num_threads():
+        bias, a, b = node.args if node.target is ADDMM else (None, *node.args)
+        rows, inner = a.meta["val"].shape[-2:]
+        if 2 * rows * inner * b.meta["val"].shape[-1] < WORTH * torch.get_num_threads():
             continue
         with graph.graph.inserting_before(node):
             if not a.meta["val"].is_contiguous():
@@ -88,12 +106,21 @@ _defined: list[library.Library] = []  # an operator lives as long as what define
 
 
 def _matmul() -> Any:
-    """The operator `pyrovae::matmul`: a @ b + bias, by oneDNN's inner product, which takes strides as they come."""
+    """The operator `pyrovae::matmul`: a @ b + bias, by oneDNN's inner product, which takes strides as they come.
+
+    Of three dimensions it is one product after another.
+    """
     if not _defined:
         operators = library.Library("pyrovae", "DEF")
         operators.define(LINEAR)
         linear = torch.ops.mkldnn._linear_pointwise.default
-        operators.impl("matmul", lambda a, b, bias=None: linear(a, b.t(), bias, "none", [], ""), "CPU")
-        operators.impl("matmul", lambda a, b, bias=None: a.new_empty(a.shape[0], b.shape[1]), "Meta")
+
+        def matmul(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+            if a.dim() == 2:
+                return linear(a, b.t(), bias, "none", [], "")
+            return torch.stack([linear(each, other.t(), None, "none", [], "") for each, other in zip(a, b)])
+
+        operators.impl("matmul", matmul, "CPU")
+        operators.impl("matmul", lambda a, b, bias=None: a.new_empty(*a.shape[:-1], b.shape[-1]), "Meta")
         _defined.append(operators)
     return torch.ops.pyrovae.matmul.default

@@ -44,7 +44,7 @@ class SVI:
         self.model, self.guide, self.optim, self.loss = model, guide, optim, loss
         self.validate = validate  # the next step, not those after it
         self.prepare, self.record, self.precision = prepare, record, precision
-        self._update = None if optim is None else Update(optim)
+        self.update = None if optim is None else Update(optim)
         self._graph: Callable[..., Any] | None = None
         self._replay: Replay | None = None
         self._shapes: list[Any] = []
@@ -54,7 +54,7 @@ class SVI:
         compiled = self._graph is not None and _shapes(args) == self._shapes
         if compiled and self._replay is not None:
             return self._replay(*args)
-        return self._step(self._graph if compiled else self._gradients, *args)
+        return self._step(self._graph if compiled else self.gradients, *args)
 
     @torch.no_grad()
     def evaluate_loss(self, *args: Any) -> Tensor:
@@ -68,19 +68,20 @@ class SVI:
         the whole step becomes one CUDA graph, if the optimizer has `capturable=True`.
         """
         self.evaluate_loss(*args)  # validated, as the graph cannot be
-        self._graph, self._shapes = capture(self._gradients, *args), _shapes(args)
+        self._graph, self._shapes = capture(self.gradients, *args), _shapes(args)
         if can_replay(self.optim, *args):
             self._replay = Replay(partial(self._step, self._graph), self.optim, *args)
 
     def _step(self, gradients_at: Callable[..., Any], *args: Any) -> Tensor:
         loss, *gradients = summed(*gradients_at(*args))
-        self._update(gradients)
+        self.update(gradients)
         return loss
 
-    def _gradients(self, *args: Any) -> tuple[Tensor | None, ...]:
+    def gradients(self, *args: Any) -> tuple[Tensor | None, ...]:
+        """The loss, and its gradient in each parameter of the optimizer."""
         with products(self.precision):
             loss = self._loss(*args)
-            gradients = torch.autograd.grad(loss, self._update.parameters, allow_unused=True)
+            gradients = torch.autograd.grad(loss, self.update.parameters, allow_unused=True)
         if self.record is not None:
             self.record(loss.detach(), self.loss.terms)
         return loss.detach(), *gradients

@@ -1,0 +1,70 @@
+"""The scores of images under a VAE: loss, reconstruction and KL."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from pyrovae.data import Batch, Data, Images
+from pyrovae.inference import SVI
+from pyrovae.inference.parallel import Share, summed
+from pyrovae.objectives import KLWeight, TraceELBO
+from pyrovae.spread import Spread
+from pyrovae.vae import VAE
+
+EVALUATION_BATCH = 1000
+
+
+def evaluate(vae: VAE, data: Data, images: Images, watch: Spread | None = None) -> dict[str, float]:
+    """`loss`, `reconstruction` and `kl` over all `images`, in nats per image, with one code drawn for each.
+
+    No gradient is taken and no weight, batch statistic or optimizer state moves. `watch` sees all codes' means.
+    """
+    kl_weight = KLWeight(1.0 if vae.has_kl else None)
+    elbo = TraceELBO(max_plate_nesting=1)
+    guide = kl_weight(vae.guide) if watch is None else watch(kl_weight(vae.guide))
+    share = Share()
+    svi = SVI(share.drawn(kl_weight(vae.model)), share.drawn(guide), optim=None, loss=elbo, validate=False)
+    total = Total(vae.device)
+    training = vae.training
+    vae.eval()
+    try:
+        for rows in _batches(len(images)):
+            loss = svi.evaluate_loss(*arguments(vae, data.batch(images, rows), share))
+            total.add(loss, elbo.terms)
+    finally:
+        vae.train(training)
+    if watch is not None:
+        (watch.sums,) = summed(watch.sums)
+    return total.per_image(len(images))
+
+
+def _batches(n: int) -> list[slice]:
+    """About as long as each other."""
+    count = math.ceil(n / EVALUATION_BATCH)
+    return [slice(n * k // count, n * (k + 1) // count) for k in range(count)]
+
+
+def arguments(vae: VAE, batch: Batch, share: Share | None = None) -> tuple[Tensor, Tensor | None]:
+    """What model and guide are called with: x and y, on the model's device; of all the batch, or of a share."""
+    x, y = batch.x.to(vae.device), vae.given(*batch)
+    if share is None:
+        return x, y
+    rows = share.rows(len(x))
+    return x[rows], None if y is None else y[rows]
+
+
+class Total:
+    """Sums over an epoch, kept on the device: reading one would make it wait."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.sums = torch.zeros(3, dtype=torch.float64, device=device)
+
+    def add(self, loss: Tensor, terms: dict[str, Tensor]) -> None:
+        self.sums += torch.stack([terms["x"], terms["z"], loss])
+
+    def per_image(self, n: int, weighted: bool = False) -> dict[str, float]:
+        (sums,) = summed(self.sums)
+        reconstruction, kl, objective = (sums / n).tolist()
+        scores = {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
+        return scores | {"objective": objective} if weighted else scores
