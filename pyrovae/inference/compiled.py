@@ -10,6 +10,7 @@ from torch import Tensor, library
 from torch.fx import GraphModule, Node
 
 MM, ADDMM, BMM = torch.ops.aten.mm.default, torch.ops.aten.addmm.default, torch.ops.aten.bmm.default
+CHECK = torch.ops.aten._linalg_check_errors.default  # it waits for the device, and Inductor has no place for it
 COST, SAVED = 10.0, 0.003  # seconds, to compile and at each step: mlp and gated networks on two CPU cores
 CONTIGUOUS = torch.contiguous_format
 WORTH = 2e6  # floating-point operations for each thread
@@ -33,6 +34,9 @@ def trace(function: Callable[..., tuple], *args: Tensor) -> tuple[GraphModule, l
     from torch.fx.experimental.proxy_tensor import make_fx  # here, as it takes longer to import than torch itself
 
     graph = make_fx(lambda *inputs: function(*inputs))(*args)
+    for node in list(graph.graph.nodes):
+        if node.target is CHECK:
+            graph.graph.erase_node(node)
     return graph, _shared_as_inputs(graph)
 
 
