@@ -1,4 +1,4 @@
-"""A dataset by name becomes images and labels held in memory as uint8; a pixel protocol says how they are read."""
+"""A dataset by name becomes images and labels, held as uint8; a pixel protocol says how they are read."""
 
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pyrovae.config import Config, InputError
 from pyrovae.sources import Source, read_source
+from pyrovae.sources.room import PART, changed, fits, taken
 
 FIXED_SEED = 1  # of everything drawn once: splits, and sets that are binarised once
 
@@ -29,7 +30,18 @@ class Images:
     def __getitem__(self, rows: Tensor | slice) -> "Images":
         return Images(self.images[rows], None if self.labels is None else self.labels[rows])
 
+    def take(self, rows: Tensor) -> "Images":
+        """A set of these rows, to keep."""
+        return Images(taken(self.images, rows), None if self.labels is None else self.labels[rows])
+
+    def fits(self, device: torch.device | str) -> bool:
+        """Whether they may lie on the device, whole."""
+        return fits(self.images.numel(), device)
+
     def to(self, device: torch.device | str) -> "Images":
+        """On the device, if they fit there; others stay where they are."""
+        if not self.fits(device):
+            return self
         return Images(self.images.to(device), None if self.labels is None else self.labels.to(device))
 
 
@@ -45,7 +57,7 @@ class Pixels:
     def of(cls, protocol: str, train: Tensor) -> "Pixels":
         if protocol != "standardized":
             return cls(protocol)
-        counts = torch.bincount(train.flatten(), minlength=256).double()
+        counts = sum(torch.bincount(part.flatten(), minlength=256) for part in train.split(PART)).double()
         values = torch.arange(256, dtype=torch.float64) / 255
         mean = (counts @ values / counts.sum()).item()
         std = (counts @ (values - mean).square() / counts.sum()).sqrt().item()
@@ -56,12 +68,10 @@ class Pixels:
     def fix(self, images: Tensor, drawn_once: bool, seed: int) -> Tensor:
         """What is decided once for a whole set: thresholds, and draws that are not made afresh at each visit."""
         if self.protocol == "threshold":
-            return (images > 127).byte() * 255
+            return changed(images, lambda part: (part > 127).byte() * 255)
         if self.protocol == "static" or (self.protocol == "dynamic" and drawn_once):
             generator = torch.Generator().manual_seed(seed)
-            return torch.cat(  # in parts: as floats, the whole set would need four times the memory
-                [torch.bernoulli(part / 255, generator=generator).byte() * 255 for part in images.split(4096)]
-            )
+            return changed(images, lambda part: torch.bernoulli(part / 255, generator=generator).byte() * 255)
         return images
 
     def read(self, images: Tensor) -> Tensor:
@@ -86,7 +96,10 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset: training, test and perhaps validation images, and how their pixels are read."""
+    """A dataset: training, test and perhaps validation images, and how their pixels are read.
+
+    Images lie whole on `device`, if they fit there, and are handed to it batch by batch, if they do not.
+    """
 
     name: str
     train: Images
@@ -94,18 +107,24 @@ class Data:
     validation: Images | None = None
     classes: tuple[str, ...] = ()
     pixels: Pixels = field(default_factory=Pixels)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def shape(self) -> tuple[int, int, int]:
         return tuple(self.train.images.shape[1:])
 
     def batch(self, images: Images, rows: Tensor | slice) -> Batch:
-        chosen = images[rows]
-        return Batch(self.pixels.read(chosen.images), chosen.labels)
+        """These rows of images, on the device."""
+        chosen = images[rows.to(images.images.device) if isinstance(rows, Tensor) else rows]
+        return self.read(*(None if part is None else part.to(self.device) for part in (chosen.images, chosen.labels)))
+
+    def read(self, images: Tensor, labels: Tensor | None = None) -> Batch:
+        return Batch(self.pixels.read(images), labels)
 
     def to(self, device: torch.device | str) -> "Data":
-        held_out = None if self.validation is None else self.validation.to(device)
-        return replace(self, train=self.train.to(device), test=self.test.to(device), validation=held_out)
+        sets = {"train": self.train, "test": self.test, "validation": self.validation}
+        moved = {name: None if images is None else images.to(device) for name, images in sets.items()}
+        return replace(self, device=torch.device(device), **moved)
 
 
 def load(config: Config) -> Data:
@@ -120,7 +139,7 @@ def load(config: Config) -> Data:
         if config.validation >= len(train):
             raise InputError(f"validation: expected fewer than the {len(train)} images, got {config.validation}")
         order = _shuffled(len(train))
-        validation, train = train[order[: config.validation]], train[order[config.validation :]]
+        validation, train = train.take(order[: config.validation]), train.take(order[config.validation :])
     pixels = Pixels.of(config.pixels, train.images)
 
     def fixed(images: Images, drawn_once: bool, seed: int) -> Images:
@@ -145,7 +164,7 @@ def _split(source: Source) -> tuple[Images, Images]:
         raise InputError(f"dataset: expected at least 2 images, to train and to test on, got {len(images)}")
     order = _shuffled(len(images))
     cut = min(max(1, round(0.8 * len(images))), len(images) - 1)
-    return images[order[:cut]], images[order[cut:]]
+    return images.take(order[:cut]), images.take(order[cut:])
 
 
 def _shuffled(n: int) -> Tensor:

@@ -3,14 +3,14 @@
 import math
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pyrovae.config import Config, InputError, reason
-from pyrovae.data import Data
+from pyrovae.data import Batch, Data
 from pyrovae.inference import SVI, choose_device, seeded
 from pyrovae.inference.compiled import why_not, worth_it
 from pyrovae.inference.parallel import Share, as_the_first, size
@@ -18,6 +18,7 @@ from pyrovae.objectives import OBJECTIVES, KLWeight, TraceELBO
 from pyrovae.registry import call, lookup
 from pyrovae.scores import Total, arguments, evaluate
 from pyrovae.spread import Spread
+from pyrovae.stream import stream
 from pyrovae.vae import VAE
 
 
@@ -56,7 +57,7 @@ class Fit:
             self._share.drawn(self.kl_weight(vae.guide)),
             self._adam(trainable),
             _objective(config, vae),
-            prepare=lambda rows: arguments(self.vae, self.data.batch(self.data.train, rows), self._share),
+            prepare=lambda *fed: arguments(self.vae, self._read(*fed), self._share),
             record=self.total.add,
             precision=config.precision,
         )
@@ -143,11 +144,11 @@ class Fit:
             order = torch.randperm(len(self.data.train), device=self.device)
             batches = order.split(self.config.batch_size)
             if self.to_compile:
-                self._compile(batches[0])
+                self._compile(*next(iter(self._fed(batches[:1]))))
             self.total.sums.zero_()
-            for step, rows in enumerate(batches):
+            for step, fed in enumerate(self._fed(batches)):
                 self.set_pace(step / len(batches))
-                self.svi.step(rows)
+                self.svi.step(*fed)
         finally:
             self.vae.eval()
         as_the_first(self.vae.state_dict().values())  # its statistics of batches, as each saw others
@@ -157,13 +158,22 @@ class Fit:
         """What the steps of an epoch added up to."""
         return self.total.per_image(len(self.data.train), weighted=self._objective_differs)
 
-    def _compile(self, rows: Tensor) -> None:
+    def _fed(self, batches: Sequence[Tensor]) -> Iterable[tuple[Tensor, ...]]:
+        """What steps are called with: rows of images that lie on the device, or the images of these rows."""
+        train = self.data.train
+        return ((rows,) for rows in batches) if train.fits(self.device) else stream(train, batches, self.device)
+
+    def _read(self, *fed: Tensor) -> Batch:
+        train = self.data.train
+        return self.data.batch(train, *fed) if train.fits(self.device) else self.data.read(*fed)
+
+    def _compile(self, *fed: Tensor) -> None:
         """Compile the step, if that can be done; weights, buffers and random numbers are afterwards as before."""
         self.to_compile = False
         held = {name: tensor.clone() for name, tensor in self.vae.state_dict().items()}
         try:
             with seeded(self.config.seed):
-                self.svi.compile(rows)
+                self.svi.compile(*fed)
         except Exception as error:  # a user's class may do anything, and so may the compiler
             warnings.warn(f"compile: steps are taken one operation at a time: {why_not(error)}", stacklevel=2)
         finally:

@@ -97,7 +97,7 @@ PYROS = {
 @pytest.mark.parametrize("particles", [1, 3])
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_every_objective_is_compiled_to_what_it_is(objective, particles, in_float64):
-    """To the eager step; and of one image, as Pyro bounds a batch and not its images, to Pyro's own where it has one."""
+    """To the eager step; and of one image, as Pyro bounds a batch and not its images, to Pyro's own where it has it."""
     if particles == 1 and getattr(OBJECTIVES[objective], "weighs_particles", False):
         pytest.skip("with one particle it is the elbo")
     made, rows = fitting(objective=objective, particles=particles, free_bits=0.0), torch.arange(1)

@@ -2,14 +2,17 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pyrovae.config import InputError, did_you_mean
 from pyrovae.sources.folder import read_folder
 from pyrovae.sources.npz import read_npz
+from pyrovae.sources.room import changed
 from pyrovae.sources.source import Source, square
 from pyrovae.sources.torchvision_sets import DIGITS, TORCHVISION_SETS
 
@@ -50,8 +53,12 @@ def read_digits(_: Path) -> Source:
 def _resized(source: Source, size: int | None) -> Source:
     if size is None:
         return source
-    test = None if source.test_images is None else square(source.test_images, size)
-    return Source(square(source.images, size), source.labels, test, source.test_labels, source.classes)
+
+    def resized(images: Tensor) -> Tensor:
+        return changed(images, lambda part: square(part, size), (images.shape[1], size, size))
+
+    test = None if source.test_images is None else resized(source.test_images)
+    return replace(source, images=resized(source.images), test_images=test)
 
 
 DATASETS: dict[str, Callable[[Path], Source]] = {"digits": read_digits, **TORCHVISION_SETS}

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from pyrovae.config import InputError, reason
+from pyrovae.sources.room import room, taken
 from pyrovae.sources.source import Source, pixels_of, square
 
 
@@ -23,23 +25,30 @@ def read_folder(path: Path, image_size: int | None = None) -> Source:
         raise InputError(
             f"dataset: expected all images of {path} in it, or all in one sub-folder per label, got a mixture"
         )
-    images = []
-    for file in files:
-        try:
-            images.append(square(pixels_of(_opened(file)), image_size))
-        except Exception as error:
-            raise InputError(f"dataset: expected an image in {file}, got: {reason(error)}") from None
-    sizes = {tuple(image.shape[1:]) for image in images}
-    if len(sizes) > 1:
-        raise InputError(f"dataset: expected images of one size or --image-size, got {len(sizes)} sizes in {path}")
-    stacked = torch.stack(images)
-    if (stacked == stacked[:, :1]).all():  # red, green and blue agree everywhere: grey images
-        stacked = stacked[:, :1].contiguous()
+    stacked = _read_all(files, path, image_size)
     if depths == {1}:
         return Source(stacked)
     names = [file.relative_to(path).parts[0] for file in files]
     classes = tuple(sorted(set(names)))
     return Source(stacked, torch.tensor([classes.index(name) for name in names]), classes=classes)
+
+
+def _read_all(files: list[Path], path: Path, image_size: int | None) -> Tensor:
+    images, sizes, grey = torch.empty(0), set(), True
+    for i, file in enumerate(files):
+        try:
+            image = square(pixels_of(_opened(file)), image_size)
+        except Exception as error:
+            raise InputError(f"dataset: expected an image in {file}, got: {reason(error)}") from None
+        sizes.add(tuple(image.shape[1:]))
+        if i == 0:
+            images = room((len(files), *image.shape))
+        if len(sizes) == 1:
+            images[i] = image
+            grey = grey and bool((image == image[:1]).all())  # red, green and blue agree everywhere
+    if len(sizes) > 1:
+        raise InputError(f"dataset: expected images of one size or --image-size, got {len(sizes)} sizes in {path}")
+    return taken(images[:, :1], torch.arange(len(images))) if grey else images
 
 
 def _is_image(file: Path) -> bool:

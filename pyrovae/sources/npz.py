@@ -1,5 +1,6 @@
 """Images of one's own, as arrays."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -7,14 +8,17 @@ import torch
 from torch import Tensor
 
 from pyrovae.config import InputError, reason
+from pyrovae.sources.room import changed, fits, room
 from pyrovae.sources.source import Source
+
+CHUNK = 2**26  # bytes read at a time
 
 
 def read_npz(path: Path) -> Source:
     """Arrays `images` and perhaps `labels`; perhaps also `test_images` and `test_labels`."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            held = {name: arrays[name] for name in arrays.files}
+            held = {name: _array(arrays, name) for name in arrays.files}
     except Exception as error:
         raise InputError(f"dataset: expected an npz file at {path}, got: {reason(error)}") from None
     if "images" not in held:
@@ -38,7 +42,25 @@ def _image_array(array: np.ndarray, name: str, path: Path) -> Tensor:
         raise InputError(
             f"dataset: expected {name} of shape (N, H, W), (N, H, W, 3) or (N, 3, H, W) in {path}, got {shape}"
         )
-    return torch.tensor(np.ascontiguousarray(array))
+    return torch.from_numpy(array) if array.flags.c_contiguous else changed(torch.from_numpy(array), lambda part: part)
+
+
+def _array(arrays: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+    """The array of this name; bytes that do not fit in memory are read a part at a time, into a file."""
+    with arrays.zip.open(f"{name}.npy") as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, by_columns, dtype = read(file)
+        if dtype != np.uint8 or by_columns or fits(math.prod(shape)):
+            return arrays[name]
+        flat = room((math.prod(shape),))
+        for part in flat.split(CHUNK):
+            view = memoryview(part.numpy())
+            while view:  # a compressed file hands out what it has
+                if not (got := file.readinto(view)):
+                    raise EOFError(f"{name} ends early")
+                view = view[got:]
+        return flat.numpy().reshape(shape)
 
 
 def _label_arrays(held: dict, parts: dict[str, Tensor], path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
