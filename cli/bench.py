@@ -61,7 +61,7 @@ def _names(rows: str | None, known: Any) -> list[str]:
 
 def write(out: Path, stem: str, found: dict[str, Any], figures: dict[str, Any]) -> list[Path]:
     """The files, each whole or not at all."""
-    from pyrovae.runs import write_whole
+    from pyrovae.files import write_whole
 
     paths = [out / f"{stem}.json", *(out / f"{stem}{suffix}.png" for suffix in figures)]
     try:

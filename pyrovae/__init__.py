@@ -15,6 +15,7 @@ _PUBLIC = {
     "build": "builder",
     "SVI": "inference",
     "fit": "training",
+    "fit_together": "together",
     "evaluate": "scores",
     "log_likelihoods": "evaluation",
     "annealed_log_likelihoods": "annealing",

@@ -4,7 +4,6 @@ config.toml, metrics.jsonl, model.safetensors, checkpoint.pt, summary.json, prog
 """
 
 import json
-import os
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +19,7 @@ from pyrovae.builder import build
 from pyrovae.config import Config, InputError, reason
 from pyrovae.data import Data, Pixels, load
 from pyrovae.figures import FIGURES
+from pyrovae.files import write_whole
 from pyrovae.summary import summarise
 from pyrovae.training import Fit
 from pyrovae.vae import VAE
@@ -245,16 +245,6 @@ def exhibits(data: Data, n: int = 10) -> Tensor:
     if labels is None or len(data.classes) > n:
         return torch.arange(min(n, len(data.test)))
     return torch.tensor([int((labels == label).nonzero()[0]) for label in labels.unique()])
-
-
-def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _what_is(path: Path) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pyrovae.config import Config, InputError
+from pyrovae.files import write_whole
 from pyrovae.grid import ONE_FOR_ALL, Grid, as_text
-from pyrovae.runs import Run, write_whole
+from pyrovae.runs import Run
 from pyrovae.together import alike
 
 SCORES = ("loss", "reconstruction", "kl")

@@ -118,6 +118,8 @@ class _Stacked:
         steps = first.steps * len(self.fits) if rows.shape[1] == first.config.batch_size else 0
         first.vae.train()
         try:
+            if not first.data.train.fits(first.device):
+                raise NotImplementedError("the images do not fit on the device")
             with seeded(first.config.seed):
                 first.svi.evaluate_loss(rows[0])  # validated, as the graph cannot be
                 self.steps[rows.shape[1]] = capture_stacked(

@@ -9,7 +9,7 @@ from conftest import small_data, small_vae
 from PIL import Image
 from test_training import without_seconds
 
-from pyrovae import Config, InputError, build, fit, load
+from pyrovae import Config, InputError, build, fit, fit_together, load
 from pyrovae.sources import room as rooms
 from pyrovae.sources.room import room
 
@@ -111,6 +111,17 @@ def test_a_training_that_streams_has_the_numbers_of_one_that_does_not(settings, 
         assert len(fitting._fed([torch.arange(3)]).__iter__().__next__()) == (1 if limit == 10**9 else 2)
         records.append(without_seconds(fitting))
     assert records[0] == records[1]
+
+
+def test_images_that_stream_are_trained_on_by_one_run_after_another(little_memory):
+    little_memory(100)
+    made = []
+    for seed in range(4):
+        vae, config = small_vae(seed=seed % 2, epochs=1)
+        made.append(fit(vae, small_data(), config))
+    with pytest.warns(UserWarning, match="together: each run takes its own steps: the images do not fit on the device"):
+        (records,) = fit_together(made[:2])
+    assert without_seconds(records) == without_seconds([next(iter(alone)) for alone in made[2:]])
 
 
 def test_unlabelled_images_stream_too(sources, little_memory):

@@ -5,8 +5,7 @@ import torch
 from conftest import small_data, small_vae
 from torch import nn
 
-from pyrovae import InputError, fit
-from pyrovae.together import fit_together
+from pyrovae import InputError, fit, fit_together
 
 DIFFERING = [{"seed": 3}, {"seed": 4, "lr": 1e-2}, {"seed": 3, "beta": 0.5, "warmup": 2, "schedule": "cosine"}]
 
