@@ -53,7 +53,8 @@ class _Draw:
 
     function: Any
     args: tuple[Any, ...]
-    like: Tensor
+    shape: torch.Size
+    dtype: torch.dtype
     generators: Sequence[torch.Generator]
 
 
@@ -72,7 +73,8 @@ def _draw_apart(graph: GraphModule, generators: Sequence[torch.Generator]) -> No
             raise NotImplementedError(f"together: expected draws of one tensor, got {node.target}")
         tensors = [arg for arg in node.args if isinstance(arg, Node)]
         places = tuple(tensors.index(arg) if isinstance(arg, Node) else [arg] for arg in node.args)
-        _draws.append(_Draw(node.target, places, node.meta["val"], generators))
+        value = node.meta["val"]
+        _draws.append(_Draw(node.target, places, value.shape, value.dtype, generators))
         with graph.graph.inserting_before(node):
             drawn = graph.graph.call_function(_own(), (tensors, run, len(_draws) - 1))
         node.replace_all_uses_with(drawn)
@@ -117,5 +119,5 @@ def _drawn(tensors: list[Tensor], run: Tensor, draw: int) -> Tensor:
 
 
 def _empty(run: Tensor, draw: int) -> Tensor:
-    like = _draws[draw].like
-    return torch.empty(len(run), *like.shape, dtype=like.dtype, device=run.device)
+    about = _draws[draw]
+    return torch.empty(len(run), *about.shape, dtype=about.dtype, device=run.device)
