@@ -119,7 +119,7 @@ class _Stacked:
         first.vae.train()
         try:
             if not first.data.train.fits(first.device):
-                raise NotImplementedError("the images do not fit on the device")
+                raise ValueError("the images do not fit on the device")
             with seeded(first.config.seed):
                 first.svi.evaluate_loss(rows[0])  # validated, as the graph cannot be
                 self.steps[rows.shape[1]] = capture_stacked(

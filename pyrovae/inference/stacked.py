@@ -70,7 +70,7 @@ def _draw_apart(graph: GraphModule, generators: Sequence[torch.Generator]) -> No
         if node.op != "call_function" or RANDOM not in getattr(node.target, "tags", ()):
             continue
         if node.kwargs or not isinstance(node.meta["val"], Tensor):
-            raise NotImplementedError(f"together: expected draws of one tensor, got {node.target}")
+            raise ValueError(f"expected draws of one tensor each, got {node.target}")
         tensors = [arg for arg in node.args if isinstance(arg, Node)]
         places = tuple(tensors.index(arg) if isinstance(arg, Node) else [arg] for arg in node.args)
         value = node.meta["val"]
