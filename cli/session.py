@@ -62,10 +62,10 @@ def train(path: Path, config: Config | None, settings: dict[str, Any], force: bo
     _show(summary, fitting, path)
 
 
-def train_together(runs: Sequence[Run], settings: dict[str, Any]) -> None:
+def train_together(runs: Sequence[Run], settings: dict[str, Any]) -> FloatingPointError | None:
     """Train the runs as one batched program, from their checkpoints if they have one. Nothing is shown but warnings.
 
-    Raises FloatingPointError at the end, if the loss of a run was not finite.
+    The error of a run whose loss was not finite, if there is one: such a run stays unfinished.
     """
     warnings.showwarning = lambda message, *_: click.echo(f"warning: {message}", err=True)
     data, fits = load(runs[0].config.replace(**settings)), []
@@ -89,8 +89,7 @@ def train_together(runs: Sequence[Run], settings: dict[str, Any]) -> None:
         for run, fitting in begun:
             if run.path not in failed:
                 run.finish(fitting)
-    if failed:
-        raise next(iter(failed.values()))
+    return next(iter(failed.values()), None)
 
 
 def _prepare(config: Config) -> Fit:

@@ -89,8 +89,9 @@ def _work(tasks: dict[tuple[str, ...], dict[str, Any]], runs: dict[str, Run], jo
             for names, (reason, warnings) in workers.step().items():
                 for line in warnings:
                     progress.say(line)
+                task = tasks[names]
                 for name in names:
-                    if reason is not None and not (len(names) > 1 and runs[name].finished):
+                    if reason is not None and not is_done(runs[name], task["samples"], task["figures"]):
                         failed[name] = reason
                     loss = "" if name in failed else f"test loss {runs[name].summary['best']['test']['loss']:.2f}"
                     progress.end(name, f"failed: {failed[name]}" if name in failed else loss)

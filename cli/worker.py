@@ -33,19 +33,24 @@ def work(paths: list[str], where: dict[str, Any], samples: int | None, figures: 
     from pyrovae.runs import Run
     from pyrovae.sweeps import is_drawn, is_evaluated
 
-    unfinished = [run for run in map(Run, paths) if not run.finished]
+    unfinished, failed = [run for run in map(Run, paths) if not run.finished], None
     if len(unfinished) > 1:
-        train_together(unfinished, where)
-    for run in unfinished[:1] if len(unfinished) == 1 else ():
+        failed = train_together(unfinished, where)
+    elif unfinished:
+        (run,) = unfinished
         resumed = run.begun
         train(run.path, None if resumed else run.config.replace(**where), where, force=not resumed, figures=False)
     for path, run in zip(paths, map(Run, paths)):
+        if not run.finished:
+            continue
         if samples and not is_evaluated(run, samples):
             arguments = ["evaluate", path, "--samples", str(samples), "--device", where["device"]]
             cli.main(arguments, standalone_mode=False)
         if figures and not is_drawn(run):
             for name, figure in reversed(list(draw(run))):  # losses is the last: it says that all are there
                 run.save_figure(name, figure)
+    if failed:
+        raise failed
 
 
 def _end_with_the_sweep() -> None:

@@ -338,13 +338,29 @@ def test_runs_trained_together_go_on_from_where_each_was(here, in_this_process, 
 
 
 def test_one_of_several_trained_together_that_fails_leaves_the_others(here, in_this_process, capsys):
-    assert pyrovae(f"sweep --lr 0.001,1e20 --seed 0,1 --jobs 1 --epochs 2 --together --out sweep {TINY}") == 1
+    line = "sweep --lr 0.001,1e20 --seed 0,1 --jobs 1 --epochs 2 --evaluate 5 --together --out sweep"
+    assert pyrovae(f"{line} {TINY}") == 1
     told = capsys.readouterr()
     assert [line.partition(" failed: ")[0] for line in told.err.splitlines() if line.startswith("pyrovae: lr")] == [
         "pyrovae: lr=1e+20,seed=0",
         "pyrovae: lr=1e+20,seed=1",
     ]
-    assert [Run(here / "sweep" / f"lr=0.001,seed={seed}").finished for seed in (0, 1)] == [True, True]
+    for seed in (0, 1):
+        assert Run(here / "sweep" / f"lr=0.001,seed={seed}").evaluation["samples"] == 5
+
+
+def test_runs_trained_together_are_not_done_before_they_are_evaluated(here, in_this_process, monkeypatch, capsys):
+    def broken(*_, **__):
+        raise InputError("no estimate")
+
+    line = f"sweep --seed 0,1 --jobs 1 --epochs 1 --evaluate 5 --together --out sweep {TINY}"
+    with monkeypatch.context() as patch:
+        patch.setattr("pyrovae.evaluation.log_likelihoods", broken)
+        assert pyrovae(line) == 1
+    told = capsys.readouterr().err
+    assert [f"pyrovae: seed={seed} failed: no estimate" in told for seed in (0, 1)] == [True, True]
+    assert pyrovae(line) == 0
+    assert [Run(here / "sweep" / f"seed={seed}").evaluation["samples"] for seed in (0, 1)] == [5, 5]
 
 
 def test_compare_takes_a_sweep_and_averages_its_seeds(swept, here, capsys):
