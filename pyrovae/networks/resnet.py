@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from pyrovae.networks.context import ImageDecoder, ImageEncoder, Shape, channels, quarter, quarter_channels
 
-WIDTHS = (32, 64, 64)  # channels at full, half and quarter size
+WIDTHS = (16, 32, 64)  # channels at full, half and quarter size
 
 
 class ResNet:
