@@ -1,6 +1,5 @@
 """pyrovae bench: this step against its rivals."""
 
-import json
 import os
 import re
 from pathlib import Path
@@ -61,14 +60,14 @@ def _names(rows: str | None, known: Any) -> list[str]:
 
 def write(out: Path, stem: str, found: dict[str, Any], figures: dict[str, Any]) -> list[Path]:
     """The files, each whole or not at all."""
-    from pyrovae.files import write_whole
+    from pyrovae.files import as_json, as_png, write_whole
 
     paths = [out / f"{stem}.json", *(out / f"{stem}{suffix}.png" for suffix in figures)]
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_whole(paths[0], lambda p: p.write_text(json.dumps(found, indent=2) + "\n"))
+        write_whole(paths[0], as_json(found))
         for path, figure in zip(paths[1:], figures.values()):
-            write_whole(path, lambda p, figure=figure: figure.savefig(p, format="png"))
+            write_whole(path, as_png(figure))
     except OSError as error:
         raise InputError(f"out: expected a folder to write to, got {out}: {error.strerror}") from None
     return paths

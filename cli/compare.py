@@ -50,7 +50,9 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
 
         show_means(rows, best_of(rows, opened))
     if drawn is not None:
-        drawn.savefig(out)
+        from pyrovae.files import as_png, write_whole
+
+        write_whole(out, as_png(drawn))
         click.echo(out)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from pyrovae.cli.options import repeated_of, repeats
+
 ANNEALED = 100  # images, at most
 
 
@@ -19,8 +21,17 @@ ANNEALED = 100  # images, at most
 @click.option("--latents/--no-latents", default=True, help="report on the latent space, too  [yes]")
 @click.option("--ais", is_flag=True, help=f"check by annealed importance sampling, on {ANNEALED} images")
 @click.option("--ais-steps", metavar="T", type=click.IntRange(1), default=200, help="from guide to model  [200]")
+@repeats
 def command(
-    run: Path, samples: int, images: int | None, seed: int, device: str, latents: bool, ais: bool, ais_steps: int
+    run: Path,
+    samples: int,
+    images: int | None,
+    seed: int,
+    device: str,
+    latents: bool,
+    ais: bool,
+    ais_steps: int,
+    **given: str,
 ) -> None:
     """Estimate log p(x) of the test set, or log p(x | y), by importance sampling from the guide of RUN.
 
@@ -28,29 +39,41 @@ def command(
     of each dimension, mutual information, what can be read from the codes) go to RUN/evaluation.json; with --ais the
     annealed estimate, too, beside the importance-sampled one of the same images.
     """
+    from pyrovae.evaluation import reliable_k
+    from pyrovae.files import only_writer
+    from pyrovae.runs import Run
+
+    opened = Run(run, **repeated_of(given))
+    with only_writer(opened.path):  # no training goes on from these weights meanwhile
+        found = _found(opened, samples, images, seed, device, latents, ais_steps if ais else None)
+        path = opened.save_evaluation(found)
+    _show(found, path, reliable_k(samples))
+
+
+def _found(
+    run: Any, samples: int, images: int | None, seed: int, device: str, latents: bool, ais_steps: int | None
+) -> dict[str, Any]:
+    """What goes to evaluation.json."""
     from pyrovae.annealing import annealed_log_likelihoods, compare
-    from pyrovae.evaluation import log_likelihoods, reliable_k, summarise
+    from pyrovae.evaluation import log_likelihoods, summarise
     from pyrovae.inference import choose_device, seeded
     from pyrovae.latents import report
-    from pyrovae.runs import Run
     from pyrovae.summary import protocol
 
-    opened = Run(run)
-    vae, data = opened.vae.to(choose_device(device)), opened.data
+    vae, data = run.vae.to(choose_device(device)), run.data
     chosen = data.test[slice(0, images)]
     first = chosen[slice(0, ANNEALED)]
     with seeded(seed):
         done = _tracked("evaluating", chosen, log_likelihoods(vae, data, chosen, samples))
     found = summarise(done, samples)
-    if ais:
+    if ais_steps:
         with seeded(seed):
             annealed = _tracked("annealing", first, annealed_log_likelihoods(vae, data, first, steps=ais_steps))
         found["annealed"] = compare(done, annealed, ais_steps)
     if latents:
         with seeded(seed):
             found["latents"] = report(vae, data)
-    found |= protocol(opened.config, data, vae, -found["log_likelihood"]) | {"seed": seed}
-    _show(found, opened.save_evaluation(found), reliable_k(samples))
+    return found | protocol(run.trusted, data, vae, -found["log_likelihood"]) | {"seed": seed}
 
 
 def _tracked(what: str, images: Sized, batches: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

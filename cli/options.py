@@ -1,6 +1,7 @@
 """The settings of `Config` as flags, in groups: stated once, in `pyrovae/config.py`."""
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from pyrovae.config import Config, InputError, did_you_mean
 from pyrovae.grid import as_text
+from pyrovae.trust import CLASSES, PLACES
 
 
 class SettingsCommand(click.Command):
@@ -46,7 +48,7 @@ class SettingsCommand(click.Command):
 def _flag(name: str, field: FieldInfo, lists: bool) -> click.Option:
     default = "" if field.default is None else f"  [{as_text(field.default)}]"
     about = f"{field.description}{default}"
-    return click.Option([f"--{name.replace('_', '-')}"], metavar=_metavar(field), help=about, multiple=lists)
+    return click.Option([_flag_of(name)], metavar=_metavar(field), help=about, multiple=lists)
 
 
 def _metavar(field: FieldInfo) -> str:
@@ -54,6 +56,27 @@ def _metavar(field: FieldInfo) -> str:
         return "|".join(choices)
     words = {"tuple": "N,N", "int": "N", "float": "X", "Path": "DIR"}
     return next((word for kind, word in words.items() if kind in str(field.annotation)), "NAME")
+
+
+def repeats(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Flags by which a user repeats what a run folder names but may not load by itself: `repeated_of` reads them."""
+    for name in reversed((*PLACES, *CLASSES)):
+        about = f"where RUN names {'data outside itself' if name in PLACES else 'a class of your own'}: repeat it"
+        metavar = {"dataset": "KIND:PATH", "data_dir": "DIR"}.get(name, "FILE.py:CLASS")
+        command = click.option(_flag_of(name), name, metavar=metavar, help=about)(command)
+    return command
+
+
+def repeated_of(given: Mapping[str, Any]) -> dict[str, str]:
+    return {name: value for name, value in given.items() if name in (*PLACES, *CLASSES) and value is not None}
+
+
+def as_flags(repeated: Mapping[str, str]) -> list[str]:
+    return [part for name, value in repeated.items() for part in (_flag_of(name), value)]
+
+
+def _flag_of(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def check_out(out: Path | None, kinds: tuple[str, ...], force: bool) -> None:

@@ -4,15 +4,18 @@ from pathlib import Path
 
 import click
 
+from pyrovae.cli.options import repeated_of, repeats
+
 
 @click.command("plot")
 @click.argument("run", type=Path)
 @click.argument("figures", nargs=-1, metavar="[FIGURE ...]")
-def command(run: Path, figures: tuple[str, ...]) -> None:
+@repeats
+def command(run: Path, figures: tuple[str, ...], **given: str) -> None:
     """Draw all the figures that fit RUN into RUN/figures, or the ones named (pyrovae list figures)."""
     from pyrovae.figures import draw
     from pyrovae.runs import Run
 
-    opened = Run(run)
+    opened = Run(run, **repeated_of(given))
     for name, figure in list(draw(opened, figures)):  # all or none
         click.echo(opened.save_figure(name, figure))

@@ -1,11 +1,12 @@
 """pyrovae sample: images from a trained model."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pyrovae.cli.options import check_out
+from pyrovae.cli.options import check_out, repeated_of, repeats
 from pyrovae.config import InputError
 
 
@@ -17,26 +18,34 @@ from pyrovae.config import InputError
 @click.option("--draw", is_flag=True, help="draw the pixels too, instead of showing their mean")
 @click.option("--out", metavar="FILE", type=Path, help="a .png, or a .npz of `images`  [RUN/figures/sample.png]")
 @click.option("--force", is_flag=True, help="replace the file that --out names")
-def command(run: Path, n: int, label: str | None, seed: int, draw: bool, out: Path | None, force: bool) -> None:
+@repeats
+def command(
+    run: Path, n: int, label: str | None, seed: int, draw: bool, out: Path | None, force: bool, **given: str
+) -> None:
     """Draw N images from the model that RUN holds."""
     check_out(out, (".png", ".npz"), force)
     import numpy as np
 
     from pyrovae.figures.images import square
+    from pyrovae.files import as_png, write_whole
     from pyrovae.inference import seeded
     from pyrovae.runs import Run
 
-    opened = Run(run)
+    opened = Run(run, **repeated_of(given))
     y = _context(opened, n, label)
     with seeded(seed):
         images = opened.pixels.to_unit(opened.vae.generate(n, y, mean=not draw))
     if out is None:
         out = opened.save_figure("sample", square(images))
     elif out.suffix == ".png":
-        square(images).savefig(out)
+        write_whole(out, as_png(square(images)))
     else:
-        labels = {"labels": np.array(opened.classes)[y]} if opened.config.condition == "label" else {}
-        np.savez_compressed(out, images=(images * 255).round().byte().numpy(), **labels)
+        labels, held = (
+            {"labels": np.array(opened.classes)[y]} if opened.config.condition == "label" else {},
+            io.BytesIO(),
+        )
+        np.savez_compressed(held, images=(images * 255).round().byte().numpy(), **labels)
+        write_whole(out, held.getvalue())
     click.echo(out)
 
 

@@ -1,9 +1,12 @@
 """One training session: what `pyrovae train` does once torch is there."""
 
+import math
 import os
+import signal
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -18,27 +21,39 @@ from pyrovae.cli.progress import Progress
 from pyrovae.config import Config
 from pyrovae.data import load
 from pyrovae.figures import draw
+from pyrovae.files import only_writer
 from pyrovae.inference import choose_device
 from pyrovae.inference.compiled import estimate
 from pyrovae.inference.parallel import Lost, rank, size, together, wait_for_all
+from pyrovae.interrupts import Insisted
 from pyrovae.runs import Run
 from pyrovae.spread import collapse
 from pyrovae.together import fit_together
 from pyrovae.training import Fit, fit
+from pyrovae.trust import check_places
 from pyrovae.vae import mean_of
 
 SMALL_STEP = 3e7  # floating-point operations forwards
 
 
-def train(path: Path, config: Config | None, settings: dict[str, Any], force: bool, figures: bool = True) -> None:
+def train(
+    path: Path,
+    config: Config | None,
+    settings: dict[str, Any],
+    force: bool,
+    figures: bool = True,
+    repeated: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Train the run at `path`: a new one of this config, or without one the run that is there, from its checkpoint.
 
-    Under `torchrun` all processes train it, and the first one writes.
+    Classes and places that a run names are `repeated`. Under `torchrun` all processes train it, the first one writes.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a training as Ctrl-C does
     resumed = None
     if config is None:
-        resumed = Run(path)
-        config = resumed.config.replace(**settings)
+        resumed = Run(path, **repeated)
+        config = resumed.trusted.replace(**settings)
+        check_places(config, repeated.keys() | settings.keys(), path)
     with together(choose_device(config.device)):
         if size() > 1:
             end_with_the_others(path)
@@ -47,19 +62,32 @@ def train(path: Path, config: Config | None, settings: dict[str, Any], force: bo
             if rank() > 0:
                 _follow(fitting, resumed)
                 return
-            run = resumed or Run.create(path, config, force)
-            if resumed:
-                run.resume(fitting, config)
-            else:
-                run.save(fitting)  # so that it can be resumed from its first epoch on
-            summary = _lead(fitting, run)
-            for name, figure in draw(run) if figures else ():
-                run.save_figure(name, figure)
+            with only_writer(path):
+                _begin_and_end(fitting, resumed or Run.create(path, config, force), resumed is not None, figures)
         except KeyboardInterrupt:
             end(path, "interrupted", 130)
         except Lost as error:
             end(path, str(error), 1)
-    _show(summary, fitting, path)
+        except OSError as error:  # a full disk
+            end(path, f"expected room to write to {path}, got: {error.strerror or error}", 1)
+
+
+def _begin_and_end(fitting: Fit, run: Run, goes_on: bool, figures: bool) -> None:
+    if goes_on:
+        run.resume(fitting, fitting.config)
+    else:
+        run.save(fitting)  # so that it can be resumed from its first epoch on
+    try:
+        summary = _lead(fitting, run)
+    except Insisted:
+        raise
+    except KeyboardInterrupt:
+        if size() == 1 and run.is_recorded(fitting):
+            run.save(fitting)
+        raise
+    for name, figure in draw(run) if figures else ():
+        run.save_figure(name, figure)
+    _show(summary, fitting, run.path)
 
 
 def train_together(runs: Sequence[Run], settings: dict[str, Any]) -> FloatingPointError | None:
@@ -68,15 +96,18 @@ def train_together(runs: Sequence[Run], settings: dict[str, Any]) -> FloatingPoi
     The error of a run whose loss was not finite, if there is one: such a run stays unfinished.
     """
     warnings.showwarning = lambda message, *_: click.echo(f"warning: {message}", err=True)
-    data, fits = load(runs[0].config.replace(**settings)), []
+    data, fits = load(runs[0].trusted.replace(**settings)), []
     for run in runs:
-        config, begun = run.config.replace(**settings), run.begun
+        config = run.trusted.replace(**settings)
         fits.append(fit(build(config, data.shape, len(data.classes)), data, config))
-        if begun:
+        if run.begun:
             run.resume(fits[-1], config)
         else:
             Run.create(run.path, config, force=True).save(fits[-1])
     _spare_threads(fits[0])
+    for run, fitting in zip(runs, fits):
+        if fitting.step:  # it was stopped in the middle of an epoch
+            run.record(next(iter(fitting)), fitting)
     failed = {}
     for epoch in {fitting.epoch for fitting in fits}:  # of which there are two, where an epoch was not saved by all
         begun = [(run, fitting) for run, fitting in zip(runs, fits) if fitting.epoch == epoch]
@@ -105,7 +136,7 @@ def _prepare(config: Config) -> Fit:
 
 def _follow(fitting: Fit, resumed: Run | None) -> None:
     """Train what another process writes down and speaks of."""
-    if resumed:
+    if resumed and resumed.begun:
         fitting.load_state_dict(resumed.checkpoint(fitting.device))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -124,10 +155,15 @@ def _lead(fitting: Fit, run: Run) -> dict[str, Any]:
     with Progress(fitting) as progress, warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: progress.say(f"warning: {message}")
         warned = False
-        for epoch in fitting:
+        records = run.metrics if fitting.epoch else []
+        for epoch in fitting.paused(60 * config.save_minutes if size() == 1 else math.inf):
+            if epoch is None:
+                run.save(fitting)
+                continue
             run.record(epoch, fitting)
             progress.show(epoch)
-            if not warned and (warning := collapse(run.metrics, config)):
+            records.append(epoch)
+            if not warned and (warning := collapse(records, config)):
                 progress.say(f"warning: {warning}")
                 warned = True
     run.data = data

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from pyrovae.cli.options import SettingsCommand
-from pyrovae.cli.train import RESULTS, name_of, texts_of
+from pyrovae.cli.train import RESULTS, check_config, name_of, texts_of
 from pyrovae.grid import combinations
 
 
@@ -38,6 +38,8 @@ def command(
     """
     listed = {name: values for name, values in given.items() if values}
     grid = combinations(texts_of(preset_name, config_file), listed)
+    for config in grid.configs.values():
+        check_config(config, config_file, listed)
     dataset = {"dataset": listed["dataset"][0]} if "dataset" in listed else {}
     path = out or RESULTS / f"{name_of(preset_name, config_file, dataset)}-sweep"
     from pyrovae.cli.sweeping import sweep  # torch is imported from here on

@@ -23,6 +23,7 @@ from pyrovae.inference import choose_device
 from pyrovae.runs import Run
 from pyrovae.sweeps import best_of, differences, is_done, over_seeds, prepare, protocol, save_sweep, trained_together
 from pyrovae.training import fit
+from pyrovae.trust import named
 
 TICK = 0.2  # seconds between two looks at the workers
 
@@ -45,9 +46,7 @@ def sweep(
     )
     task = {"where": where, "samples": samples, "figures": figures}
     try:
-        failed = _work(
-            {names: {"paths": [str(runs[name].path) for name in names]} | task for names in groups}, runs, jobs
-        )
+        failed = _work({names: _whose(names, runs, grid) | task for names in groups}, runs, jobs)
     except KeyboardInterrupt:
         click.echo("pyrovae: interrupted; the same command goes on from the last epochs", err=True)
         raise SystemExit(130) from None
@@ -56,6 +55,14 @@ def sweep(
         click.echo(f"pyrovae: {name} failed: {reason}", err=True)
     if failed:
         raise SystemExit(1)
+
+
+def _whose(names: tuple[str, ...], runs: dict[str, Run], grid: Grid) -> dict[str, Any]:
+    """The runs of a task, and what of a user's own the command line named for them."""
+    return {
+        "paths": [str(runs[name].path) for name in names],
+        "repeated": [named(grid.configs[name]) for name in names],
+    }
 
 
 def _check(grid: Grid, evaluated: bool) -> None:

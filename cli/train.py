@@ -1,16 +1,18 @@
 """pyrovae train: settings become a run folder."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pyrovae.cli.options import SettingsCommand
+from pyrovae.cli.options import SettingsCommand, repeated_of
 from pyrovae.config import Config, InputError, preset
+from pyrovae.trust import check_classes, check_places
 
 RESULTS = Path("results")
-MAY_CHANGE = {"epochs", "device", "data_dir"}  # of a run that is resumed
+MAY_CHANGE = {"epochs", "device", "lr", "grad_clip", "on_nan", "save_minutes"}  # of a run that is resumed
 
 
 @click.command("train", cls=SettingsCommand)
@@ -26,7 +28,7 @@ def command(
 
     Settings come from the defaults, then --preset, then --config, then the flags below.
     """
-    settings = {name: value for name, value in given.items() if value is not None}
+    settings, repeated = {name: value for name, value in given.items() if value is not None}, {}
     if resume:
         if out and (preset_name or config_file):
             raise InputError("resume: expected the run by --out, or after its --preset or --config, got both")
@@ -35,15 +37,26 @@ def command(
         path = out or _newest(name_of(preset_name, config_file, settings))
         if not out:
             settings.pop("dataset", None)  # it named the run
+        repeated = repeated_of(settings)
+        settings = {name: value for name, value in settings.items() if name not in repeated}
         if unwanted := settings.keys() - MAY_CHANGE:
             raise InputError(f"resume: expected no settings but {', '.join(sorted(MAY_CHANGE))}, got {min(unwanted)}")
         config = None
     else:
         config = Config.from_toml(*texts_of(preset_name, config_file), **settings)
+        check_config(config, config_file, settings)
         path = out or _free(name_of(preset_name, config_file, settings))
     from pyrovae.cli.session import train  # torch is imported from here on
 
-    train(path, config, settings, force)
+    train(path, config, settings, force, repeated=repeated)
+
+
+def check_config(config: Config, file: Path | None, flags: Iterable[str]) -> None:
+    """Refuse what a config file names and only its user may: a class of one's own; in a run folder, data outside it."""
+    if file:
+        check_classes(config, flags, file)
+        if file.name == "config.toml":
+            check_places(config, flags, file.absolute().parent)
 
 
 def texts_of(preset_name: str | None, config_file: Path | None) -> list[str]:

@@ -25,26 +25,33 @@ def main() -> None:
         sys.exit(str(error))
 
 
-def work(paths: list[str], where: dict[str, Any], samples: int | None, figures: bool) -> None:
-    """Do what is left to do for the runs at `paths`, which train together; `where` is their device and data_dir now."""
+def work(
+    paths: list[str], repeated: list[dict[str, str]], where: dict[str, Any], samples: int | None, figures: bool
+) -> None:
+    """Do what is left to do for the runs at `paths`, which train together; `where` is their device and data_dir now.
+
+    `repeated` are the classes and places that each may name.
+    """
     from pyrovae.cli import cli
+    from pyrovae.cli.options import as_flags
     from pyrovae.cli.session import train, train_together
     from pyrovae.figures import draw
     from pyrovae.runs import Run
     from pyrovae.sweeps import is_drawn, is_evaluated
 
-    unfinished, failed = [run for run in map(Run, paths) if not run.finished], None
+    runs, failed = [Run(path, **names) for path, names in zip(paths, repeated)], None
+    unfinished = [run for run in runs if not run.finished]
     if len(unfinished) > 1:
         failed = train_together(unfinished, where)
     elif unfinished:
         (run,) = unfinished
-        resumed = run.begun
-        train(run.path, None if resumed else run.config.replace(**where), where, force=not resumed, figures=False)
-    for path, run in zip(paths, map(Run, paths)):
-        if not run.finished:
+        config = None if run.begun else run.trusted.replace(**where)
+        train(run.path, config, where, force=config is not None, figures=False, repeated=run.repeated)
+    for path, names in zip(paths, repeated):
+        if not (run := Run(path, **names)).finished:
             continue
         if samples and not is_evaluated(run, samples):
-            arguments = ["evaluate", path, "--samples", str(samples), "--device", where["device"]]
+            arguments = ["evaluate", path, "--samples", str(samples), "--device", where["device"], *as_flags(names)]
             cli.main(arguments, standalone_mode=False)
         if figures and not is_drawn(run):
             for name, figure in reversed(list(draw(run))):  # losses is the last: it says that all are there

@@ -11,6 +11,7 @@ from pyrovae.contexts import Label, Quadrants
 from pyrovae.inference import seeded
 from pyrovae.likelihoods import LIKELIHOODS, Unseen
 from pyrovae.networks import ACTIVATIONS, NETWORKS
+from pyrovae.objectives import OBJECTIVES, TraceELBO
 from pyrovae.posteriors import POSTERIORS
 from pyrovae.priors import PRIORS
 from pyrovae.registry import call, lookup
@@ -101,3 +102,17 @@ def _context(config: Config, shape: tuple[int, int, int], classes: int) -> nn.Mo
             raise InputError(f"condition: 'label' expects images with labels, got none in {config.dataset!r}")
         return Label(classes)
     return Quadrants(shape, seen=int(config.condition[-1]))
+
+
+def objective_of(config: Config, vae: VAE) -> TraceELBO:
+    """The estimator that SVI minimises. Raises `InputError` where it does not fit the other settings."""
+    estimator = lookup("objective", config.objective, OBJECTIVES)
+    if getattr(estimator, "weighs_particles", False) and config.particles == 1:
+        raise InputError(f"particles: objective {config.objective!r} expects 2 or more (1 is the elbo), got 1")
+    if config.free_bits and not vae.has_kl:
+        raise InputError(f"free_bits: expected 0, as posterior {config.posterior!r} has no KL, got {config.free_bits}")
+    particles = {"num_particles": config.particles, "vectorize_particles": config.particles > 1}
+    objective = call("objective", estimator, config.model_dump() | particles | {"max_plate_nesting": 1})
+    if not hasattr(objective, "terms"):
+        raise InputError(f"objective: expected an estimator with terms, as TraceELBO, got {config.objective!r}")
+    return objective

@@ -85,6 +85,10 @@ class Config(BaseModel):
     epochs: int = setting(100, "Training", "passes over the training set", ge=1)
     batch_size: int = setting(128, "Training", "images in a step", ge=1)
     lr: float = setting(1e-3, "Training", "learning rate of Adam", gt=0)
+    grad_clip: float = setting(0.0, "Training", "norm that a step's gradients are scaled down to (0: none)", ge=0)
+    on_nan: Literal["stop", "skip"] = setting(
+        "stop", "Training", "where a loss is not finite: stop, or skip the batch and count it"
+    )
     schedule: Literal["constant", "cosine"] = setting(
         "constant", "Training", "of the learning rate; cosine: it falls to 0 over all epochs, as half a cosine"
     )
@@ -94,6 +98,7 @@ class Config(BaseModel):
     )
     seed: int = setting(0, "Training", "of all random numbers", ge=0, lt=2**32)
     device: str = setting("auto", "Training", "auto, cpu, cuda or cuda:1")
+    save_minutes: float = setting(10.0, "Training", "of a long epoch between two checkpoints", gt=0)
     precision: Literal["fp32", "tf32", "bf16"] = setting(
         "fp32", "Training", "of the factors of matrix products in training: 24, 11 (CUDA) or 8 bits"
     )

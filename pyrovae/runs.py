@@ -3,15 +3,15 @@
 config.toml, metrics.jsonl, model.safetensors, checkpoint.pt, summary.json, progress.safetensors and figures/*.png.
 """
 
+import io
 import json
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from pyrovae import __version__
@@ -19,11 +19,15 @@ from pyrovae.builder import build
 from pyrovae.config import Config, InputError, reason
 from pyrovae.data import Data, Pixels, load
 from pyrovae.figures import FIGURES
-from pyrovae.files import write_whole
+from pyrovae.files import append_line, as_json, as_png, only_writer, write_whole
+from pyrovae.interrupts import held_back
 from pyrovae.summary import summarise
 from pyrovae.training import Fit
+from pyrovae.trust import CLASSES, PLACES, SIGNATURE, check_classes, check_links, check_places, repeat, sign
 from pyrovae.vae import VAE
+from pyrovae.weights import About, about_weights, exhibited, weights_of
 
+SHAPING = ("lr", "grad_clip", "on_nan")  # settings that may change in a run, and change its numbers
 PROGRESS_EPOCHS = (1, 3, 5, 10, 20, 30, 40, 50)  # and the last
 FILES = (
     "config.toml",
@@ -33,19 +37,24 @@ FILES = (
     "summary.json",
     "evaluation.json",
     "progress.safetensors",
+    SIGNATURE,
 )
 
 
 class Run:
     """A run folder. What it holds is read when it is asked for: `config`, `metrics`, `vae`, `data`, `progress`.
 
+    A folder may come from anybody. A class of one's own that its config names is loaded only if it is repeated here, as
+    `Run(path, likelihood="soft.py:SoftLaplace")`; and so are data outside the folder, of a run that was made elsewhere.
+
     Raises `InputError` where a file is missing or damaged, or of another version: 0.1.x reads what any 0.1.x wrote.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+    def __init__(self, path: Path | str, **repeated: str) -> None:
+        self.path, self.repeated = Path(path), repeated
         if not (self.path / "config.toml").is_file():
             raise InputError(f"run: expected a run folder with a config.toml at {self.path}, got {_what_is(self.path)}")
+        check_links(self.path, [*FILES, "figures"])
         if self.finished:
             self._check_version(self._read("summary.json", _version))
 
@@ -55,24 +64,34 @@ class Run:
         path = Path(path)
         if path.exists() and not path.is_dir():
             raise InputError(f"out: expected a folder at {path}, got a file")
+        check_links(path, [*FILES, "figures"])
         if (path / "config.toml").exists() and not force:
             raise InputError(f"out: {path} already holds a run; expected --resume, --force or another --out")
         names = [*FILES, "figures/sample.png", *(f"figures/{name}.png" for name in FIGURES)]
         held = [name for name in names if (path / name).exists()]
         if held and not force:
             raise InputError(f"out: {path} already holds {held[0]}; expected --force or another --out")
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            for name in held:
-                (path / name).unlink()
-            write_whole(path / "config.toml", lambda p: p.write_text(config.to_toml()))
-        except OSError as error:
-            raise InputError(f"out: expected a folder that can be written at {path}, got: {error.strerror}") from None
-        return cls(path)
+        with only_writer(path):
+            try:
+                for name in held:
+                    (path / name).unlink()
+                write_whole(path / "config.toml", config.to_toml())
+                sign(path)
+            except OSError as error:
+                raise InputError(
+                    f"out: expected a folder that can be written at {path}, got: {error.strerror}"
+                ) from None
+        return cls(path, **{name: getattr(config, name) for name in (*CLASSES, *PLACES)})
 
     @cached_property
     def config(self) -> Config:
         return self._read("config.toml", lambda path: Config.from_toml(path.read_text()))
+
+    @property
+    def trusted(self) -> Config:
+        """The config with what was repeated; raises `InputError` for what should have been."""
+        check_classes(self.config, self.repeated, self.path)
+        return repeat(self.config, self.repeated, self.path)
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -101,34 +120,32 @@ class Run:
 
     @cached_property
     def data(self) -> Data:
-        return load(self.config)
+        check_places(self.config, self.repeated, self.path)
+        return load(self.trusted)
 
     @cached_property
-    def _about(self) -> dict[str, Any]:
-        """What the weights say of the images they were trained on."""
-
-        def read(path: Path) -> dict[str, Any]:
-            with safetensors.safe_open(path, "pt") as file:
-                about = json.loads(file.metadata()["pyrovae"])
-            self._check_version(about.get("version", __version__))  # weights of the first 0.1.0 do not tell it
-            return {name: about[name] for name in ("shape", "classes", "pixels")}
+    def _about(self) -> About:
+        def read(path: Path) -> About:
+            about = about_weights(path)
+            self._check_version(about.version)
+            return about
 
         return self._read("model.safetensors", read)
 
     @cached_property
     def vae(self) -> VAE:
         """The trained model, in evaluation mode, on the CPU, built without the data."""
-        vae = build(self.config, tuple(self._about["shape"]), len(self.classes))
+        vae = build(self.trusted, self._about.shape, len(self.classes))
         self._read("model.safetensors", lambda path: vae.load_state_dict(load_file(path)))
         return vae
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return tuple(self._about["classes"])
+        return self._about.classes
 
     @property
     def pixels(self) -> Pixels:
-        return Pixels(**self._about["pixels"])
+        return self._about.pixels
 
     @property
     def progress(self) -> dict[str, Tensor]:
@@ -157,20 +174,23 @@ class Run:
 
     def record(self, epoch: dict[str, Any], fit: Fit) -> None:
         """Save an epoch of `fit`: its record, its pictures, its weights if they are the best, and the checkpoint."""
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(epoch) + "\n")
-        if epoch["epoch"] in PROGRESS_EPOCHS or fit.done:
-            self._add_progress(epoch["epoch"], fit)
-        if fit.improved:
-            about = {"shape": fit.data.shape, "classes": fit.data.classes, "pixels": vars(fit.data.pixels)}
-            told = {"pyrovae": json.dumps(about | {"version": __version__})}
-            weights = {name: tensor.contiguous() for name, tensor in fit.vae.state_dict().items()}
-            write_whole(self.path / "model.safetensors", lambda p: save_file(weights, p, told))
-        self.save(fit)
+        with held_back():
+            append_line(self.path / "metrics.jsonl", json.dumps(epoch))
+            if epoch["epoch"] in PROGRESS_EPOCHS or fit.done:
+                self._add_progress(epoch["epoch"], fit)
+            if fit.improved:
+                write_whole(self.path / "model.safetensors", weights_of(fit))
+            self.save(fit)
+
+    def is_recorded(self, fit: Fit) -> bool:
+        """Whether all epochs that `fit` has behind it are in metrics.jsonl."""
+        return fit.epoch == (len(self.metrics) if (self.path / "metrics.jsonl").exists() else 0)
 
     def save(self, fit: Fit) -> None:
-        """Save the checkpoint, from which `resume` goes on."""
-        write_whole(self.path / "checkpoint.pt", lambda p: torch.save(fit.state_dict(), p))
+        """Save the checkpoint, from which `resume` goes on: after an epoch is recorded, or while one is under way."""
+        held = io.BytesIO()
+        torch.save(fit.state_dict(), held)
+        write_whole(self.path / "checkpoint.pt", held.getvalue())
 
     def checkpoint(self, device: torch.device) -> dict[str, Any]:
         """What `save` wrote, on `device`."""
@@ -178,7 +198,10 @@ class Run:
 
     def resume(self, fit: Fit, config: Config) -> None:
         """Set `fit` to the last checkpoint and the config to what goes on, and drop records of later epochs."""
-        fit.load_state_dict(self.checkpoint(fit.device))
+        if self.begun or (self.path / "metrics.jsonl").exists():
+            fit.load_state_dict(self.checkpoint(fit.device))
+        else:  # it was ended before its first checkpoint
+            self.save(fit)
         if config.epochs < fit.epoch:
             raise InputError(f"resume: expected at least the {fit.epoch} epochs of {self.path}, got {config.epochs}")
         if config.schedule != "constant" and config.epochs != self.config.epochs:
@@ -190,44 +213,46 @@ class Run:
         kept = [json.dumps(epoch) + "\n" for epoch in records if epoch["epoch"] <= fit.epoch]
         if len(kept) != fit.epoch:
             raise InputError(f"resume: expected {fit.epoch} epochs in metrics.jsonl of {self.path}, got {len(kept)}")
+        if changed := {name: [getattr(c, name) for c in (self.config, config)] for name in self._changed(config)}:
+            fit.changed.append({"epoch": fit.epoch} | changed)
         if not fit.done:
             (self.path / "evaluation.json").unlink(missing_ok=True)  # it is of the weights that go on
-        write_whole(self.path / "metrics.jsonl", lambda p: p.write_text("".join(kept)))
-        write_whole(self.path / "config.toml", lambda p: p.write_text(config.to_toml()))
+        write_whole(self.path / "metrics.jsonl", "".join(kept))
+        write_whole(self.path / "config.toml", config.to_toml())
+        sign(self.path)
         self.config = config
+
+    def _changed(self, config: Config) -> list[str]:
+        return [name for name in SHAPING if getattr(config, name) != getattr(self.config, name)]
 
     def finish(self, fit: Fit) -> dict[str, Any]:
         """Write summary.json: final and best numbers, in nats per image, and how they came about."""
         summary = summarise(self.config, fit, self.metrics)
-        write_whole(self.path / "summary.json", lambda p: p.write_text(json.dumps(summary, indent=2) + "\n"))
+        write_whole(self.path / "summary.json", as_json(summary))
         return summary
 
     def save_evaluation(self, found: dict[str, Any], name: str = "evaluation") -> Path:
         """Write `name`.json."""
-        path = self.path / f"{name}.json"
-        try:
-            write_whole(path, lambda p: p.write_text(json.dumps(found, indent=2) + "\n"))
-        except OSError as error:
-            raise InputError(f"run: expected to write {path}, got: {error.strerror}") from None
-        return path
+        return self._write(f"{name}.json", as_json(found))
 
     def save_figure(self, name: str, figure: Any) -> Path:
         """Write figures/`name`.png."""
-        path = self.path / "figures" / f"{name}.png"
+        return self._write(f"figures/{name}.png", as_png(figure))
+
+    def _write(self, name: str, content: bytes | str) -> Path:
+        path = self.path / name
         try:
             path.parent.mkdir(exist_ok=True)
-            write_whole(path, lambda p: figure.savefig(p, format="png"))
+            write_whole(path, content)
         except OSError as error:
             raise InputError(f"run: expected to write {path}, got: {error.strerror}") from None
         return path
 
     def _add_progress(self, epoch: int, fit: Fit) -> None:
-        x, labels = fit.data.batch(fit.data.test, exhibits(fit.data))
-        to_unit = fit.data.pixels.to_unit
-        reconstructed = fit.vae.reconstruct(x, fit.vae.given(x, labels))
-        images = self.progress | {"original": to_unit(x), str(epoch): to_unit(reconstructed)}
+        original, reconstructed = exhibited(fit)
+        images = self.progress | {"original": original, str(epoch): reconstructed}
         stored = {name: (image * 255).round().byte().cpu().contiguous() for name, image in images.items()}
-        write_whole(self.path / "progress.safetensors", lambda p: save_file(stored, p))
+        write_whole(self.path / "progress.safetensors", save(stored))
 
 
 def _records(path: Path) -> list[dict[str, Any]]:
@@ -237,14 +262,6 @@ def _records(path: Path) -> list[dict[str, Any]]:
 
 def _version(summary: Path) -> str:
     return json.loads(summary.read_text()).get("versions", {}).get("pyrovae", "an unknown version")
-
-
-def exhibits(data: Data, n: int = 10) -> Tensor:
-    """Rows of the test images to show: the first of each class, or the first n."""
-    labels = data.test.labels
-    if labels is None or len(data.classes) > n:
-        return torch.arange(min(n, len(data.test)))
-    return torch.tensor([int((labels == label).nonzero()[0]) for label in labels.unique()])
 
 
 def _what_is(path: Path) -> str:

@@ -30,13 +30,15 @@ def evaluate(vae: VAE, data: Data, images: Images, watch: Spread | None = None) 
     vae.eval()
     try:
         for rows in _batches(len(images)):
-            loss = svi.evaluate_loss(*arguments(vae, data.batch(images, rows), share))
+            x, y = arguments(vae, data.batch(images, rows), share)
+            total.n = len(x)
+            loss = svi.evaluate_loss(x, y)
             total.add(loss, elbo.terms)
     finally:
         vae.train(training)
     if watch is not None:
         (watch.sums,) = summed(watch.sums)
-    return total.per_image(len(images))
+    return total.per_image()
 
 
 def _batches(n: int) -> list[slice]:
@@ -55,16 +57,21 @@ def arguments(vae: VAE, batch: Batch, share: Share | None = None) -> tuple[Tenso
 
 
 class Total:
-    """Sums over an epoch, kept on the device: reading one would make it wait."""
+    """Sums over an epoch, kept on the device: reading one would make it wait.
 
-    def __init__(self, device: torch.device) -> None:
-        self.sums = torch.zeros(3, dtype=torch.float64, device=device)
+    `n` is the number of images in the batch that is added next. With `skip` a batch that is not finite adds nothing.
+    """
+
+    def __init__(self, device: torch.device, skip: bool = False) -> None:
+        self.sums = torch.zeros(4, dtype=torch.float64, device=device)
+        self.n, self.skip = 0, skip
 
     def add(self, loss: Tensor, terms: dict[str, Tensor]) -> None:
-        self.sums += torch.stack([terms["x"], terms["z"], loss])
+        sums = torch.stack([terms["x"], terms["z"], loss, torch.full_like(loss, self.n)])
+        self.sums += torch.where(sums.isfinite().all(), sums, 0.0) if self.skip else sums
 
-    def per_image(self, n: int, weighted: bool = False) -> dict[str, float]:
+    def per_image(self, weighted: bool = False) -> dict[str, float]:
         (sums,) = summed(self.sums)
-        reconstruction, kl, objective = (sums / n).tolist()
+        reconstruction, kl, objective = (sums[:3] / sums[3]).tolist()
         scores = {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
         return scores | {"objective": objective} if weighted else scores

@@ -1,14 +1,30 @@
 """Images that do not fit on a device, handed to it batch by batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pyrovae.data import Images
+from pyrovae.data import Batch, Data, Images
 
 WORKERS = 2  # processes that fetch images for a GPU; a CPU has no time to spare
+
+
+class Feed:
+    """What a step on the training images is called with, for rows (n,) of each batch, and how that is read.
+
+    Rows of images that lie on the device; or images that do not, and their labels.
+    """
+
+    def __init__(self, data: Data, device: torch.device) -> None:
+        self.data, self.device, self.resident = data, device, data.train.fits(device)
+
+    def __call__(self, batches: Sequence[Tensor]) -> Iterable[tuple[Tensor, ...]]:
+        return ((rows,) for rows in batches) if self.resident else stream(self.data.train, batches, self.device)
+
+    def read(self, *fed: Tensor) -> Batch:
+        return self.data.batch(self.data.train, *fed) if self.resident else self.data.read(*fed)
 
 
 def stream(images: Images, batches: Sequence[Tensor], device: torch.device) -> Iterator[tuple[Tensor, ...]]:

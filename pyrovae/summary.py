@@ -24,6 +24,7 @@ def summarise(config: Config, fit: Fit, records: list[dict[str, Any]]) -> dict[s
         "final": records[-1],
         "best": records[fit.best_epoch - 1],
         "weights": f"epoch {fit.best_epoch}, " + ("best validation loss" if fit.data.validation else "the last"),
+        **({"changed": fit.changed} if fit.changed else {}),
         "parameters": sum(p.numel() for p in fit.vae.parameters() if p.requires_grad),
         "seconds": round(sum(record["seconds"] for record in records), 1),
         "device": _hardware(fit.device),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pyrovae.config import Config, InputError
-from pyrovae.files import write_whole
+from pyrovae.files import as_json, as_png, write_whole
 from pyrovae.grid import ONE_FOR_ALL, Grid, as_text
 from pyrovae.runs import Run
 from pyrovae.together import alike
@@ -179,9 +179,9 @@ def best_of(rows: Sequence[Mapping[str, Any]], runs: Sequence[Run]) -> int | Non
 def save_sweep(path: Path, content: Mapping[str, Any], figures: Mapping[str, Any]) -> None:
     """Write sweep.json and figures/*.png into the folder of a sweep."""
     try:
-        write_whole(path / "sweep.json", lambda p: p.write_text(json.dumps(content, indent=2) + "\n"))
+        write_whole(path / "sweep.json", as_json(content))
         (path / "figures").mkdir(exist_ok=True)
         for name, figure in figures.items():
-            write_whole(path / "figures" / f"{name}.png", lambda p, figure=figure: figure.savefig(p, format="png"))
+            write_whole(path / "figures" / f"{name}.png", as_png(figure))
     except OSError as error:
         raise InputError(f"out: expected a folder that can be written at {path}, got: {error.strerror}") from None

@@ -36,25 +36,25 @@ def fit_together(fits: Sequence[Fit]) -> Iterator[list[dict[str, Any] | Floating
     first = fits[0]
     if len({alike(fit.config) for fit in fits}) > 1 or len({fit.epoch for fit in fits}) > 1:
         raise InputError(f"together: expected runs that differ in {', '.join(sorted(MAY_DIFFER))} alone, got others")
+    if any(fit.step for fit in fits):
+        raise InputError("together: expected runs between two epochs, got one in the middle of an epoch")
     if first.config.patience:
         raise InputError(f"together: expected patience 0, as all runs end at once, got {first.config.patience}")
     trained = _Stacked(fits)
-    errors: dict[int, FloatingPointError] = {}
     while not first.done:
         start = time.perf_counter()
         generators = trained.run_epoch()
         seconds, records = time.perf_counter() - start, []
-        for i, (fit, generator) in enumerate(zip(fits, generators)):
+        for fit, generator in zip(fits, generators):
             start = time.perf_counter()
             try:
                 with seeded(0):
                     _set_state(generator)
                     scores = fit.scored(fit.train_scores())
             except FloatingPointError as error:
-                scores = {}
-                errors.setdefault(i, error)
+                scores, fit.fault = {}, error
             record = fit.end_epoch(scores, seconds / len(fits) + time.perf_counter() - start)
-            records.append(errors.get(i, record))
+            records.append(fit.fault or record)
         yield records
 
 
@@ -93,19 +93,30 @@ class _Stacked:
 
     def _train(self, batches: Sequence[Tensor]) -> None:
         for fit in self.fits:
-            fit.total.sums.zero_()
+            fit.begin_epoch()
         for k, rows in enumerate(batches):
             for fit in self.fits:
                 fit.set_pace(k / len(batches))
-            _, *gradients = self.steps[rows.shape[1]](rows)
-            each = (len(self.fits) * [None] if gradient is None else gradient.unbind() for gradient in gradients)
-            for fit, own in zip(self.fits, zip(*each)):
-                fit.svi.update(own)
+            returned = self.steps[rows.shape[1]](rows)
+            each = (len(self.fits) * [None] if tensor is None else tensor.unbind() for tensor in returned)
+            for fit, own_rows, (loss, *gradients) in zip(self.fits, rows, zip(*each)):
+                fit.svi.update(gradients, loss)
+                if not fit.fault:
+                    self._watch(fit, k + 1, loss, own_rows, last=k + 1 == len(batches))
+
+    def _watch(self, fit: Fit, step: int, loss: Tensor, rows: Tensor, last: bool) -> None:
+        try:
+            fit.watch.see(fit.epoch + 1, step, loss, (rows,), last)
+        except FloatingPointError as error:
+            fit.fault = error
 
     def _train_one_by_one(self) -> None:
         for fit, generator in zip(self.fits, self.generators):
             with seeded(fit.epoch_seed):
-                fit.train_epoch()
+                try:
+                    fit.train_epoch()
+                except FloatingPointError as error:
+                    fit.fault = fit.fault or error
                 generator.set_state(_state(fit.device))
 
     def _capture(self, rows: Tensor) -> bool:

@@ -3,22 +3,27 @@
 import math
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from pyrovae.builder import objective_of
 from pyrovae.config import Config, InputError, reason
-from pyrovae.data import Batch, Data
+from pyrovae.data import Data
+from pyrovae.faults import REMEDIES, Watch, whole
 from pyrovae.inference import SVI, choose_device, seeded
 from pyrovae.inference.compiled import why_not, worth_it
+from pyrovae.inference.machine import random_state, set_random_state
 from pyrovae.inference.parallel import Share, as_the_first, size
-from pyrovae.objectives import OBJECTIVES, KLWeight, TraceELBO
-from pyrovae.registry import call, lookup
+from pyrovae.inference.update import adam, adopt
+from pyrovae.interrupts import held_back
+from pyrovae.objectives import KLWeight
+from pyrovae.pace import kl_weight_at, lr_at, set_lr
 from pyrovae.scores import Total, arguments, evaluate
 from pyrovae.spread import Spread
-from pyrovae.stream import stream
+from pyrovae.stream import Feed
 from pyrovae.vae import VAE
 
 
@@ -32,9 +37,10 @@ class Fit:
     images' codes that `Spread` calls active, where their means are known in closed form.
 
     Between epochs the VAE is in evaluation mode. The random numbers of an epoch follow from the seed and its number
-    alone, so that `state_dict` holds no random state and torch's own stays untouched. `to_compile` says that the next
-    epoch begins with compiling the step; where that fails, steps stay as they are, and a warning says why. Raises
-    FloatingPointError at the end of an epoch whose loss is not finite.
+    alone; torch's own stay untouched. `to_compile` says that the next epoch begins with compiling the step; where that
+    fails, steps stay as they are, and a warning says why. A loss that is not finite moves no weight and raises
+    FloatingPointError, which names the step and the sites (on CUDA some steps later); with on_nan = "skip" such batches
+    are left out, and "skipped" counts them. Ctrl-C waits for the end of a step: `state_dict` is whole at any time.
     """
 
     def __init__(self, vae: VAE, data: Data, config: Config) -> None:
@@ -43,6 +49,9 @@ class Fit:
             raise InputError(f"precision: expected fp32 or bf16 on {self.device.type}, got 'tf32'")
         self.vae, self.data, self.config = vae.to(self.device), data.to(self.device), config
         self.epoch, self.best_epoch, self.best_loss = 0, 0, math.inf
+        self.step, self.seconds, self._random = 0, 0.0, {}  # of the epoch under way
+        self.fault: FloatingPointError | None = None
+        self.changed: list[dict[str, Any]] = []  # settings, since the first epoch
         for name, n in {"batch_size": self._smallest_batch, "dataset": len(data.test)}.items():
             if n < size():
                 raise InputError(f"{name}: expected an image for each of {size()} processes in every batch, got {n}")
@@ -50,26 +59,23 @@ class Fit:
         self.kl_weight = KLWeight(beta if vae.has_kl else None)
         if hasattr(vae.prior, "initialise"):
             self._initialise_prior()
-        self.total, self._share = Total(self.device), Share(config.particles)
+        skip = config.on_nan == "skip"
+        self.total, self._share = Total(self.device, skip), Share(config.particles)
+        self._feed = Feed(self.data, self.device)
         trainable = [parameter for parameter in vae.parameters() if parameter.requires_grad]
         self.svi = SVI(
             self._share.drawn(self.kl_weight(vae.model)),
             self._share.drawn(self.kl_weight(vae.guide)),
-            self._adam(trainable),
-            _objective(config, vae),
-            prepare=lambda *fed: arguments(self.vae, self._read(*fed), self._share),
+            adam(trainable, config.lr),
+            objective_of(config, vae),
+            prepare=self._prepare,
             record=self.total.add,
             precision=config.precision,
+            grad_clip=config.grad_clip,
+            skip=skip,
         )
+        self.watch = Watch(self.svi)
         self.to_compile = to_compile(config, self.steps)
-
-    def _adam(self, parameters: list[Tensor]) -> torch.optim.Adam:
-        """On CUDA one that a CUDA graph can hold: it reads its learning rate where the graph does."""
-        if self.device.type != "cuda":
-            return torch.optim.Adam(parameters, lr=self.config.lr, fused=True)
-        return torch.optim.Adam(
-            parameters, lr=torch.tensor(self.config.lr, device=self.device), fused=True, capturable=True
-        )
 
     @property
     def steps(self) -> int:
@@ -102,11 +108,19 @@ class Fit:
         return self.epoch >= self.config.epochs or bool(patience and self.epoch - self.best_epoch >= patience)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (record for record in self.paused(math.inf) if record is not None)
+
+    def paused(self, seconds: float) -> Iterator[dict[str, Any] | None]:
+        """The records of all epochs; and None whenever an epoch has taken so many seconds more: time to save."""
         while not self.done:
-            start = time.perf_counter()
-            with seeded(self.epoch_seed):
-                scores = self.scored(self.train_epoch())
-            yield self.end_epoch(scores, time.perf_counter() - start)
+            start, scores = time.perf_counter(), None
+            try:
+                with seeded(self.epoch_seed):
+                    if self.train_epoch(start + seconds):
+                        scores = self.scored(self.train_scores())
+            finally:
+                self.seconds += time.perf_counter() - start
+            yield None if scores is None else self.end_epoch(scores, self.seconds)
 
     @property
     def epoch_seed(self) -> int:
@@ -115,17 +129,21 @@ class Fit:
 
     def scored(self, train: dict[str, float]) -> dict[str, Any]:
         """The scores of an epoch: those of its training steps, and of the images that are not trained on."""
+        if self.fault:
+            raise self.fault
         scores, spread = {"train": train}, Spread()
         if self.data.validation is not None:
             scores["validation"] = evaluate(self.vae, self.data, self.data.validation)
         scores["test"] = evaluate(self.vae, self.data, self.data.test, spread)
         for name, part in scores.items():
             if not math.isfinite(part["loss"]):
+                sites = ", ".join(key for key in ("reconstruction", "kl") if not math.isfinite(part[key]))
                 raise FloatingPointError(
-                    f"epoch {self.epoch + 1}: expected a finite {name} loss, got {part['loss']};"
-                    " a smaller --lr usually helps"
+                    f"epoch {self.epoch + 1}: expected a finite {name} loss, got {part['loss']}"
+                    f" (not finite: {sites}); {REMEDIES}"
                 )
-        return scores | ({} if spread.active_units is None else {"active_units": spread.active_units})
+        skipped = {"skipped": int(self.svi.update.skipped)} if self.config.on_nan == "skip" else {}
+        return scores | skipped | ({} if spread.active_units is None else {"active_units": spread.active_units})
 
     def end_epoch(self, scores: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Its record."""
@@ -135,42 +153,56 @@ class Fit:
             self.best_epoch = self.epoch
         elif (loss := held_out["reconstruction"] + self.config.beta * held_out["kl"]) < self.best_loss:
             self.best_epoch, self.best_loss = self.epoch, loss
+        self.step, self.seconds = 0, 0.0
         return {"epoch": self.epoch, "seconds": round(seconds, 3), **scores}
 
-    def train_epoch(self) -> dict[str, float]:
-        """Take the steps of an epoch; their scores."""
+    def train_epoch(self, until: float = math.inf) -> bool:
+        """Take the steps that are left of an epoch, or those up to a time of perf_counter; whether all are taken."""
+        order = torch.randperm(len(self.data.train), device=self.device)
+        batches = order.split(self.config.batch_size)
         self.vae.train()
         try:
-            order = torch.randperm(len(self.data.train), device=self.device)
-            batches = order.split(self.config.batch_size)
             if self.to_compile:
-                self._compile(*next(iter(self._fed(batches[:1]))))
-            self.total.sums.zero_()
-            for step, fed in enumerate(self._fed(batches)):
-                self.set_pace(step / len(batches))
-                self.svi.step(*fed)
+                self._compile(*next(iter(self._feed(batches[:1]))))
+            if self.step:
+                set_random_state(self._random)
+            else:
+                self.begin_epoch()
+            try:
+                with held_back() as interrupted:
+                    for step, fed in enumerate(self._feed(batches[self.step :]), self.step):
+                        self.set_pace(step / len(batches))
+                        loss = self.svi.step(*fed)
+                        self.step = step + 1
+                        self.watch.see(self.epoch + 1, self.step, loss, fed, last=self.step == len(batches))
+                        if interrupted() or (time.perf_counter() > until and whole(self.svi.update.parameters)):
+                            break
+            finally:
+                self._random = random_state()
         finally:
             self.vae.eval()
+        if self.step < len(batches):
+            return False
         as_the_first(self.vae.state_dict().values())  # its statistics of batches, as each saw others
-        return self.train_scores()
+        return True
+
+    def begin_epoch(self) -> None:
+        self.total.sums.zero_()
+        self.svi.update.skipped.zero_()
 
     def train_scores(self) -> dict[str, float]:
         """What the steps of an epoch added up to."""
-        return self.total.per_image(len(self.data.train), weighted=self._objective_differs)
+        return self.total.per_image(weighted=self._objective_differs)
 
-    def _fed(self, batches: Sequence[Tensor]) -> Iterable[tuple[Tensor, ...]]:
-        """What steps are called with: rows of images that lie on the device, or the images of these rows."""
-        train = self.data.train
-        return ((rows,) for rows in batches) if train.fits(self.device) else stream(train, batches, self.device)
-
-    def _read(self, *fed: Tensor) -> Batch:
-        train = self.data.train
-        return self.data.batch(train, *fed) if train.fits(self.device) else self.data.read(*fed)
+    def _prepare(self, *fed: Tensor) -> tuple[Tensor, Tensor | None]:
+        x, y = arguments(self.vae, self._feed.read(*fed), self._share)
+        self.total.n = len(x)
+        return x, y
 
     def _compile(self, *fed: Tensor) -> None:
         """Compile the step, if that can be done; weights, buffers and random numbers are afterwards as before."""
         self.to_compile = False
-        held = {name: tensor.clone() for name, tensor in self.vae.state_dict().items()}
+        held, sums = {name: tensor.clone() for name, tensor in self.vae.state_dict().items()}, self.total.sums.clone()
         try:
             with seeded(self.config.seed):
                 self.svi.compile(*fed)
@@ -178,37 +210,42 @@ class Fit:
             warnings.warn(f"compile: steps are taken one operation at a time: {why_not(error)}", stacklevel=2)
         finally:
             self.vae.load_state_dict(held)
+            self.total.sums.copy_(sums)
 
     def set_pace(self, part: float) -> None:
         """Set the KL weight and the learning rate, after this part of the epoch."""
-        config, epochs = self.config, self.epoch + part
-        if config.warmup and self.kl_weight.weight is not None:
-            risen = epochs % config.cycle if config.cycle else epochs
-            self.kl_weight.weight.fill_(config.beta * min(1.0, risen / config.warmup))
-        if config.schedule == "cosine":
-            lr = config.lr * 0.5 * (1 + math.cos(math.pi * epochs / config.epochs))
-            for group in self.svi.optim.param_groups:
-                if isinstance(group["lr"], Tensor):
-                    group["lr"].fill_(lr)
-                else:
-                    group["lr"] = lr
+        if self.config.warmup and self.kl_weight.weight is not None:
+            self.kl_weight.weight.fill_(kl_weight_at(self.config, self.epoch + part))
+        if self.config.schedule != "constant":
+            set_lr(self.svi.optim, lr_at(self.config, self.epoch + part))
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that resuming needs."""
+        """Everything that resuming needs, in the middle of an epoch too."""
+        under_way = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "random": self._random,
+            "sums": self.total.sums,
+            "skipped": self.svi.update.skipped,
+        }
         return {
             "model": self.vae.state_dict(),
             "optimizer": self.svi.optim.state_dict(),
-            "progress": {"epoch": self.epoch, "best_epoch": self.best_epoch, "best_loss": self.best_loss},
+            "progress": {name: getattr(self, name) for name in ("epoch", "best_epoch", "best_loss", "changed")},
+            "under_way": under_way if self.step else {},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         try:
             self.vae.load_state_dict(state["model"])
             self.svi.optim.load_state_dict(state["optimizer"])
-            for group in self.svi.optim.param_groups:  # which may come from another kind of device
-                group |= {name: self.svi.optim.defaults[name] for name in ("lr", "capturable")}
+            adopt(self.svi.optim, keep_lr=self.config.schedule != "constant")
             vars(self).update(state["progress"])
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            if under_way := state.get("under_way"):
+                self.step, self.seconds, self._random = (under_way[name] for name in ("step", "seconds", "random"))
+                self.total.sums.copy_(under_way["sums"])
+                self.svi.update.skipped.copy_(under_way["skipped"])
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise InputError(f"checkpoint: expected the state of this run, got: {reason(error)}") from None
 
 
@@ -223,16 +260,3 @@ def fit(vae: VAE, data: Data, config: Config) -> Fit:
 
 def to_compile(config: Config, steps: int) -> bool:
     return config.compile == "yes" or (config.compile == "auto" and worth_it(steps))
-
-
-def _objective(config: Config, vae: VAE) -> TraceELBO:
-    estimator = lookup("objective", config.objective, OBJECTIVES)
-    if getattr(estimator, "weighs_particles", False) and config.particles == 1:
-        raise InputError(f"particles: objective {config.objective!r} expects 2 or more (1 is the elbo), got 1")
-    if config.free_bits and not vae.has_kl:
-        raise InputError(f"free_bits: expected 0, as posterior {config.posterior!r} has no KL, got {config.free_bits}")
-    particles = {"num_particles": config.particles, "vectorize_particles": config.particles > 1}
-    objective = call("objective", estimator, config.model_dump() | particles | {"max_plate_nesting": 1})
-    if not hasattr(objective, "terms"):
-        raise InputError(f"objective: expected an estimator with terms, as TraceELBO, got {config.objective!r}")
-    return objective

@@ -212,7 +212,12 @@ BAD_INPUT = [
     ("train --resume --out empty", "run: expected a run folder .* at empty, got a folder without one"),
     ("train --resume --out unsaved", "run: expected checkpoint.pt in unsaved, got none"),
     ("train --resume --out bad-checkpoint", "run: expected a sound checkpoint.pt in bad-checkpoint, got: "),
-    ("train --resume --out run --lr 0.1", "resume: expected no settings but data_dir, device, epochs, got lr"),
+    (
+        "train --resume --out run --beta 2",
+        "resume: expected no settings but device, epochs, grad_clip, lr, on_nan, save_minutes, got beta",
+    ),
+    ("train --resume --out run --prior laplace", "prior: expected normal, as run has it, got laplace"),
+    ("train --resume --out run --dataset npz:plain.npz", "dataset: expected digits, as run has it, got npz:plain.npz"),
     ("train --resume --out run --epochs 0", "epochs: expected greater than or equal to 1, got '0'"),
     ("train --resume --out run --config word.toml", "resume: .*config"),
     ("train --resume --out run --preset digits", "resume: .*preset"),
@@ -284,7 +289,7 @@ def test_no_cuda_is_bad_input(line, world, capsys):
 
 def test_a_loss_that_is_not_finite_exits_with_1(here, capsys):
     assert pyrovae(f"train --lr 1e30 {TINY}") == 1
-    assert re.fullmatch(r"pyrovae: epoch 1: expected a finite train loss, got .*\n", capsys.readouterr().err)
+    assert re.fullmatch(r"pyrovae: epoch 1, step 2: expected a finite loss, got .*\n", capsys.readouterr().err)
 
 
 # --- train ---
@@ -462,11 +467,10 @@ def interrupt_before_saving(patch, epoch):
 def interrupt_while_saving(patch, epoch):
     save = torch.save
 
-    def interrupted(state, path):
+    def interrupted(state, file):
         if state["progress"]["epoch"] == epoch:
-            path.write_text("half a checkpoint")
             raise KeyboardInterrupt
-        save(state, path)
+        save(state, file)
 
     patch.setattr(torch, "save", interrupted)
 

@@ -182,7 +182,7 @@ def test_an_update_is_the_optimizers_own_step():
             adams[0].load_state_dict(copy.deepcopy(adams[0].state_dict()))
         for group in (adam.param_groups[0] for adam in adams):
             group["lr"] = 0.1 / (1 + step)
-        update([None if gradient is None else gradient.clone() for gradient in gradients])
+        update([None if gradient is None else gradient.clone() for gradient in gradients], torch.ones(()))
         for parameter, gradient in zip(theirs, gradients):
             parameter.grad = gradient
         adams[1].step()

@@ -234,7 +234,9 @@ def test_autoencoders_have_no_rate(here, in_this_process):
 def test_a_run_that_fails_does_not_end_the_others(here, capsys):
     assert pyrovae(f"sweep --lr 1e30,0.01 --epochs 2 --jobs 2 --out sweep {TINY}") == 1
     shown = capsys.readouterr()
-    assert re.fullmatch(r"pyrovae: lr=1e\+30,seed=0 failed: epoch 1: expected a finite train loss, got .*\n", shown.err)
+    assert re.fullmatch(
+        r"pyrovae: lr=1e\+30,seed=0 failed: epoch 1, step 2: expected a finite loss, got .*\n", shown.err
+    )
     content = json.loads((here / "sweep/sweep.json").read_text())
     assert [row["settings"]["lr"] for row in content["rows"]] == [0.01]
     assert list(content["failed"]) == ["lr=1e+30,seed=0"]

@@ -23,6 +23,9 @@ class SVI:
     check of a value waits for the device. `optim` may be None for a model that is only evaluated. `prepare` turns what
     `step` is called with into the arguments of model and guide, and `record` sees the loss of each step and the terms
     that the ELBO took it apart into: a compiled step holds both, so that what they compute costs no more Python.
+    A loss that is not finite moves no weight: `update.failed` tells. `grad_clip` is the norm that gradients are scaled
+    down to (0: none); with `skip` a step whose loss or gradients are not finite is left out, and counted in
+    `update.skipped`.
     `precision` is that of a step's matrix products: fp32, tf32 or bf16. Where several processes are one training, loss
     and gradients are summed over them: let `prepare` give each its rows (`parallel.Share`).
 
@@ -40,11 +43,13 @@ class SVI:
         prepare: Callable[..., tuple] | None = None,
         record: Callable[[Tensor, dict[str, Tensor]], None] | None = None,
         precision: str = "fp32",
+        grad_clip: float = 0.0,
+        skip: bool = False,
     ) -> None:
         self.model, self.guide, self.optim, self.loss = model, guide, optim, loss
         self.validate = validate  # the next step, not those after it
         self.prepare, self.record, self.precision = prepare, record, precision
-        self.update = None if optim is None else Update(optim)
+        self.update = None if optim is None else Update(optim, grad_clip, skip)
         self._graph: Callable[..., Any] | None = None
         self._replay: Replay | None = None
         self._shapes: list[Any] = []
@@ -74,7 +79,7 @@ class SVI:
 
     def _step(self, gradients_at: Callable[..., Any], *args: Any) -> Tensor:
         loss, *gradients = summed(*gradients_at(*args))
-        self.update(gradients)
+        self.update(gradients, loss)
         return loss
 
     def gradients(self, *args: Any) -> tuple[Tensor | None, ...]:

@@ -8,28 +8,54 @@ from torch import Tensor
 
 
 class Update:
-    """A step of a torch optimizer, given the gradients of its `parameters`.
+    """A step of a torch optimizer, given the loss and the gradients of its `parameters`.
+
+    At a loss that is not finite `failed` becomes 1, and from then on nothing moves. With `skip` it is of the last step
+    alone, which is left out if its loss or the norm of its gradients is not finite, and `skipped` counts such steps.
+    `grad_clip` is the norm that gradients are scaled down to (0: none).
 
     A plain Adam(fused=True) is called past what its Python looks up and checks at each step, which for a small network
     takes as long as the arithmetic. Its state stays where it keeps it.
     """
 
-    def __init__(self, optim: torch.optim.Optimizer) -> None:
-        self.optim = optim
+    def __init__(self, optim: torch.optim.Optimizer, grad_clip: float = 0.0, skip: bool = False) -> None:
+        self.optim, self.grad_clip, self.skip = optim, grad_clip, skip
         self.parameters = [parameter for group in optim.param_groups for parameter in group["params"]]
         plain = type(optim) is torch.optim.Adam and len(optim.param_groups) == 1
         self._fusible = plain and optim.defaults["fused"] and not optim.defaults["amsgrad"]
         self._state: dict[str, list[Tensor]] = {}
         self._steps = torch.zeros(0)
+        self.failed, self.skipped = torch.zeros(2, device=self.parameters[0].device).unbind()
 
-    def __call__(self, gradients: Sequence[Tensor | None]) -> None:
+    @torch.no_grad()
+    def __call__(self, gradients: Sequence[Tensor | None], loss: Tensor) -> None:
+        self._look(gradients, loss)
         if self._fusible and self._holds_state() and not any(gradient is None for gradient in gradients):
             self._fused(gradients, self.optim.param_groups[0])
             return
         for parameter, gradient in zip(self.parameters, gradients):
             parameter.grad = gradient
-        self.optim.step()
+        if self.optim.defaults.get("fused"):
+            self.optim.found_inf = self.failed  # as torch's own scaler of gradients tells it
+            self.optim.step()
+        elif not self.failed:
+            self.optim.step()
         self.optim.zero_grad()
+
+    def _look(self, gradients: Sequence[Tensor | None], loss: Tensor) -> None:
+        """Clip, and see whether all is finite: no tensor is read, as that would make a device wait."""
+        given = [gradient for gradient in gradients if gradient is not None]
+        finite = loss - loss  # 0, or else NaN
+        if self.skip or self.grad_clip:
+            norm = torch.nn.utils.get_total_norm(given)
+            finite = finite + (norm - norm)
+        if self.grad_clip:
+            torch._foreach_mul_(given, (self.grad_clip / norm).clamp(max=1))
+        if self.skip:
+            self.failed.copy_(finite).ne_(0)
+            self.skipped += self.failed
+        else:
+            torch.maximum(self.failed, (finite != 0), out=self.failed)
 
     def _holds_state(self) -> bool:
         """Whether the optimizer has state: not before its first step. A loaded one replaces what it had."""
@@ -46,10 +72,9 @@ class Update:
             self._state = {name: [state[name] for state in every] for name in ("step", "exp_avg", "exp_avg_sq")}
         return True
 
-    @torch.no_grad()
     def _fused(self, gradients: Sequence[Tensor | None], group: dict[str, Any]) -> None:
         state, (beta1, beta2) = self._state, group["betas"]
-        self._steps += 1
+        self._steps += 1 - self.failed
         torch._fused_adam_(
             self.parameters,
             gradients,
@@ -64,4 +89,21 @@ class Update:
             weight_decay=group["weight_decay"],
             eps=group["eps"],
             maximize=group["maximize"],
+            found_inf=self.failed,
         )
+
+
+def adam(parameters: list[Tensor], lr: float) -> torch.optim.Adam:
+    """A fused Adam; on CUDA one that a CUDA graph can hold: it reads its learning rate where the graph does."""
+    if not parameters[0].is_cuda:
+        return torch.optim.Adam(parameters, lr=lr, fused=True)
+    return torch.optim.Adam(parameters, torch.tensor(lr, device=parameters[0].device), fused=True, capturable=True)
+
+
+def adopt(optim: torch.optim.Optimizer, keep_lr: bool) -> None:
+    """Make a state that was loaded fit for this device, as it may come from another kind of one."""
+    for group in optim.param_groups:
+        loaded = float(group["lr"])
+        group |= {name: optim.defaults[name] for name in ("lr", "capturable")}
+        if keep_lr:
+            group["lr"] = torch.full_like(group["lr"], loaded) if isinstance(group["lr"], Tensor) else loaded

@@ -1,0 +1,59 @@
+"""What a training leaves of its model: weights that say what images they are for, and pictures of its progress."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from pyrovae import __version__
+from pyrovae.data import Data, Pixels
+from pyrovae.training import Fit
+
+
+@dataclass(frozen=True)
+class About:
+    """What weights say of the images (C, H, W) that they were trained on, and of the version that wrote them."""
+
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    pixels: Pixels
+    version: str
+
+
+def weights_of(fit: Fit) -> bytes:
+    """The content of a safetensors file."""
+    about = {"shape": fit.data.shape, "classes": fit.data.classes, "pixels": vars(fit.data.pixels)}
+    weights = {name: tensor.contiguous() for name, tensor in fit.vae.state_dict().items()}
+    return save(weights, {"pyrovae": json.dumps(about | {"version": __version__})})
+
+
+def about_weights(path: Path) -> About:
+    """What such a file says, without its weights."""
+    with safetensors.safe_open(path, "pt") as file:
+        about = json.loads(file.metadata()["pyrovae"])
+    channels, height, width = map(int, about["shape"])
+    return About(
+        (channels, height, width),
+        tuple(map(str, about["classes"])),
+        Pixels(**about["pixels"]),
+        about.get("version", __version__),  # weights of the first 0.1.0 do not tell it
+    )
+
+
+def exhibited(fit: Fit) -> tuple[Tensor, Tensor]:
+    """Some test images and their reconstructions, in [0, 1], (n, C, H, W)."""
+    x, labels = fit.data.batch(fit.data.test, exhibits(fit.data))
+    to_unit = fit.data.pixels.to_unit
+    return to_unit(x), to_unit(fit.vae.reconstruct(x, fit.vae.given(x, labels)))
+
+
+def exhibits(data: Data, n: int = 10) -> Tensor:
+    """Rows of the test images to show: the first of each class, or the first n."""
+    labels = data.test.labels
+    if labels is None or len(data.classes) > n:
+        return torch.arange(min(n, len(data.test)))
+    return torch.tensor([int((labels == label).nonzero()[0]) for label in labels.unique()])

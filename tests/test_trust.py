@@ -1,0 +1,328 @@
+"""A run folder may come from anybody: it runs no code, reads nothing and writes nothing outside itself."""
+
+import os
+import pickle
+import re
+import shlex
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+from pyrovae import Config, InputError, Run
+from pyrovae.cli import main
+from pyrovae.trust import CLASSES, check_classes, is_signed
+
+OWN = """
+from pathlib import Path
+Path({mark!r}).touch()
+from pyrovae.likelihoods import Bernoulli
+from pyrovae.networks import MLP
+from pyrovae.objectives import TraceELBO
+from pyrovae.posteriors import Diagonal
+from pyrovae.priors import Normal
+from torch.nn import ReLU
+"""
+MEMBERS = {
+    "network": "MLP",
+    "activation": "ReLU",
+    "likelihood": "Bernoulli",
+    "prior": "Normal",
+    "posterior": "Diagonal",
+    "objective": "TraceELBO",
+}
+TRAIN = "--epochs 1 --hidden 16 --device cpu"
+
+
+def pyrovae(line, capsys=None):
+    """The exit code of a command line, and what it wrote to stderr."""
+    with pytest.raises(SystemExit) as caught:
+        main(shlex.split(line))
+    return caught.value.code if capsys is None else (caught.value.code, capsys.readouterr().err)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("pyrovae.cli.session.draw", lambda run: ())
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run on digits."""
+    root = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setattr("pyrovae.cli.session.draw", lambda run: ())
+        assert pyrovae(f"train --out run {TRAIN}") == 0
+    return root / "run"
+
+
+@pytest.fixture
+def run(made, here):
+    return shutil.copytree(made, here / "run")
+
+
+def edit(run, **settings):
+    """What somebody else could do to a config: put any text anywhere."""
+    config = (run / "config.toml").read_text()
+    for name, value in settings.items():
+        config = re.sub(f"^{name} = .*\n", "", config, flags=re.MULTILINE) + f'{name} = "{value}"\n'
+    (run / "config.toml").write_text(config)
+
+
+# --- pickles ---
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ("touch pwned",)
+
+
+def bare(path):
+    path.write_bytes(pickle.dumps(Evil()))
+
+
+def in_torchs_own_format(path):
+    torch.save({"model": Evil(), "progress": {}}, path)
+
+
+def in_a_checkpoint(path):
+    """All is as it should be, but for one entry."""
+    state = torch.load(path, weights_only=True)
+    state["progress"]["best_loss"] = Evil()
+    torch.save(state, path)
+
+
+def in_the_old_format(path):
+    torch.save({"model": Evil()}, path, _use_new_zipfile_serialization=False)
+
+
+def as_an_array(path):
+    with path.open("wb") as file:
+        np.save(file, np.array([Evil()], dtype=object), allow_pickle=True)
+
+
+def in_a_zip(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("data.pkl", "archive/data.pkl", "images.npy"):
+            archive.writestr(name, pickle.dumps(Evil()))
+
+
+PICKLES = [bare, in_torchs_own_format, in_a_checkpoint, in_the_old_format, as_an_array, in_a_zip]
+
+
+def test_the_pickle_is_a_real_one(here):
+    pickle.loads(pickle.dumps(Evil()))
+    assert (here / "pwned").exists()
+
+
+@pytest.mark.parametrize("crafted", PICKLES)
+def test_a_crafted_checkpoint_runs_no_code(crafted, run, capsys):
+    crafted(run / "checkpoint.pt")
+    code, error = pyrovae("train --resume --out run --epochs 2", capsys)
+    assert code == 2
+    assert error.startswith("pyrovae: run: expected a sound checkpoint.pt in run, got: ")
+    assert error.count("\n") == 1
+    assert not (run.parent / "pwned").exists()
+
+
+READERS = {
+    "model.safetensors": "plot run samples",
+    "progress.safetensors": "plot run progress",
+    "metrics.jsonl": "plot run losses",
+    "summary.json": "compare run",
+    "config.toml": "sample run",
+}
+
+
+@pytest.mark.parametrize("crafted", [bare, in_a_zip, as_an_array])
+@pytest.mark.parametrize("name", READERS)
+def test_a_pickle_in_place_of_any_file_runs_no_code(name, crafted, run, capsys):
+    crafted(run / name)
+    code, error = pyrovae(READERS[name], capsys)
+    assert code == 2
+    assert error.count("\n") == 1
+    assert not (run.parent / "pwned").exists()
+
+
+# --- classes of one's own ---
+
+FROM_CONFIG = ["train --config run/config.toml --out new", "sweep --seed 0,1 --config run/config.toml"]
+COMMANDS = ["evaluate run --samples 2", "plot run samples", "sample run", "train --resume --out run --epochs 2"]
+
+
+@pytest.fixture
+def own(here):
+    (here / "own.py").write_text(OWN.format(mark=str(here / "pwned")))
+    return "own.py"
+
+
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, "train --config run/config.toml --out new", "sweep --seed 0,1 --config run/config.toml"]
+)
+@pytest.mark.parametrize("family", CLASSES)
+def test_a_class_that_a_run_names_is_loaded_only_if_it_is_repeated(family, command, run, own, here, capsys):
+    edit(run, **{family: f"{own}:{MEMBERS[family]}"})
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    code, error = pyrovae(command, capsys)
+    assert code == 2
+    assert re.fullmatch(f"pyrovae: {family}: expected --{family} own.py:{MEMBERS[family]} beside .*; got none\n", error)
+    assert before == {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_repeated_it_is_loaded_wherever_it_lies_now(command, run, own, here):
+    edit(run, likelihood=f"{own}:Bernoulli")
+    (here / "moved").mkdir()
+    shutil.move(own, "moved/own.py")
+    assert pyrovae(f"{command} --likelihood moved/own.py:Bernoulli") == 0
+    assert (here / "pwned").exists()
+
+
+def test_what_is_no_class_of_ones_own_cannot_be_changed(run, own, here, capsys):
+    code, error = pyrovae("plot run samples --likelihood own.py:Bernoulli", capsys)
+    assert (code, error) == (2, "pyrovae: likelihood: expected bernoulli, as run has it, got own.py:Bernoulli\n")
+    assert not (here / "pwned").exists()
+
+
+def test_a_sweep_of_ones_own_class_repeats_it_to_its_workers(own, here):
+    line = f"sweep --likelihood own.py:Bernoulli --seed 0,1 --evaluate 3 --no-figures --jobs 2 --out sweep {TRAIN}"
+    assert pyrovae(line) == 0
+    assert len(list(here.glob("sweep/*/evaluation.json"))) == 2
+    assert pyrovae("compare sweep") == 0  # which reads numbers alone
+
+
+def test_from_python_too(run, own, here):
+    edit(run, prior=f"{own}:Normal")
+    with pytest.raises(InputError, match=r"prior: expected --prior own\.py:Normal beside run"):
+        _ = Run("run").vae
+    assert not (here / "pwned").exists()
+    assert Run("run", prior="own.py:Normal").vae.prior is not None
+    with pytest.raises(InputError, match="expected"):
+        check_classes(Run("run").config, (), run)
+
+
+# --- places ---
+
+
+@pytest.fixture
+def images(here):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    np.savez(here / "images.npz", images=pixels)
+    return "npz:images.npz"
+
+
+PLACED = ["evaluate run --samples 2", "plot run reconstructions", "train --resume --out run --epochs 2"]
+
+
+@pytest.mark.parametrize("command", [*PLACED, "train --config run/config.toml --out new"])
+@pytest.mark.parametrize(("name", "value"), [("dataset", "npz:/etc/passwd"), ("data_dir", "/etc")])
+def test_data_outside_a_run_of_somebody_else_are_not_read(name, value, command, run, here, capsys, monkeypatch):
+    edit(run, **{name: value})
+    monkeypatch.setattr("pyrovae.data.read_source", lambda *_: pytest.fail("it was read"))
+    code, error = pyrovae(command, capsys)
+    assert code == 2
+    flag = name.replace("_", "-")
+    assert re.match(
+        f"pyrovae: {name}: expected --{flag} {value} beside .* and was not made by you here; got none\n", error
+    )
+
+
+@pytest.mark.parametrize("command", PLACED)
+def test_ones_own_run_remembers_its_data(command, images, here):
+    assert pyrovae(f"train --dataset {images} --out run {TRAIN}") == 0
+    assert is_signed(here / "run")
+    assert pyrovae(command) == 0
+    shutil.move(here / "run", here / "elsewhere")
+    assert pyrovae(command.replace("run", "elsewhere", 1) if "--out" not in command else "sample elsewhere") == 0
+
+
+def test_an_edited_config_is_ones_own_no_more(images, here, capsys):
+    assert pyrovae(f"train --dataset {images} --out run {TRAIN}") == 0
+    shutil.copy("images.npz", "other.npz")
+    edit(here / "run", dataset="npz:other.npz")
+    assert pyrovae("evaluate run --samples 2") == 2
+    assert "not made by you here" in capsys.readouterr().err
+    assert pyrovae("evaluate run --samples 2 --dataset npz:other.npz") == 0
+
+
+def test_another_user_repeats_the_place(images, here, monkeypatch):
+    assert pyrovae(f"train --dataset {images} --out run {TRAIN}") == 0
+    monkeypatch.setenv("XDG_DATA_HOME", str(here / "other home"))
+    assert pyrovae("evaluate run --samples 2") == 2
+    assert pyrovae("train --resume --out run --epochs 2 --dataset npz:images.npz") == 0
+    assert pyrovae("evaluate run --samples 2") == 0  # it is this user's from now on
+
+
+def test_without_a_place_for_a_key_nothing_is_remembered(images, here, monkeypatch):
+    (here / "file").touch()
+    monkeypatch.setenv("XDG_DATA_HOME", str(here / "file"))
+    assert pyrovae(f"train --dataset {images} --out run {TRAIN}") == 0
+    assert pyrovae("evaluate run --samples 2") == 2
+    assert pyrovae(f"evaluate run --samples 2 --dataset {images}") == 0
+
+
+def test_the_key_is_its_users_alone(images, here):
+    assert pyrovae(f"train --dataset {images} --out run {TRAIN}") == 0
+    assert (here / "home/pyrovae/key").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in (here / "home/pyrovae").iterdir()] == ["key"]
+
+
+def test_data_inside_a_run_are_its_own(run, images, here):
+    shutil.copy("images.npz", run)
+    edit(run, dataset=f"npz:{run / 'images.npz'}")
+    assert pyrovae("evaluate run --samples 2") == 0
+
+
+# --- links ---
+
+
+@pytest.mark.parametrize("name", ["config.toml", "metrics.jsonl", "checkpoint.pt", "model.safetensors", "summary.json"])
+@pytest.mark.parametrize("command", ["train --resume --out run --epochs 2", "compare run", "train --force --out run"])
+def test_a_file_that_is_a_link_to_elsewhere_is_neither_read_nor_written(name, command, run, here, capsys):
+    shutil.move(run / name, here / "outside")
+    (run / name).symlink_to(here / "outside")
+    before = (here / "outside").read_bytes()
+    code, error = pyrovae(command, capsys)
+    assert (code, error) == (2, f"pyrovae: run: expected {name} in run itself, got a link to {here / 'outside'}\n")
+    assert (here / "outside").read_bytes() == before
+
+
+def test_figures_are_not_drawn_through_a_link(run, here, capsys):
+    (here / "outside").mkdir()
+    shutil.rmtree(run / "figures", ignore_errors=True)
+    (run / "figures").symlink_to(here / "outside")
+    assert pyrovae("plot run losses") == 2
+    assert "got a link" in capsys.readouterr().err
+    assert not list((here / "outside").iterdir())
+
+
+def test_what_a_write_begins_with_is_no_link_either(run, here):
+    (here / "outside").write_text("mine")
+    for name in (".checkpoint.pt.part", ".metrics.jsonl.part", ".config.toml.part"):
+        (run / name).symlink_to(here / "outside")
+    assert pyrovae("train --resume --out run --epochs 2") == 0
+    assert (here / "outside").read_text() == "mine"
+
+
+# --- versions ---
+
+
+def test_a_config_of_before_is_read(run):
+    """What was not a setting yet is as it was then: its default."""
+    config = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(re.sub("^(grad_clip|on_nan|save_minutes) = .*\n", "", config, flags=re.MULTILINE))
+    assert Run(run).config == Config.from_toml(config)
+    assert pyrovae("train --resume --out run --epochs 2") == 0
+
+
+def test_a_run_of_another_version_says_so(run, capsys):
+    text = (run / "summary.json").read_text()
+    (run / "summary.json").write_text(re.sub('"pyrovae": "[^"]*"', '"pyrovae": "7.0.1"', text))
+    assert pyrovae("plot run") == 2
+    assert "expected a run of pyrovae 0.1, got one of 7.0.1 at run" in capsys.readouterr().err
