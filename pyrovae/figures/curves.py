@@ -19,7 +19,7 @@ def losses(metrics: Records) -> Figure:
     """KL, reconstruction and their sum over the epochs, for training and test set; the objective where it differs."""
     if not metrics:
         raise Unfit("figure losses: expected at least one epoch, got none")
-    panels = PANELS | ({"objective": "Objective (KL weighted)"} if "objective" in metrics[0]["train"] else {})
+    panels = PANELS | ({"objective": "Objective"} if "objective" in metrics[0]["train"] else {})
     figure, axes = new_figure(3.7 * len(panels), 3.4, columns=len(panels))
     for panel, (key, title) in zip(axes[0], panels.items()):
         for name, (colour, label) in SETS.items():
