@@ -1,6 +1,8 @@
 """Losses that are not finite: which step, which sites, and what usually helps."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyro
@@ -8,8 +10,8 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
-from pyrovae.config import reason
 from pyrovae.inference import SVI
+from pyrovae.inference.compiled import why_not
 from pyrovae.objectives.sites import sample_sites
 
 REMEDIES = "what usually helps: a smaller --lr, --grad-clip 1, --on-nan skip, or a --scale that is not learned"
@@ -43,19 +45,28 @@ class Watch:
 def not_finite(model: Callable[..., Any], guide: Callable[..., Any], *args: Any) -> list[str]:
     """The sites whose log-probability is not finite in a run on `args`, as `log q(z)` and `log p(x)`."""
     try:
-        with torch.no_grad(), pyro.settings.context(module_local_params=True), pyro.validation_enabled(False):
+        with _at_anything():
             drawn = poutine.trace(guide).get_trace(*args)
             scored = poutine.trace(poutine.replay(model, drawn)).get_trace(*args)
             for trace in (drawn, scored):
                 trace.compute_log_prob()
     except Exception as error:  # at parameters that are not finite, a program may do anything
-        return [reason(error)]
+        return [why_not(error)]
     return [
         f"log {letter}({name})"
         for letter, trace in (("q", drawn), ("p", scored))
         for name, node in sample_sites(trace).items()
         if not node["unscaled_log_prob"].isfinite().all()
     ]
+
+
+@contextmanager
+def _at_anything() -> Iterator[None]:
+    """Inside, Pyro neither checks nor warns of what is looked for here."""
+    with pyro.settings.context(module_local_params=True), pyro.validation_enabled(False), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with torch.no_grad():
+            yield
 
 
 def whole(parameters: list[Tensor]) -> bool:

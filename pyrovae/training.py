@@ -131,6 +131,8 @@ class Fit:
         """The scores of an epoch: those of its training steps, and of the images that are not trained on."""
         if self.fault:
             raise self.fault
+        if self.svi.update.skipped >= self.steps / self.config.epochs:
+            raise FloatingPointError(f"epoch {self.epoch + 1}: every one of its steps was skipped; {REMEDIES}")
         scores, spread = {"train": train}, Spread()
         if self.data.validation is not None:
             scores["validation"] = evaluate(self.vae, self.data, self.data.validation)

@@ -100,7 +100,9 @@ class Torn(io.FileIO):
             super().write(content[: chance.randrange(len(content) + 1)])
             kill()
         return super().write(content)
-files.Path.open = lambda path, mode="r", *rest: (Torn if mode in ("xb", "ab") else write)(path, mode, *rest)
+def opened(path, mode="r", *rest, **options):
+    return Torn(path, mode) if mode in ("xb", "ab") else write(path, mode, *rest, **options)
+files.Path.open = opened
 for name in ("replace", "fsync"):
     def either(*args, call=getattr(os, name)):
         if chance.random() < {odds}: kill()
