@@ -23,11 +23,15 @@ def resume_command(path: Path) -> str:
     return f"{start} train --resume --out {shlex.quote(str(path))}"
 
 
-def end(path: Path, reason: str, code: int) -> NoReturn:
-    """End this process with one line that says how to go on; if it has others, at once, as they may never answer."""
+def end(path: Path | None, reason: str, code: int) -> NoReturn:
+    """End this process with one line that says how to go on, if there is a run to go on with.
+
+    If it has others, end at once, as they may never answer.
+    """
     _ending.acquire()
     if is_first():
-        click.echo(f"pyrovae: {reason}; go on with: {resume_command(path)}", err=True)
+        begun = path is not None and (path / "config.toml").exists()
+        click.echo(f"pyrovae: {reason}" + (f"; go on with: {resume_command(path)}" if begun else ""), err=True)
     if PROCESSES > 1:
         os._exit(code)
     _ending.release()

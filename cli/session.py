@@ -4,7 +4,8 @@ import math
 import os
 import signal
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from pyrovae.builder import build
 from pyrovae.cli.processes import end, end_with_the_others
 from pyrovae.cli.progress import Progress
-from pyrovae.config import Config
+from pyrovae.config import Config, InputError
 from pyrovae.data import load
 from pyrovae.figures import draw
 from pyrovae.files import only_writer
@@ -37,7 +38,7 @@ SMALL_STEP = 3e7  # floating-point operations forwards
 
 
 def train(
-    path: Path,
+    path: Path | Iterable[Path],
     config: Config | None,
     settings: dict[str, Any],
     force: bool,
@@ -46,10 +47,11 @@ def train(
 ) -> None:
     """Train the run at `path`: a new one of this config, or without one the run that is there, from its checkpoint.
 
-    Classes and places that a run names are `repeated`. Under `torchrun` all processes train it, the first one writes.
+    Of several paths a new run takes the first that nothing is at. Classes and places that a run names are `repeated`.
+    Under `torchrun` all processes train it, and the first one writes.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a training as Ctrl-C does
-    resumed = None
+    resumed, at = None, path if isinstance(path, Path) else None
     if config is None:
         resumed = Run(path, **repeated)
         config = resumed.trusted.replace(**settings)
@@ -62,14 +64,33 @@ def train(
             if rank() > 0:
                 _follow(fitting, resumed)
                 return
-            with only_writer(path):
-                _begin_and_end(fitting, resumed or Run.create(path, config, force), resumed is not None, figures)
+            with _claimed(path) as at, only_writer(at):
+                _begin_and_end(fitting, resumed or Run.create(at, config, force), resumed is not None, figures)
         except KeyboardInterrupt:
-            end(path, "interrupted", 130)
+            end(at, "interrupted", 130)
         except Lost as error:
-            end(path, str(error), 1)
-        except OSError as error:  # a full disk
-            end(path, f"expected room to write to {path}, got: {error.strerror or error}", 1)
+            end(at, str(error), 1)
+
+
+@contextmanager
+def _claimed(path: Path | Iterable[Path]) -> Iterator[Path]:
+    """The first of several paths that nothing is at, made now, so that no other process takes it."""
+    if isinstance(path, Path):
+        yield path
+        return
+    for each in path:
+        try:
+            each.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise InputError(f"out: expected a folder that can be written at {each}, got: {error.strerror}") from None
+        try:
+            yield each
+        finally:
+            if not any(each.iterdir()):
+                each.rmdir()
+        return
 
 
 def _begin_and_end(fitting: Fit, run: Run, goes_on: bool, figures: bool) -> None:
@@ -85,6 +106,8 @@ def _begin_and_end(fitting: Fit, run: Run, goes_on: bool, figures: bool) -> None
         if size() == 1 and run.is_recorded(fitting):
             run.save(fitting)
         raise
+    except OSError as error:  # a full disk
+        end(run.path, f"expected room to write to {run.path}, got: {error.strerror or error}", 1)
     for name, figure in draw(run) if figures else ():
         run.save_figure(name, figure)
     _show(summary, fitting, run.path)
@@ -96,6 +119,13 @@ def train_together(runs: Sequence[Run], settings: dict[str, Any]) -> FloatingPoi
     The error of a run whose loss was not finite, if there is one: such a run stays unfinished.
     """
     warnings.showwarning = lambda message, *_: click.echo(f"warning: {message}", err=True)
+    with ExitStack() as locks:
+        for run in runs:
+            locks.enter_context(only_writer(run.path))
+        return _train_together(runs, settings)
+
+
+def _train_together(runs: Sequence[Run], settings: dict[str, Any]) -> FloatingPointError | None:
     data, fits = load(runs[0].trusted.replace(**settings)), []
     for run in runs:
         config = run.trusted.replace(**settings)

@@ -1,13 +1,14 @@
 """pyrovae train: settings become a run folder."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pyrovae.cli.options import SettingsCommand, repeated_of
+from pyrovae.cli.processes import PROCESSES
 from pyrovae.config import Config, InputError, preset
 from pyrovae.trust import check_classes, check_places
 
@@ -81,8 +82,10 @@ def name_of(preset_name: str | None, config_file: Path | None, settings: dict[st
     return re.sub(r"[^\w.-]+", "-", Path(path).stem or kind)
 
 
-def _free(name: str) -> Path:
-    return next(path for path in _numbered(name) if not path.exists())
+def _free(name: str) -> Path | Iterator[Path]:
+    """The first path of this name that nothing is at; and those after it, as another process may be faster."""
+    paths = (path for path in _numbered(name) if not path.exists())
+    return paths if PROCESSES == 1 else next(paths)
 
 
 def _newest(name: str) -> Path:
@@ -98,7 +101,7 @@ def _newest(name: str) -> Path:
     return runs[-1]
 
 
-def _numbered(name: str):
+def _numbered(name: str) -> Iterator[Path]:
     yield RESULTS / name
     number = 2
     while True:

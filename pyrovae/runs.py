@@ -11,23 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor
 
-from pyrovae import __version__
 from pyrovae.builder import build
 from pyrovae.config import Config, InputError, reason
 from pyrovae.data import Data, Pixels, load
 from pyrovae.figures import FIGURES
 from pyrovae.files import append_line, as_json, as_png, only_writer, write_whole
 from pyrovae.interrupts import held_back
-from pyrovae.summary import summarise
+from pyrovae.summary import changes, summarise
 from pyrovae.training import Fit
 from pyrovae.trust import CLASSES, PLACES, SIGNATURE, check_classes, check_links, check_places, repeat, sign
 from pyrovae.vae import VAE
-from pyrovae.weights import About, about_weights, exhibited, weights_of
+from pyrovae.weights import About, about_weights, check_version, pictures_of, weights_of
 
-SHAPING = ("lr", "grad_clip", "on_nan")  # settings that may change in a run, and change its numbers
 PROGRESS_EPOCHS = (1, 3, 5, 10, 20, 30, 40, 50)  # and the last
 FILES = (
     "config.toml",
@@ -56,7 +54,7 @@ class Run:
             raise InputError(f"run: expected a run folder with a config.toml at {self.path}, got {_what_is(self.path)}")
         check_links(self.path, [*FILES, "figures"])
         if self.finished:
-            self._check_version(self._read("summary.json", _version))
+            check_version(self._read("summary.json", _version), self.path)
 
     @classmethod
     def create(cls, path: Path | str, config: Config, force: bool = False) -> "Run":
@@ -127,7 +125,7 @@ class Run:
     def _about(self) -> About:
         def read(path: Path) -> About:
             about = about_weights(path)
-            self._check_version(about.version)
+            check_version(about.version, self.path)
             return about
 
         return self._read("model.safetensors", read)
@@ -166,11 +164,6 @@ class Run:
             raise
         except Exception as error:  # a damaged file fails in as many ways as there are formats
             raise InputError(f"run: expected a sound {name} in {self.path}, got: {reason(error)}") from None
-
-    def _check_version(self, version: str) -> None:
-        known = __version__.split(".")[:2]
-        if version.split(".")[:2] != known:
-            raise InputError(f"run: expected a run of pyrovae {'.'.join(known)}, got one of {version} at {self.path}")
 
     def record(self, epoch: dict[str, Any], fit: Fit) -> None:
         """Save an epoch of `fit`: its record, its pictures, its weights if they are the best, and the checkpoint."""
@@ -213,17 +206,16 @@ class Run:
         kept = [json.dumps(epoch) + "\n" for epoch in records if epoch["epoch"] <= fit.epoch]
         if len(kept) != fit.epoch:
             raise InputError(f"resume: expected {fit.epoch} epochs in metrics.jsonl of {self.path}, got {len(kept)}")
-        if changed := {name: [getattr(c, name) for c in (self.config, config)] for name in self._changed(config)}:
-            fit.changed.append({"epoch": fit.epoch} | changed)
+        if changed := changes(self.config, config):
+            fit.note({"epoch": fit.epoch} | changed)
+            self.save(fit)
         if not fit.done:
-            (self.path / "evaluation.json").unlink(missing_ok=True)  # it is of the weights that go on
+            for name in ("evaluation.json", "summary.json"):  # they are of the weights that go on
+                (self.path / name).unlink(missing_ok=True)
         write_whole(self.path / "metrics.jsonl", "".join(kept))
         write_whole(self.path / "config.toml", config.to_toml())
         sign(self.path)
         self.config = config
-
-    def _changed(self, config: Config) -> list[str]:
-        return [name for name in SHAPING if getattr(config, name) != getattr(self.config, name)]
 
     def finish(self, fit: Fit) -> dict[str, Any]:
         """Write summary.json: final and best numbers, in nats per image, and how they came about."""
@@ -249,10 +241,7 @@ class Run:
         return path
 
     def _add_progress(self, epoch: int, fit: Fit) -> None:
-        original, reconstructed = exhibited(fit)
-        images = self.progress | {"original": original, str(epoch): reconstructed}
-        stored = {name: (image * 255).round().byte().cpu().contiguous() for name, image in images.items()}
-        write_whole(self.path / "progress.safetensors", save(stored))
+        write_whole(self.path / "progress.safetensors", pictures_of(self.progress, epoch, fit))
 
 
 def _records(path: Path) -> list[dict[str, Any]]:

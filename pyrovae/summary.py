@@ -2,7 +2,9 @@
 
 import math
 import platform
+import subprocess
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,9 +30,23 @@ def summarise(config: Config, fit: Fit, records: list[dict[str, Any]]) -> dict[s
         "parameters": sum(p.numel() for p in fit.vae.parameters() if p.requires_grad),
         "seconds": round(sum(record["seconds"] for record in records), 1),
         "device": _hardware(fit.device),
+        "threads": torch.get_num_threads(),
+        "precision": config.precision,
+        "compiled": fit.svi.compiled,
+        "deterministic": {
+            "algorithms": torch.are_deterministic_algorithms_enabled(),
+            "cudnn": torch.backends.cudnn.deterministic,
+        },
+        "git": _revision(),
         "versions": {name: version(name) for name in ("pyrovae", "torch", "pyro-ppl")}
         | {"python": platform.python_version()},
     }
+
+
+def changes(config: Config, other: Config) -> dict[str, Any]:
+    """What a run goes on with otherwise than it began, of all that changes its numbers: {name: [before, after]}."""
+    pairs = {name: [getattr(config, name), getattr(other, name)] for name in ("lr", "grad_clip", "on_nan")}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def _sets(data: Data) -> dict[str, Any]:
@@ -62,6 +78,18 @@ def _note(config: Config, vae: VAE) -> str:
     if not is_density(config):
         notes.append(f"{config.likelihood} on {config.pixels} pixels is a relaxed score, not a density")
     return "; ".join(notes)
+
+
+def _revision() -> str | None:
+    """Of the checkout that this code lies in, if it does, and whether something in it is changed."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+    told = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(told, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def _hardware(device: torch.device) -> str:

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from pyrovae.config import Config, InputError
 from pyrovae.inference import seeded
-from pyrovae.inference.compiled import why_not
+from pyrovae.inference.compiled import to_compile, why_not
 from pyrovae.inference.stacked import capture_stacked, stack
-from pyrovae.training import Fit, to_compile
+from pyrovae.training import Fit
 
 MAY_DIFFER = {"seed", "lr", "schedule", "beta", "warmup", "cycle"}
 
@@ -127,6 +127,7 @@ class _Stacked:
         states = [generator.get_state() for generator in self.generators]
         # Not worth compiling is the last batch of an epoch, if it is smaller.
         steps = first.steps * len(self.fits) if rows.shape[1] == first.config.batch_size else 0
+        compiled = to_compile(first.config.compile, steps)
         first.vae.train()
         try:
             if not first.data.train.fits(first.device):
@@ -134,7 +135,11 @@ class _Stacked:
             with seeded(first.config.seed):
                 first.svi.evaluate_loss(rows[0])  # validated, as the graph cannot be
                 self.steps[rows.shape[1]] = capture_stacked(
-                    first.svi.gradients, self.stacks, self.generators, rows, compiled=to_compile(first.config, steps)
+                    first.svi.gradients,
+                    self.stacks,
+                    self.generators,
+                    rows,
+                    compiled=compiled,
                 )
         except Exception as error:  # a user's class may do anything, and so may vmap and the compiler
             warnings.warn(f"together: each run takes its own steps: {why_not(error)}", stacklevel=2)

@@ -14,7 +14,7 @@ from pyrovae.config import Config, InputError, reason
 from pyrovae.data import Data
 from pyrovae.faults import REMEDIES, Watch, whole
 from pyrovae.inference import SVI, choose_device, seeded
-from pyrovae.inference.compiled import why_not, worth_it
+from pyrovae.inference.compiled import to_compile, why_not
 from pyrovae.inference.machine import random_state, set_random_state
 from pyrovae.inference.parallel import Share, as_the_first, size
 from pyrovae.inference.update import adam, adopt
@@ -52,7 +52,8 @@ class Fit:
         self.step, self.seconds, self._random = 0, 0.0, {}  # of the epoch under way
         self.fault: FloatingPointError | None = None
         self.changed: list[dict[str, Any]] = []  # settings, since the first epoch
-        for name, n in {"batch_size": self._smallest_batch, "dataset": len(data.test)}.items():
+        last = len(data.train) % config.batch_size or config.batch_size
+        for name, n in {"batch_size": last, "dataset": len(data.test)}.items():
             if n < size():
                 raise InputError(f"{name}: expected an image for each of {size()} processes in every batch, got {n}")
         beta = torch.tensor(config.beta, device=self.device) if config.warmup else config.beta  # a tensor may change
@@ -75,16 +76,12 @@ class Fit:
             skip=skip,
         )
         self.watch = Watch(self.svi)
-        self.to_compile = to_compile(config, self.steps)
+        self.to_compile = to_compile(config.compile, self.steps)
 
     @property
     def steps(self) -> int:
         """Optimizer steps of all epochs."""
         return self.config.epochs * math.ceil(len(self.data.train) / self.config.batch_size)
-
-    @property
-    def _smallest_batch(self) -> int:
-        return len(self.data.train) % self.config.batch_size or self.config.batch_size
 
     @property
     def _objective_differs(self) -> bool:
@@ -221,6 +218,10 @@ class Fit:
         if self.config.schedule != "constant":
             set_lr(self.svi.optim, lr_at(self.config, self.epoch + part))
 
+    def note(self, change: dict[str, Any]) -> None:
+        """Remember, once, that settings changed."""
+        self.changed = [known for known in self.changed if known != change] + [change]
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that resuming needs, in the middle of an epoch too."""
         under_way = {
@@ -258,7 +259,3 @@ def fit(vae: VAE, data: Data, config: Config) -> Fit:
     ...     print(epoch["epoch"], epoch["test"]["loss"])
     """
     return Fit(vae, data, config)
-
-
-def to_compile(config: Config, steps: int) -> bool:
-    return config.compile == "yes" or (config.compile == "auto" and worth_it(steps))

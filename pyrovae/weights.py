@@ -1,6 +1,7 @@
 """What a training leaves of its model: weights that say what images they are for, and pictures of its progress."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from pyrovae import __version__
+from pyrovae.config import InputError
 from pyrovae.data import Data, Pixels
 from pyrovae.training import Fit
 
@@ -44,11 +46,20 @@ def about_weights(path: Path) -> About:
     )
 
 
-def exhibited(fit: Fit) -> tuple[Tensor, Tensor]:
-    """Some test images and their reconstructions, in [0, 1], (n, C, H, W)."""
+def check_version(version: str, where: Path) -> None:
+    """0.1.x reads what any 0.1.x wrote."""
+    known = __version__.split(".")[:2]
+    if version.split(".")[:2] != known:
+        raise InputError(f"run: expected a run of pyrovae {'.'.join(known)}, got one of {version} at {where}")
+
+
+def pictures_of(before: Mapping[str, Tensor], epoch: int, fit: Fit) -> bytes:
+    """The content of a safetensors file: images in [0, 1] of the epochs before, and of this one, as bytes."""
     x, labels = fit.data.batch(fit.data.test, exhibits(fit.data))
     to_unit = fit.data.pixels.to_unit
-    return to_unit(x), to_unit(fit.vae.reconstruct(x, fit.vae.given(x, labels)))
+    reconstructed = to_unit(fit.vae.reconstruct(x, fit.vae.given(x, labels)))
+    images = {**before, "original": to_unit(x), str(epoch): reconstructed}
+    return save({name: (image * 255).round().byte().cpu().contiguous() for name, image in images.items()})
 
 
 def exhibits(data: Data, n: int = 10) -> Tensor:

@@ -53,9 +53,9 @@ def compile_graph(graph: GraphModule, *inputs: Tensor) -> Callable[..., tuple]:
     return torch.no_grad()(lambda *inputs: compiled(*inputs))
 
 
-def worth_it(steps: int) -> bool:
-    """Whether so many steps repay compiling: a rule of their number alone, so that a run repeats itself."""
-    return steps * SAVED > 2 * COST
+def to_compile(choice: str, steps: int) -> bool:
+    """Whether to, by `yes`, `no` or `auto`: if so many steps repay it, by a rule of their number alone."""
+    return choice == "yes" or (choice == "auto" and steps * SAVED > 2 * COST)
 
 
 def estimate(steps: int) -> str:
