@@ -61,7 +61,7 @@ def _bring_archives(root: Path, folder: Path, places: set[Path]) -> None:
 
 def _move(source: Path, target: Path) -> None:
     """Folders first, as torchvision takes some sets for whole by the archive beside them."""
-    for path in sorted(source.iterdir(), key=lambda path: not path.is_dir()):
+    for path in sorted(source.iterdir(), key=lambda path: (not path.is_dir(), path.name)):
         if path.is_dir() and (target / path.name).is_dir():
             _move(path, target / path.name)
         else:
