@@ -97,7 +97,7 @@ def traversals(vae: VAE, data: Data) -> Figure:
     y = vae.given(x, labels)
     code = mean_of(vae.encode(x, y)).cpu()
     kl = kl_per_dimension(vae, data, data.test) if vae.has_kl else None
-    spread = code_means(vae, data, data.test).var(0) if kl is None else kl
+    spread = _variance(code_means(vae, data, data.test)) if kl is None else kl
     chosen = spread.sort(descending=True).indices[:MOST_DIMENSIONS]
     steps = torch.linspace(-3, 3, 13)
     z = code.repeat(len(chosen), len(steps), 1)  # (dimensions, steps, latent)
@@ -148,6 +148,11 @@ def square(images: Tensor) -> Figure:
 def _shown(data: Data, x: Tensor) -> Tensor:
     """Pixels as the model sees them, as they are drawn: in [0, 1], on the CPU."""
     return data.pixels.to_unit(x).cpu()
+
+
+def _variance(codes: Tensor) -> Tensor:
+    """Of each dimension; of a single code none."""
+    return codes.var(0, correction=min(1, len(codes) - 1))
 
 
 def _dimensions(vae: VAE, data: Data) -> int:
