@@ -34,14 +34,7 @@ def torchvision_set(
     def read(root: Path) -> Source:
         parts = [_torchvision_part(name, root, files, split) for split in splits]
         try:
-            images = [_stacked(part, size) for part in parts]
-            if not upright:
-                images = [part.transpose(-1, -2).contiguous() for part in images]
-            if classes is None:
-                return checked(Source(images[0], test_images=images[1]), str(root))
-            labels = [torch.as_tensor(getattr(part, "targets", getattr(part, "labels", None))).long() for part in parts]
-            names = tuple(classes or map(str, parts[0].classes))
-            return checked(Source(images[0], labels[0], images[1], labels[1], names), str(root))
+            return checked(_source(parts, classes, size, upright), str(root))
         except InputError:
             raise
         except Exception as error:  # files in another form may hold anything
@@ -49,6 +42,16 @@ def torchvision_set(
 
     read.__doc__ = about
     return read
+
+
+def _source(parts: Sequence[Any], classes: Sequence[str] | None, size: int | None, upright: bool) -> Source:
+    train, test = (_stacked(part, size) for part in parts)
+    if not upright:
+        train, test = (images.transpose(-1, -2).contiguous() for images in (train, test))
+    if classes is None:
+        return Source(train, test_images=test)
+    labels = [torch.as_tensor(getattr(part, "targets", getattr(part, "labels", None))).long() for part in parts]
+    return Source(train, labels[0], test, labels[1], tuple(classes or map(str, parts[0].classes)))
 
 
 def _torchvision_part(name: str, root: Path, files: Sequence[str], split: dict[str, Any]) -> Any:
