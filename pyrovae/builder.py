@@ -1,11 +1,12 @@
 """A config becomes a VAE: names are looked up, parts are made and checked against each other."""
 
-from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
+from pyrovae.budget import allocation_refused, expect_room, sized
 from pyrovae.config import Config, InputError, reason
 from pyrovae.contexts import Label, Quadrants
 from pyrovae.inference import seeded
@@ -17,40 +18,55 @@ from pyrovae.priors import PRIORS
 from pyrovae.registry import call, lookup
 from pyrovae.vae import VAE
 
+FAMILIES = {"likelihood": LIKELIHOODS, "network": NETWORKS, "posterior": POSTERIORS, "prior": PRIORS}
+
 
 def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> VAE:
     """The VAE that `config` describes, for images (C, H, W) and so many classes; its weights follow from the seed.
 
-    Raises `InputError` for unknown names (with the nearest), and for parts that do not fit each other.
+    Raises `InputError` for unknown names (with the nearest), for parts that do not fit each other, and for a model that
+    does not fit in memory; of pyrovae's own parts before any is touched.
     """
-    likelihood_class = lookup("likelihood", config.likelihood, LIKELIHOODS)
-    _check_pixels(config, likelihood_class)
+    members = {family: lookup(family, getattr(config, family), known) for family, known in FAMILIES.items()}
+    _check_pixels(config, members["likelihood"])
     context = _context(config, shape, classes)
     offered = config.model_dump() | {"shape": shape, "context": () if context is None else context.shape}
     offered["activation"] = lookup("activation", config.activation, ACTIVATIONS)
     offered["unit"] = 255.0 if config.pixels == "bytes" else 1.0
+    assemble = partial(_assembled, config, members, offered, context)
+    own = all(str(member.__module__).startswith("pyrovae.") for member in members.values())
+    if own and (shapes := sized(assemble)) is not None:
+        expect_room(shapes, config.device)
+    with allocation_refused():
+        vae = assemble()
+        expect_room(vae, config.device)
+        if not vae.has_kl and any(parameter.requires_grad for parameter in vae.prior.parameters()):
+            raise InputError(
+                "prior: expected one that is not learned, as posterior"
+                f" {config.posterior!r} has no KL to train it by, got {config.prior!r}"
+            )
+        _check_shapes(vae, config, shape)
+    return vae
 
-    def member(family: str, members: Mapping[str, Any]) -> Any:
-        return call(family, lookup(family, getattr(config, family), members), offered)
+
+def _assembled(config: Config, members: dict[str, Any], offered: dict[str, Any], context: nn.Module | None) -> VAE:
+    """All parts, each given what it asks for; the order of their random numbers is part of what a seed means."""
+    offered = dict(offered)
+
+    def member(family: str) -> Any:
+        return call(family, members[family], offered)
 
     with seeded(config.seed):
-        likelihood = member("likelihood", LIKELIHOODS)
-        network = offered["network"] = member("network", NETWORKS)
+        likelihood = member("likelihood")
+        network = offered["network"] = member("network")
         encoder = network.encoder(offered["context"])
         decoder = network.decoder(config.latent_dim, likelihood.features, offered["context"])
         offered |= {"encoder": encoder, "features": encoder.features}
-        posterior = offered["posterior"] = member("posterior", POSTERIORS)
-        prior = member("prior", PRIORS)
+        posterior = offered["posterior"] = member("posterior")
+        prior = member("prior")
     if isinstance(context, Quadrants):
         likelihood = Unseen(likelihood, ~context.seen)
-    vae = VAE(encoder, decoder, prior, posterior, likelihood, context).eval()
-    if not vae.has_kl and any(parameter.requires_grad for parameter in prior.parameters()):
-        raise InputError(
-            f"prior: expected one that is not learned, as posterior {config.posterior!r} has no KL to train it by,"
-            f" got {config.prior!r}"
-        )
-    _check_shapes(vae, config, shape)
-    return vae
+    return VAE(encoder, decoder, prior, posterior, likelihood, context).eval()
 
 
 def is_density(config: Config) -> bool:

@@ -16,6 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 class InputError(ValueError):
     """Bad input, told in one line: what was expected and what came."""
 
+    def __init__(self, message: str) -> None:
+        """Names of files and arrays may hold line breaks, or codes that a terminal obeys: these are spelled out."""
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
+
 
 def reason(error: Exception) -> str:
     """An error in one line: the last of its first paragraph, where libraries name the cause."""

@@ -50,7 +50,7 @@ def report(vae: VAE, data: Data) -> dict[str, Any]:
     means = code_means(vae, data, data.test)
     found: dict[str, Any] = {"images": len(means), "latent_dim": means.shape[1]}
     first, _ = next(_posteriors(vae, data, data.test[slice(0, 1)]))
-    if known_mean(first) is not None:  # that of draws varies by itself, and would count as active
+    if len(means) > 1 and known_mean(first) is not None:  # that of draws varies by itself, and would count as active
         found["active_units"] = int((means.var(0) > ACTIVE).sum())
     if not vae.has_kl:
         return found | _readable(means, data)

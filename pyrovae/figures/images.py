@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pyrovae.contexts import Label, Quadrants
 from pyrovae.data import Data
-from pyrovae.figures.style import CELL, INK, UNSEEN, Unfit, cell_size, image_figure, new_figure, show_mosaic
+from pyrovae.figures.style import CELL, INK, UNSEEN, Unfit, cell_size, drawable, image_figure, new_figure, show_mosaic
 from pyrovae.latents import code_means, kl_per_dimension
 from pyrovae.vae import VAE, mean_of
 
@@ -48,10 +48,10 @@ def manifold(vae: VAE, data: Data) -> Figure:
     side, reach = 20, 3.0
     steps = torch.linspace(-reach, reach, side)
     z2, z1 = torch.meshgrid(steps.flip(0), steps, indexing="ij")  # z2 rises upwards
-    images = _shown(data, vae.decode(torch.stack([z1, z2], -1).flatten(0, 1)))
+    images = drawable(_shown(data, vae.decode(torch.stack([z1, z2], -1).flatten(0, 1))))
     figure, axes = new_figure(6.4, 6.4)
     show_mosaic(axes[0, 0], images, side)
-    height, width = cell_size(data.shape[1:])
+    height, width = cell_size(images.shape[-2:])
     ticks = {"−3": -3, "−2": -2, "−1": -1, "0": 0, "1": 1, "2": 2, "3": 3}
     places = [(tick + reach) / (2 * reach) * (side - 1) + 0.5 for tick in ticks.values()]  # in cells
     axes[0, 0].set_xticks([p * width - 0.5 for p in places], ticks)
@@ -97,7 +97,7 @@ def traversals(vae: VAE, data: Data) -> Figure:
     y = vae.given(x, labels)
     code = mean_of(vae.encode(x, y)).cpu()
     kl = kl_per_dimension(vae, data, data.test) if vae.has_kl else None
-    spread = code_means(vae, data, data.test).var(0) if kl is None else kl
+    spread = _variance(code_means(vae, data, data.test)) if kl is None else kl
     chosen = spread.sort(descending=True).indices[:MOST_DIMENSIONS]
     steps = torch.linspace(-3, 3, 13)
     z = code.repeat(len(chosen), len(steps), 1)  # (dimensions, steps, latent)
@@ -148,6 +148,11 @@ def square(images: Tensor) -> Figure:
 def _shown(data: Data, x: Tensor) -> Tensor:
     """Pixels as the model sees them, as they are drawn: in [0, 1], on the CPU."""
     return data.pixels.to_unit(x).cpu()
+
+
+def _variance(codes: Tensor) -> Tensor:
+    """Of each dimension; of a single code none."""
+    return codes.var(0, correction=min(1, len(codes) - 1))
 
 
 def _dimensions(vae: VAE, data: Data) -> int:

@@ -66,8 +66,9 @@ def kl_per_dimension(vae: VAE, data: Data) -> Figure:
 def _principal(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.decomposition import PCA
 
-    analysis = PCA(2).fit(codes)
-    return analysis.transform(codes), analysis.explained_variance_ratio_
+    with np.errstate(invalid="ignore"):  # codes that are all the same have no variance to share
+        analysis = PCA(2).fit(codes)
+    return analysis.transform(codes), np.nan_to_num(analysis.explained_variance_ratio_)
 
 
 def _scatter(panel: Axes, codes: np.ndarray, data: Data) -> None:

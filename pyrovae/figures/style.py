@@ -1,5 +1,6 @@
 """One light style, and the mosaic: images side by side in one picture."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,6 +32,7 @@ STYLE = {
     "legend.frameon": False,
 }
 CELL = 0.5  # inches a side of one image
+MOST, THIN = 256, 4  # pixels a side of a drawn image; how often its longer side holds the shorter one
 
 
 class Unfit(InputError):
@@ -42,6 +44,17 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
     with rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1), dpi=150)
         return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def drawable(images: Tensor) -> Tensor:
+    """Images as they are, unless they are too large or too thin to be drawn in a cell: then resized.
+
+    A column of 1,000 pixels would make a figure of 4,000 inches, and a grid of large images does not fit in memory.
+    """
+    height, width = images.shape[-2:]
+    shrunk = [math.ceil(side * min(1.0, MOST / max(height, width))) for side in (height, width)]
+    size = [max(side, math.ceil(other / THIN)) for side, other in zip(shrunk, reversed(shrunk))]
+    return images if size == [height, width] else F.interpolate(images.float(), size, mode="area")
 
 
 def mosaic(images: Tensor, columns: int) -> np.ndarray:
@@ -77,7 +90,7 @@ def image_figure(
     cell: float = CELL,
 ) -> Figure:
     """A figure of a mosaic, with labels beside its rows and above its columns."""
-    rows = len(images) // columns
+    images, rows = drawable(images), len(images) // columns
     margin = 0.085 * max((len(plain(label)) for label in row_labels), default=0)
     height, width = images.shape[-2:]
     room = max(columns * cell + margin + 0.25, 0.09 * len(title))

@@ -13,7 +13,7 @@ from pyrovae.config import InputError, did_you_mean
 from pyrovae.sources.folder import read_folder
 from pyrovae.sources.npz import read_npz
 from pyrovae.sources.room import changed
-from pyrovae.sources.source import Source, square
+from pyrovae.sources.source import Source, checked, square
 from pyrovae.sources.torchvision_sets import DIGITS, TORCHVISION_SETS
 
 
@@ -21,18 +21,33 @@ def read_source(dataset: str, data_dir: Path | None = None, image_size: int | No
     """The source called `dataset`; all images `image_size` pixels a side, where that is given."""
     kind, _, path = dataset.partition(":")
     if path and kind == "folder":
-        return read_folder(Path(path).expanduser(), image_size)
+        return checked(read_folder(_home(path), image_size), path)
     if path and kind == "npz":
-        return _resized(read_npz(Path(path).expanduser()), image_size)
+        return _resized(checked(read_npz(_home(path)), path), image_size)
     if dataset not in DATASETS:
         known = [*DATASETS, "folder:PATH", "npz:PATH"]
-        if Path(dataset).exists():
+        if _exists(dataset):
             kind = "folder" if Path(dataset).is_dir() else "npz"
             raise InputError(
                 f"dataset: expected one of {', '.join(known)}, got {dataset!r}; did you mean '{kind}:{dataset}'?"
             )
         raise InputError(f"dataset: expected one of {', '.join(known)}, got {dataset!r}{did_you_mean(dataset, known)}")
     return _resized(DATASETS[dataset](data_dir or default_data_dir()), image_size)
+
+
+def _home(path: str) -> Path:
+    """The path, with ~ as it is meant."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:  # of a user that there is not
+        raise InputError(f"dataset: expected a path, got {path!r}: {error}") from None
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except OSError:  # too long for a path
+        return False
 
 
 def default_data_dir() -> Path:

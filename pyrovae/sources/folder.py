@@ -1,5 +1,6 @@
 """Images of one's own, in a folder."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,18 @@ from torch import Tensor
 
 from pyrovae.config import InputError, reason
 from pyrovae.sources.room import room, taken
-from pyrovae.sources.source import Source, pixels_of, square
+from pyrovae.sources.source import FORMATS, Source, bombs_refused, check_pixels, pixels_of, square
 
 
 def read_folder(path: Path, image_size: int | None = None) -> Source:
     """Images in a folder, or in one sub-folder per label; resized and cropped to a square if `image_size` is given."""
-    if not path.is_dir():
-        raise InputError(
-            f"dataset: expected a folder of images at {path}, got {'a file' if path.exists() else 'nothing'}"
-        )
-    files = sorted(file for file in path.rglob("*") if _is_image(file.relative_to(path)) and file.is_file())
+    try:
+        came = None if path.is_dir() else "a file" if path.exists() else "nothing"
+        files = [] if came else sorted(f for f in _below(path) if _is_image(f.relative_to(path)) and f.is_file())
+    except OSError as error:  # a name that is too long, a folder that may not be read
+        came = reason(error)
+    if came:
+        raise InputError(f"dataset: expected a folder of images at {path}, got {came}")
     if not files:
         raise InputError(f"dataset: expected images (.png, .jpg, ...) in {path}, got none")
     depths = {len(file.relative_to(path).parts) for file in files}
@@ -31,6 +34,14 @@ def read_folder(path: Path, image_size: int | None = None) -> Source:
     names = [file.relative_to(path).parts[0] for file in files]
     classes = tuple(sorted(set(names)))
     return Source(stacked, torch.tensor([classes.index(name) for name in names]), classes=classes)
+
+
+def _below(path: Path) -> Iterator[Path]:
+    """All that lies in the folder; a link to the folder of a label is followed, but none that leads in a circle."""
+    yield from path.rglob("*")
+    for link in path.iterdir():
+        if link.is_symlink() and link.is_dir() and not path.resolve().is_relative_to(link.resolve()):
+            yield from link.rglob("*")
 
 
 def _read_all(files: list[Path], path: Path, image_size: int | None) -> Tensor:
@@ -62,7 +73,8 @@ def _opened(file: Path) -> Any:
     """A PIL image, upright, in red, green and blue."""
     from PIL import Image, ImageOps
 
-    with Image.open(file) as image:
+    with bombs_refused(), Image.open(file, formats=FORMATS) as image:
+        check_pixels(image.height, image.width)
         if image.mode[0] in "IF":
             raise ValueError(f"more than 8 bits for each grey value (mode {image.mode})")  # Pillow would clip them
         return ImageOps.exif_transpose(image).convert("RGB")

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from pyrovae.config import InputError, reason
-from pyrovae.sources.source import Source, pixels_of, square
+from pyrovae.sources.fetch import fetched
+from pyrovae.sources.idx import check_idx
+from pyrovae.sources.source import Source, bombs_refused, checked, pixels_of, square
 
 DIGITS = tuple("0123456789")
 GARMENTS = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -31,32 +33,41 @@ def torchvision_set(
 
     def read(root: Path) -> Source:
         parts = [_torchvision_part(name, root, files, split) for split in splits]
-        images = [_stacked(part, size) for part in parts]
-        if not upright:
-            images = [part.transpose(-1, -2).contiguous() for part in images]
-        if classes is None:
-            return Source(images[0], test_images=images[1])
-        labels = [torch.as_tensor(getattr(part, "targets", getattr(part, "labels", None))).long() for part in parts]
-        return Source(images[0], labels[0], images[1], labels[1], tuple(classes or map(str, parts[0].classes)))
+        try:
+            return checked(_source(parts, classes, size, upright), str(root))
+        except InputError:
+            raise
+        except Exception as error:  # files in another form may hold anything
+            raise InputError(f"dataset: expected {', '.join(files)} in {root}, got: {reason(error)}") from None
 
     read.__doc__ = about
     return read
 
 
+def _source(parts: Sequence[Any], classes: Sequence[str] | None, size: int | None, upright: bool) -> Source:
+    train, test = (_stacked(part, size) for part in parts)
+    if not upright:
+        train, test = (images.transpose(-1, -2).contiguous() for images in (train, test))
+    if classes is None:
+        return Source(train, test_images=test)
+    labels = [torch.as_tensor(getattr(part, "targets", getattr(part, "labels", None))).long() for part in parts]
+    return Source(train, labels[0], test, labels[1], tuple(classes or map(str, parts[0].classes)))
+
+
 def _torchvision_part(name: str, root: Path, files: Sequence[str], split: dict[str, Any]) -> Any:
     import torchvision
 
-    dataset = getattr(torchvision.datasets, name)
+    def read(folder: Path, download: bool) -> Any:
+        return getattr(torchvision.datasets, name)(folder, **split, download=download)
+
+    for file in files:
+        if "-idx" in file:
+            check_idx(root / file)
+    with contextlib.suppress(Exception):  # missing, or broken in one of many ways
+        return read(root, False)  # a read-only folder is enough if the files are there
     try:
-        return dataset(root, **split, download=False)  # a read-only folder is enough if the files are there
-    except Exception:  # missing, or broken in one of many ways
-        new = [folder for folder in (root / files[0]).parents if not folder.exists()]
-    try:
-        return dataset(root, **split, download=True)
+        return fetched(name, root, {folder for file in files for folder in list(Path(file).parents)[:2]}, read)
     except Exception as error:
-        for folder in new:
-            with contextlib.suppress(OSError):  # not empty
-                folder.rmdir()
         raise InputError(
             f"dataset: expected {', '.join(files)} in {root}, got missing or damaged files, and no download:"
             f" {reason(error)}; put these files there, or name the folder that holds them by --data-dir or PYROVAE_DATA"
@@ -67,7 +78,8 @@ def _stacked(part: Any, size: int | None) -> Tensor:
     """All images of a torchvision set as (N, C, H, W) uint8."""
     data = getattr(part, "data", None)
     if data is None:  # a set of files: read each
-        return torch.stack([square(pixels_of(image), size) for image, _ in part])
+        with bombs_refused():
+            return torch.stack([square(pixels_of(image), size) for image, _ in part])
     images = torch.as_tensor(data)
     if images.dim() == 3:
         return images[:, None]
