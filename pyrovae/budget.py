@@ -19,7 +19,7 @@ LOWER = {
     "prior": "--components or --latent-dim",
     "posterior": "--latent-dim or --hidden",
 }
-ANY = "--hidden, --latent-dim, --components or --image-size"
+ANY = "--hidden, --latent-dim, --components, --image-size or, in training, --batch-size or --particles"
 TOO_LARGE = r"alloc|out of memory|overflow"  # in the words of torch, for sizes that no machine has
 
 

@@ -12,7 +12,7 @@ from pyrovae.objectives import KLWeight, TraceELBO
 from pyrovae.spread import Spread
 from pyrovae.vae import VAE
 
-EVALUATION_BATCH = 1000
+EVALUATION_BATCH, MOST = 1000, 2**28  # images, and numbers that their decoder returns
 
 
 def evaluate(vae: VAE, data: Data, images: Images, watch: Spread | None = None) -> dict[str, float]:
@@ -29,7 +29,7 @@ def evaluate(vae: VAE, data: Data, images: Images, watch: Spread | None = None) 
     training = vae.training
     vae.eval()
     try:
-        for rows in _batches(len(images)):
+        for rows in _batches(len(images), math.prod(data.shape) * vae.likelihood.features):
             x, y = arguments(vae, data.batch(images, rows), share)
             total.n = len(x)
             loss = svi.evaluate_loss(x, y)
@@ -41,9 +41,9 @@ def evaluate(vae: VAE, data: Data, images: Images, watch: Spread | None = None) 
     return total.per_image()
 
 
-def _batches(n: int) -> list[slice]:
-    """About as long as each other."""
-    count = math.ceil(n / EVALUATION_BATCH)
+def _batches(n: int, each: int) -> list[slice]:
+    """About as long as each other; `each` is what the decoder returns for an image."""
+    count = math.ceil(n / max(1, min(EVALUATION_BATCH, MOST // each)))
     return [slice(n * k // count, n * (k + 1) // count) for k in range(count)]
 
 

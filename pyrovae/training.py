@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyrovae.budget import allocation_refused
 from pyrovae.builder import objective_of
 from pyrovae.config import Config, InputError, reason
 from pyrovae.data import Data
@@ -112,7 +113,7 @@ class Fit:
         while not self.done:
             start, scores = time.perf_counter(), None
             try:
-                with seeded(self.epoch_seed):
+                with seeded(self.epoch_seed), allocation_refused():
                     if self.train_epoch(start + seconds):
                         scores = self.scored(self.train_scores())
             finally:

@@ -10,7 +10,7 @@ class Unseen(nn.Module):
 
     def __init__(self, likelihood: nn.Module, mask: Tensor) -> None:
         super().__init__()
-        self.likelihood = likelihood
+        self.likelihood, self.features = likelihood, likelihood.features
         self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, h: Tensor) -> dist.Distribution:
