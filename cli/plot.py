@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from pyrovae.cli.values import NAMED
+
 
 @click.command("plot")
-@click.argument("run", type=Path)
+@click.argument("run", type=NAMED)
 @click.argument("figures", nargs=-1, metavar="[FIGURE ...]")
 def command(run: Path, figures: tuple[str, ...]) -> None:
     """Draw all the figures that fit RUN into RUN/figures, or the ones named (pyrovae list figures)."""

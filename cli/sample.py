@@ -5,17 +5,18 @@ from typing import Any
 
 import click
 
-from pyrovae.cli.options import check_out
+from pyrovae.cli.options import check_out, save_out
+from pyrovae.cli.values import NAMED, SEED, Whole
 from pyrovae.config import InputError
 
 
 @click.command("sample")
-@click.argument("run", type=Path)
-@click.option("-n", "n", metavar="N", type=click.IntRange(1), default=64, help="how many images  [64]")
+@click.argument("run", type=NAMED)
+@click.option("-n", "n", metavar="N", type=Whole(), default=64, help="how many images  [64]")
 @click.option("--label", metavar="NAME", help="of this class, if the model is given labels  [all in turn]")
-@click.option("--seed", metavar="N", type=click.IntRange(0, 2**32 - 1), default=0, help="of the random numbers  [0]")
+@click.option("--seed", metavar="N", type=SEED, default=0, help="of the random numbers  [0]")
 @click.option("--draw", is_flag=True, help="draw the pixels too, instead of showing their mean")
-@click.option("--out", metavar="FILE", type=Path, help="a .png, or a .npz of `images`  [RUN/figures/sample.png]")
+@click.option("--out", metavar="FILE", type=NAMED, help="a .png, or a .npz of `images`  [RUN/figures/sample.png]")
 @click.option("--force", is_flag=True, help="replace the file that --out names")
 def command(run: Path, n: int, label: str | None, seed: int, draw: bool, out: Path | None, force: bool) -> None:
     """Draw N images from the model that RUN holds."""
@@ -33,11 +34,18 @@ def command(run: Path, n: int, label: str | None, seed: int, draw: bool, out: Pa
     if out is None:
         out = opened.save_figure("sample", square(images))
     elif out.suffix == ".png":
-        square(images).savefig(out)
+        save_out(out, lambda path: square(images).savefig(path, format="png"))
     else:
         labels = {"labels": np.array(opened.classes)[y]} if opened.config.condition == "label" else {}
-        np.savez_compressed(out, images=(images * 255).round().byte().numpy(), **labels)
+        save_out(out, lambda path: _save_arrays(path, images=(images * 255).round().byte().numpy(), **labels))
     click.echo(out)
+
+
+def _save_arrays(path: Path, **arrays: Any) -> None:
+    import numpy as np
+
+    with path.open("wb") as file:  # a name without .npz would be given one
+        np.savez_compressed(file, **arrays)
 
 
 def _context(run: Any, n: int, label: str | None) -> Any:
