@@ -14,9 +14,9 @@ TINY = "--hidden 16 --device cpu"
 
 
 def pyrovae(line):
-    """Run a command line in this process; its exit code."""
+    """Run a command line, or its arguments, in this process; its exit code."""
     with pytest.raises(SystemExit) as caught:
-        main(shlex.split(line))
+        main(shlex.split(line) if isinstance(line, str) else line)
     return caught.value.code
 
 

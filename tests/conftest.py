@@ -9,11 +9,18 @@ import pyro.distributions as dist
 import pytest
 import torch
 from commands import make_world, without_figures
+from hypothesis import settings
 
 from pyrovae import Config, build
 from pyrovae.data import Data, Images, Pixels
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+# The same examples each time, and few; --hypothesis-profile thorough: others, and many.
+settings.register_profile("quick", derandomize=True, deadline=None, max_examples=200)
+settings.register_profile("thorough", deadline=None, max_examples=3000)
+settings.load_profile("quick")
 
 
 @pytest.fixture(autouse=True)
