@@ -195,9 +195,8 @@ def invalid(draw):
     elif "int" in annotation or "float" in annotation:
         low, high = limits(name)
         low = 0 if name == "lr" else low
-        out = st.integers(max_value=low - 1) | st.integers(
-            min_value=int(high) + (1 if "int" in annotation else int(high))
-        )
+        step = 1 if "int" in annotation else int(high)  # 1 more than 1e30 is 1e30
+        out = st.integers(max_value=low - 1) | st.integers(min_value=int(high) + step)
         halves = st.floats(0.1, 0.9).map(lambda part: low + part) if "int" in annotation else st.nothing()
         wrong = out | halves | NO_NUMBER.filter(lambda value: name != "image_size" or value is not None)
     else:
