@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import safetensors
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -24,6 +25,7 @@ SUMMARY = {
     "final": RECORD,
     "best": RECORD,
 }
+ABOUT = {"shape": list, "classes": list, "pixels": {"protocol": str, "mean": NUMBER, "std": NUMBER}}
 EVALUATION = {"log_likelihood": NUMBER, "standard_error": NUMBER | None, "samples": int, "images": int}
 
 
@@ -55,6 +57,17 @@ def read_progress(path: Path) -> dict[str, Tensor]:
     if unknown := [name for name in found if name != "original" and not name.isdecimal()]:
         raise ValueError(f"images of {unknown[0]!r}")
     return found
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What weights tell of the images they were trained on, and of the version that wrote them."""
+    with safetensors.safe_open(path, "pt") as file:
+        about = expect(json.loads(file.metadata()["pyrovae"]), ABOUT, "metadata")
+    if len(about["shape"]) != 3 or not all(isinstance(side, int) and side > 0 for side in about["shape"]):
+        raise ValueError(f"shape {about['shape']}")
+    if not all(isinstance(name, str) for name in about["classes"]):
+        raise ValueError(f"classes {about['classes']}")
+    return about | {"pixels": {name: about["pixels"][name] for name in ABOUT["pixels"]}}
 
 
 def read_config(path: Path) -> Config:
