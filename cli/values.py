@@ -18,7 +18,7 @@ class Whole(click.ParamType):
         self.low, self.high = low, high
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        return whole(param.name if param else "value", str(value), self.low, self.high)
+        return whole(_called(param), str(value), self.low, self.high)
 
 
 class Named(click.ParamType):
@@ -28,12 +28,17 @@ class Named(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         if value == "":
-            raise InputError(f"{param.name if param else 'path'}: expected a path, got ''")
+            raise InputError(f"{_called(param)}: expected a path, got ''")
         try:
             Path(value).exists()
         except OSError as error:  # a name that is too long
-            raise InputError(f"{param.name if param else 'path'}: expected a path, got: {error.strerror}") from None
+            raise InputError(f"{_called(param)}: expected a path, got: {error.strerror}") from None
         return Path(value)
+
+
+def _called(param: click.Parameter | None) -> str:
+    """As it is typed, but for the dashes: `--ais-steps` is ais_steps."""
+    return param.opts[0].lstrip("-").replace("-", "_") if param else "value"
 
 
 SEED = Whole(0, 2**32 - 1)

@@ -159,7 +159,7 @@ BAD_INPUT = [
     # empty texts
     ("train --dataset ''", "dataset: expected one of digits, .*, got ''"),
     ("train --data-dir ''", "data_dir: expected a folder, got ''"),
-    ("train --config ''", "config: expected a TOML file at ., got: Is a directory"),
+    ("train --config ''", "config: expected a .*, got"),
     ("plot ''", "run: expected a path, got ''"),
     ("plot run ''", "figure: expected one of losses, .*, got ''"),
     ("evaluate ''", "run: expected a path, got ''"),
@@ -175,6 +175,7 @@ BAD_INPUT = [
     ("bench --rows ''", "rows: expected some of pyro, .*, got none"),
     ("list ''", "list: expected one of presets, .*, got ''"),
     ("sweep --seed 0,1 --out ''", "out: expected a path, got ''"),
+    ("sweep --seed 0,1 --config ''", "config: expected a path, got ''"),
     ("sweep --seed ''", "seed: expected one or more values, .*, got ''"),
     ("''", "command: expected one of train, .*, got ''"),
     # odd names
@@ -302,6 +303,22 @@ def assert_refused(line, expected, folder, capsys):
 
 @pytest.mark.parametrize(("line", "expected"), BAD_INPUT, ids=[line[:60] for line, _ in BAD_INPUT])
 def test_bad_input_is_one_line_and_leaves_the_disk_as_it_was(line, expected, world, capsys):
+    assert_refused(line, expected, world, capsys)
+
+
+LET_PASS = [  # as yet: an empty name is taken for none given, or for this folder; a class may be anything
+    ("train --preset '' --dataset npz:plain.npz --epochs 1", "preset: expected one of .*, got ''"),
+    ("train --out '' --dataset npz:plain.npz --epochs 1", "out: expected a path, got ''"),
+    ("train --network builtins:int", "network: .*expected .*, got"),
+    ("train --network builtins:print", "network: .*expected .*, got"),
+    ("train --prior builtins:object", "prior: .*expected .*, got"),
+    ("train --posterior builtins:list", "posterior: .*expected .*, got"),
+]
+
+
+@pytest.mark.xfail(strict=True)
+@pytest.mark.parametrize(("line", "expected"), LET_PASS, ids=[line for line, _ in LET_PASS])
+def test_what_bad_input_is_let_pass(line, expected, world, no_figures, capsys):
     assert_refused(line, expected, world, capsys)
 
 
