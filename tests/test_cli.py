@@ -13,7 +13,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from commands import TINY, metrics, pyrovae, without_figures
+from commands import TINY, listing, metrics, pyrovae, without_figures
 from PIL import Image
 
 from pyrovae.cli import COMMANDS
@@ -28,6 +28,24 @@ from pyrovae.sources import DATASETS
 def test_a_loss_that_is_not_finite_exits_with_1(here, capsys):
     assert pyrovae(f"train --lr 1e30 {TINY}") == 1
     assert re.fullmatch(r"pyrovae: epoch 1: expected a finite train loss, got .*\n", capsys.readouterr().err)
+
+
+def test_settings_for_which_no_memory_suffices_exit_with_1(world, capsys):
+    before = listing(world)
+    assert pyrovae("train --dataset npz:plain.npz --image-size 512 --hidden 1000000000 --device cpu") == 1
+    told = capsys.readouterr().err
+    assert re.fullmatch(r"pyrovae: expected settings for which the memory suffices, got: .*\n", told)
+    assert listing(world) == before
+
+
+def test_a_disk_that_is_full_exits_with_1(here, capsys, monkeypatch):
+    def full(*_args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Run, "record", full)
+    assert pyrovae(f"train --epochs 1 {TINY}") == 1
+    told = capsys.readouterr().err
+    assert re.fullmatch(r"pyrovae: .*No space left on device.*\n", told)
 
 
 # --- train ---
@@ -357,6 +375,11 @@ def test_compare_ranks_runs_of_one_kind(world, whole, capsys):
     assert "not ranked" not in table
     with Image.open("a.png") as picture:
         assert picture.format == "PNG"
+
+
+def test_compare_takes_a_run_that_is_named_twice_once(world, capsys):
+    assert pyrovae("compare run ./run run/../run") == 0
+    assert "standard deviation" not in capsys.readouterr().out  # of one run and itself
 
 
 def test_compare_does_not_rank_runs_of_two_kinds(world, monkeypatch, capsys):
