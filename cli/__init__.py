@@ -1,6 +1,7 @@
 """The command `pyrovae`: one file per command, each imported when it is called."""
 
 import importlib
+import re
 import sys
 from collections.abc import Sequence
 
@@ -8,7 +9,8 @@ import click
 
 from pyrovae import __version__
 from pyrovae.cli.processes import is_first
-from pyrovae.config import InputError, did_you_mean
+from pyrovae.cli.values import told
+from pyrovae.errors import InputError, one_of, reason
 
 COMMANDS = {
     "train": "Train a VAE, and draw its figures.",
@@ -23,6 +25,9 @@ COMMANDS = {
 }
 
 
+NO_ROOM = re.compile("allocate memory|out of memory|size calculation overflow", re.IGNORECASE)  # as torch tells it
+
+
 class LazyGroup(click.Group):
     """Finds a command's file when the command is called: `pyrovae --help` imports none."""
 
@@ -33,8 +38,7 @@ class LazyGroup(click.Group):
         return importlib.import_module(f"pyrovae.cli.{name}").command if name in COMMANDS else None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple:
-        if args[0] not in COMMANDS:
-            raise InputError(f"expected one of {', '.join(COMMANDS)}, got {args[0]!r}{did_you_mean(args[0], COMMANDS)}")
+        one_of("command", args[0], COMMANDS)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -65,14 +69,20 @@ def main(args: Sequence[str] | None = None, prog_name: str = "pyrovae") -> None:
     except InputError as error:
         _fail(str(error), 2)
     except click.UsageError as error:
-        _fail(error.format_message(), 2)
+        _fail(told(error), 2)
     except FloatingPointError as error:
         _fail(str(error), 1)
+    except OSError as error:
+        _fail(f"expected files that can be read and written, got: {error}", 1)
+    except (MemoryError, RuntimeError) as error:
+        if not NO_ROOM.search(str(error)) and not isinstance(error, MemoryError):
+            raise
+        _fail(f"expected settings for which the memory suffices, got: {reason(error)}", 1)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted", 130)
 
 
 def _fail(message: str, code: int) -> None:
     if is_first():  # what is wrong is so in all processes of a training
-        click.echo(f"pyrovae: {message}", err=True)
+        click.echo(f"pyrovae: {' '.join(message.splitlines())}", err=True)
     sys.exit(code)

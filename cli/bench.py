@@ -7,22 +7,25 @@ from typing import Any
 
 import click
 
-from pyrovae.config import Config, InputError, did_you_mean
+from pyrovae.cli.options import check_out_folder
+from pyrovae.cli.values import NAMED, Whole
+from pyrovae.config import Config
+from pyrovae.errors import InputError, one_of
 
 
 @click.command("bench")
 @click.option("--rows", metavar="NAME,...", help="of the table  [all]")
-@click.option("--repetitions", metavar="N", type=click.IntRange(1), default=5, help="of each row, in turn  [5]")
+@click.option("--repetitions", metavar="N", type=Whole(), default=5, help="of each row, in turn  [5]")
 @click.option("--dataset", metavar="NAME", default="mnist", help="whose training images are one epoch  [mnist]")
-@click.option("--hidden", metavar="N", type=click.IntRange(1), default=400, help="units of the hidden layer  [400]")
-@click.option("--latent-dim", metavar="N", type=click.IntRange(1), default=20, help="dimensions of the code  [20]")
-@click.option("--batch-size", metavar="N", type=click.IntRange(1), default=128, help="images in a step  [128]")
-@click.option("--particles", metavar="N", type=click.IntRange(1), default=1, help="codes of each image  [1]")
+@click.option("--hidden", metavar="N", type=Whole(), default=400, help="units of the hidden layer  [400]")
+@click.option("--latent-dim", metavar="N", type=Whole(), default=20, help="dimensions of the code  [20]")
+@click.option("--batch-size", metavar="N", type=Whole(), default=128, help="images in a step  [128]")
+@click.option("--particles", metavar="N", type=Whole(), default=1, help="codes of each image  [1]")
 @click.option("--curves", is_flag=True, help="over batch size, width, latent dimension and particles, too")
 @click.option("--profile", is_flag=True, help="list where a compiled step's time goes, too")
-@click.option("--threads", metavar="N", type=click.IntRange(1), help="and processor cores  [all]")
+@click.option("--threads", metavar="N", type=Whole(), help="and processor cores  [all]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1  [auto]")
-@click.option("--out", metavar="DIR", type=Path, default=Path("results"), help="where files go  [results]")
+@click.option("--out", metavar="DIR", type=NAMED, default=Path("results"), help="where files go  [results]")
 def command(rows: str | None, repetitions: int, dataset: str, threads: int | None, device: str, out: Path, **work: Any):
     """Time one epoch of the same VAE by pyrovae, Pyro, PyTorch and NumPyro, in turn, in one run.
 
@@ -38,6 +41,7 @@ def command(rows: str | None, repetitions: int, dataset: str, threads: int | Non
     from pyrovae.inference import choose_device
 
     names = _names(rows, ROWS)
+    check_out_folder(out)
     images = load(Config(dataset=dataset)).train.images.to(choose_device(device))
     if images.shape[1] != 1:
         raise InputError(f"dataset: expected grey images, got {images.shape[1]} channels in {dataset!r}")
@@ -51,8 +55,7 @@ def command(rows: str | None, repetitions: int, dataset: str, threads: int | Non
 def _names(rows: str | None, known: Any) -> list[str]:
     chosen = list(known) if rows is None else [name.strip() for name in rows.split(",") if name.strip()]
     for name in chosen:
-        if name not in known:
-            raise InputError(f"rows: expected some of {', '.join(known)}, got {name!r}{did_you_mean(name, known)}")
+        one_of("rows", name, known)
     if not chosen:
         raise InputError(f"rows: expected some of {', '.join(known)}, got none")
     return list(dict.fromkeys(chosen))

@@ -7,21 +7,23 @@ from typing import Any
 
 import click
 
-from pyrovae.cli.options import check_out
-from pyrovae.config import Config, InputError
+from pyrovae.cli.options import check_out, save_out
+from pyrovae.cli.values import NAMED
+from pyrovae.config import Config
+from pyrovae.errors import InputError, one_of
+from pyrovae.files import as_png
 from pyrovae.grid import as_text
 
 NOT_COMPARED = {"network", "hidden", "activation", "data_dir", "device", "epochs"}  # network and hidden are one column
+FIGURES = ("losses", "rate_distortion")
 TOLD = ("dataset", "pixels", "condition", "network", "latent_dim", "likelihood", "prior", "posterior", "objective")
 SCORES = {"loss": "loss", "reconstruction": "reconstruction", "kl": "KL"}
 
 
 @click.command("compare")
-@click.argument("runs", nargs=-1, required=True, type=Path)
-@click.option("--out", type=Path, help="the picture, FILE.png")
-@click.option(
-    "--figure", type=click.Choice(["losses", "rate_distortion"]), default="losses", help="what it shows  [losses]"
-)
+@click.argument("runs", nargs=-1, required=True, type=NAMED)
+@click.option("--out", metavar="FILE", type=NAMED, help="the picture, FILE.png")
+@click.option("--figure", metavar="NAME", default="losses", help="what it shows: losses or rate_distortion  [losses]")
 @click.option("--force", is_flag=True, help="replace the file that --out names")
 def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) -> None:
     """Compare RUNS, folders of runs or of sweeps: a table of the test losses and, with --out, a picture.
@@ -30,6 +32,7 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
     what differs. Runs that differ in their seeds alone are averaged in a second table.
     """
     check_out(out, (".png",), force)
+    one_of("figure", figure, FIGURES)
     if figure != "losses" and out is None:
         raise InputError(f"figure: expected --out FILE.png beside {figure}, got none")
     from pyrovae.sweeps import best_of, differences, over_seeds
@@ -50,9 +53,7 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
 
         show_means(rows, best_of(rows, opened))
     if drawn is not None:
-        from pyrovae.files import as_png, write_whole
-
-        write_whole(out, as_png(drawn))
+        save_out(out, as_png(drawn))
         click.echo(out)
 
 
@@ -62,7 +63,8 @@ def _open(paths: Sequence[Path]) -> list[Any]:
 
     several = len(paths) > 1
     passed = [path for path in paths if several and (path.is_file() or _is_figures(path))]
-    opened = [run for path in paths if path not in passed for run in runs_at(path)]
+    found = [run for path in paths if path not in passed for run in runs_at(path)]
+    opened = [*{run.path.resolve(): run for run in found}.values()]  # named twice, or beside their sweep: once
     if not opened:
         raise InputError(f"run: expected a run folder with a config.toml, got {', '.join(map(str, paths))}")
     for run in opened:

@@ -8,19 +8,20 @@ from typing import Any
 import click
 
 from pyrovae.cli.options import repeated_of, repeats
+from pyrovae.cli.values import NAMED, SEED, Whole
 
 ANNEALED = 100  # images, at most
 
 
 @click.command("evaluate")
-@click.argument("run", type=Path)
-@click.option("--samples", metavar="K", type=click.IntRange(1), default=5000, help="of z for each image  [5000]")
-@click.option("--images", metavar="N", type=click.IntRange(1), help="the first N test images  [all]")
-@click.option("--seed", metavar="N", type=click.IntRange(0, 2**32 - 1), default=0, help="of the random numbers  [0]")
+@click.argument("run", type=NAMED)
+@click.option("--samples", metavar="K", type=Whole(), default=5000, help="of z for each image  [5000]")
+@click.option("--images", metavar="N", type=Whole(), help="the first N test images  [all]")
+@click.option("--seed", metavar="N", type=SEED, default=0, help="of the random numbers  [0]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1  [auto]")
 @click.option("--latents/--no-latents", default=True, help="report on the latent space, too  [yes]")
 @click.option("--ais", is_flag=True, help=f"check by annealed importance sampling, on {ANNEALED} images")
-@click.option("--ais-steps", metavar="T", type=click.IntRange(1), default=200, help="from guide to model  [200]")
+@click.option("--ais-steps", metavar="T", type=Whole(), default=200, help="from guide to model  [200]")
 @repeats
 def command(
     run: Path,

@@ -5,17 +5,18 @@ from typing import Any
 
 import click
 
-from pyrovae.config import InputError
+from pyrovae.cli.values import NAMED, SEED, Whole, whole
+from pyrovae.errors import InputError
 
 PLAIN, WEIGHED = ("elbo", "analytic", "stl"), ("iwae", "dreg")  # one particle each, and several
 
 
 @click.command("gradients")
-@click.argument("run", type=Path)
-@click.option("--draws", metavar="N", type=click.IntRange(2), default=200, help="of each gradient  [200]")
-@click.option("--images", metavar="N", type=click.IntRange(1), default=128, help="the first N training images  [128]")
+@click.argument("run", type=NAMED)
+@click.option("--draws", metavar="N", type=Whole(2), default=200, help="of each gradient  [200]")
+@click.option("--images", metavar="N", type=Whole(), default=128, help="the first N training images  [128]")
 @click.option("--particles", metavar="K,K,...", default="8,64", help=f"of {' and '.join(WEIGHED)}  [8,64]")
-@click.option("--seed", metavar="N", type=click.IntRange(0, 2**32 - 1), default=0, help="of the random numbers  [0]")
+@click.option("--seed", metavar="N", type=SEED, default=0, help="of the random numbers  [0]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1  [auto]")
 def command(run: Path, draws: int, images: int, particles: str, seed: int, device: str) -> None:
     """Measure the noise of the objectives' gradients at the weights of RUN, and write RUN/gradients.json.
@@ -23,7 +24,7 @@ def command(run: Path, draws: int, images: int, particles: str, seed: int, devic
     For the parameters of guide and model: the variance, summed over all, and the mean ratio of a gradient's size to its
     standard deviation, over draws of the code for one batch of training images. Losses are in nats per image.
     """
-    counts = [_count(text) for text in particles.split(",")]
+    counts = [whole("particles", text, 2) for text in particles.split(",")]
     from rich.progress import track
 
     from pyrovae.inference import choose_device, seeded
@@ -43,12 +44,6 @@ def command(run: Path, draws: int, images: int, particles: str, seed: int, devic
     found = {"draws": draws, "images": len(args[0]), "seed": seed, "gradients": rows}
     _show(rows)
     click.echo(opened.save_evaluation(found, "gradients"))
-
-
-def _count(text: str) -> int:
-    if not text.strip().isdecimal() or int(text) < 2:
-        raise InputError(f"particles: expected whole numbers from 2 on, as 8,64, got {text!r}")
-    return int(text)
 
 
 def _noise(vae: Any, name: str, particles: int, draws: int, args: Any) -> dict[str, dict[str, float]]:

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pyrovae.config import InputError, did_you_mean, presets
+from pyrovae.config import presets
+from pyrovae.errors import one_of
 
 
 def _members(module: str, registry: str) -> Callable[[], dict[str, str]]:
@@ -46,10 +47,8 @@ def command(kind: str | None) -> None:
     """List what there is to choose from: presets, datasets, networks, activations, likelihoods, priors, posteriors,
     objectives or figures; without KIND all of them.
     """
-    if kind and kind not in KINDS:
-        raise InputError(f"list: expected one of {', '.join(KINDS)}, got {kind!r}{did_you_mean(kind, KINDS)}")
     console = Console()
-    for name in [kind] if kind else KINDS:
+    for name in KINDS if kind is None else [one_of("list", kind, KINDS)]:
         table = Table(title=name, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
         for member, about in KINDS[name]().items():
             table.add_row(member, Text(about))

@@ -8,7 +8,9 @@ from typing import Any, get_args
 import click
 from pydantic.fields import FieldInfo
 
-from pyrovae.config import Config, InputError, did_you_mean
+from pyrovae.config import Config
+from pyrovae.errors import InputError
+from pyrovae.files import write_whole
 from pyrovae.grid import as_text
 from pyrovae.trust import CLASSES, PLACES
 
@@ -34,15 +36,6 @@ class SettingsCommand(click.Command):
         for group, rows in groups.items():
             with formatter.section(group):
                 formatter.write_dl(rows)
-
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        try:
-            return super().make_context(*args, **kwargs)
-        except click.NoSuchOption as error:
-            known = [option for parameter in self.params for option in parameter.opts]
-            raise click.UsageError(
-                f"unknown flag {error.option_name}{did_you_mean(error.option_name, known)}"
-            ) from None
 
 
 def _flag(name: str, field: FieldInfo, lists: bool) -> click.Option:
@@ -91,6 +84,23 @@ def check_out(out: Path | None, kinds: tuple[str, ...], force: bool) -> None:
         raise InputError(f"out: {out} already exists; expected --force or another name")
     folder = out.absolute().parent
     if not folder.is_dir():
-        raise InputError(f"out: expected a folder at {folder}, got nothing")
+        raise InputError(f"out: expected a folder at {folder}, got {'a file' if folder.exists() else 'nothing'}")
     if not os.access(folder, os.W_OK):
-        raise InputError(f"out: expected a folder that can be written at {folder}")
+        raise InputError(f"out: expected a folder that can be written at {folder}, got one that can only be read")
+
+
+def check_out_folder(out: Path) -> None:
+    """Refuse a folder that cannot be written, or made, before the work that is to go there."""
+    nearest = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise InputError(f"out: expected a folder at {nearest}, got a file")
+    if not os.access(nearest, os.W_OK):
+        raise InputError(f"out: expected a folder that can be written at {nearest}, got one that can only be read")
+
+
+def save_out(out: Path, content: bytes) -> None:
+    """Write the file that --out names, whole or not at all."""
+    try:
+        write_whole(out, content)
+    except OSError as error:
+        raise InputError(f"out: expected a file that can be written at {out}, got: {error.strerror}") from None

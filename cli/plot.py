@@ -5,10 +5,11 @@ from pathlib import Path
 import click
 
 from pyrovae.cli.options import repeated_of, repeats
+from pyrovae.cli.values import NAMED
 
 
 @click.command("plot")
-@click.argument("run", type=Path)
+@click.argument("run", type=NAMED)
 @click.argument("figures", nargs=-1, metavar="[FIGURE ...]")
 @repeats
 def command(run: Path, figures: tuple[str, ...], **given: str) -> None:

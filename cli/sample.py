@@ -6,17 +6,18 @@ from typing import Any
 
 import click
 
-from pyrovae.cli.options import check_out, repeated_of, repeats
-from pyrovae.config import InputError
+from pyrovae.cli.options import check_out, repeated_of, repeats, save_out
+from pyrovae.cli.values import NAMED, SEED, Whole
+from pyrovae.errors import InputError
 
 
 @click.command("sample")
-@click.argument("run", type=Path)
-@click.option("-n", "n", metavar="N", type=click.IntRange(1), default=64, help="how many images  [64]")
+@click.argument("run", type=NAMED)
+@click.option("-n", "n", metavar="N", type=Whole(), default=64, help="how many images  [64]")
 @click.option("--label", metavar="NAME", help="of this class, if the model is given labels  [all in turn]")
-@click.option("--seed", metavar="N", type=click.IntRange(0, 2**32 - 1), default=0, help="of the random numbers  [0]")
+@click.option("--seed", metavar="N", type=SEED, default=0, help="of the random numbers  [0]")
 @click.option("--draw", is_flag=True, help="draw the pixels too, instead of showing their mean")
-@click.option("--out", metavar="FILE", type=Path, help="a .png, or a .npz of `images`  [RUN/figures/sample.png]")
+@click.option("--out", metavar="FILE", type=NAMED, help="a .png, or a .npz of `images`  [RUN/figures/sample.png]")
 @click.option("--force", is_flag=True, help="replace the file that --out names")
 @repeats
 def command(
@@ -27,7 +28,7 @@ def command(
     import numpy as np
 
     from pyrovae.figures.images import square
-    from pyrovae.files import as_png, write_whole
+    from pyrovae.files import as_png
     from pyrovae.inference import seeded
     from pyrovae.runs import Run
 
@@ -38,14 +39,12 @@ def command(
     if out is None:
         out = opened.save_figure("sample", square(images))
     elif out.suffix == ".png":
-        write_whole(out, as_png(square(images)))
+        save_out(out, as_png(square(images)))
     else:
-        labels, held = (
-            {"labels": np.array(opened.classes)[y]} if opened.config.condition == "label" else {},
-            io.BytesIO(),
-        )
+        labels = {"labels": np.array(opened.classes)[y]} if opened.config.condition == "label" else {}
+        held = io.BytesIO()
         np.savez_compressed(held, images=(images * 255).round().byte().numpy(), **labels)
-        write_whole(out, held.getvalue())
+        save_out(out, held.getvalue())
     click.echo(out)
 
 

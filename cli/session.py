@@ -19,8 +19,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from pyrovae.builder import build
 from pyrovae.cli.processes import end, end_with_the_others
 from pyrovae.cli.progress import Progress
-from pyrovae.config import Config, InputError
+from pyrovae.config import Config
 from pyrovae.data import load
+from pyrovae.errors import InputError
 from pyrovae.figures import draw
 from pyrovae.files import only_writer
 from pyrovae.inference import choose_device

@@ -6,15 +6,16 @@ import click
 
 from pyrovae.cli.options import SettingsCommand
 from pyrovae.cli.train import RESULTS, check_config, name_of, texts_of
+from pyrovae.cli.values import NAMED, Whole
 from pyrovae.grid import combinations
 
 
 @click.command("sweep", cls=SettingsCommand, lists=True)
 @click.option("--preset", "preset_name", metavar="NAME", help="start from a named experiment (pyrovae list presets)")
-@click.option("--config", "config_file", metavar="FILE", type=Path, help="start from a TOML file, over the preset")
-@click.option("--out", metavar="DIR", type=Path, help="the folder of the runs  [results/NAME-sweep]")
-@click.option("--jobs", metavar="N", type=click.IntRange(1), help="runs at a time  [as many as CPU cores; 1 on CUDA]")
-@click.option("--evaluate", metavar="K", type=click.IntRange(1), help="estimate log p(x) with K samples, too")
+@click.option("--config", "config_file", metavar="FILE", type=NAMED, help="start from a TOML file, over the preset")
+@click.option("--out", metavar="DIR", type=NAMED, help="the folder of the runs  [results/NAME-sweep]")
+@click.option("--jobs", metavar="N", type=Whole(), help="runs at a time  [as many as CPU cores; 1 on CUDA]")
+@click.option("--evaluate", metavar="K", type=Whole(), help="estimate log p(x) with K samples, too")
 @click.option("--figures/--no-figures", default=True, help="draw the figures of each run  [yes]")
 @click.option("--together", is_flag=True, help="train runs of one architecture as one batched program")
 @click.option("--force", is_flag=True, help="replace runs of other settings that --out holds")

@@ -13,8 +13,9 @@ from pyrovae.builder import build
 from pyrovae.cli.progress import SweepProgress
 from pyrovae.cli.tables import label_of, show_means
 from pyrovae.cli.workers import Workers, cores
-from pyrovae.config import Config, InputError
+from pyrovae.config import Config
 from pyrovae.data import load
+from pyrovae.errors import InputError
 from pyrovae.figures.style import Unfit
 from pyrovae.figures.tradeoff import rate_distortion
 from pyrovae.figures.tradeoff import sweep as sweep_figure

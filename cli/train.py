@@ -9,7 +9,9 @@ import click
 
 from pyrovae.cli.options import SettingsCommand, repeated_of
 from pyrovae.cli.processes import PROCESSES
-from pyrovae.config import Config, InputError, preset
+from pyrovae.cli.values import NAMED
+from pyrovae.config import Config, preset
+from pyrovae.errors import InputError
 from pyrovae.trust import check_classes, check_places
 
 RESULTS = Path("results")
@@ -18,8 +20,10 @@ MAY_CHANGE = {"epochs", "device", "lr", "grad_clip", "on_nan", "save_minutes"}  
 
 @click.command("train", cls=SettingsCommand)
 @click.option("--preset", "preset_name", metavar="NAME", help="start from a named experiment (pyrovae list presets)")
-@click.option("--config", "config_file", metavar="FILE", type=Path, help="start from a TOML file, over the preset")
-@click.option("--out", metavar="DIR", type=Path, help="the run folder  [results/NAME, or NAME-2, ... if that is taken]")
+@click.option("--config", "config_file", metavar="FILE", type=NAMED, help="start from a TOML file, over the preset")
+@click.option(
+    "--out", metavar="DIR", type=NAMED, help="the run folder  [results/NAME, or NAME-2, ... if that is taken]"
+)
 @click.option("--resume", is_flag=True, help="go on from the run folder's checkpoint")
 @click.option("--force", is_flag=True, help="replace the run that --out holds")
 def command(
@@ -62,7 +66,7 @@ def check_config(config: Config, file: Path | None, flags: Iterable[str]) -> Non
 
 def texts_of(preset_name: str | None, config_file: Path | None) -> list[str]:
     """What the flags go over, in TOML."""
-    return ([preset(preset_name)] if preset_name else []) + ([_read(config_file)] if config_file else [])
+    return ([] if preset_name is None else [preset(preset_name)]) + ([_read(config_file)] if config_file else [])
 
 
 def _read(path: Path) -> str:

@@ -17,7 +17,7 @@ GRACE = 5  # seconds
 def main() -> None:
     """Do the task; an error ends the process with one line."""
     threading.Thread(target=_end_with_the_sweep, daemon=True).start()
-    from pyrovae.config import InputError  # the thread is there before anything takes its time
+    from pyrovae.errors import InputError  # the thread is there before anything takes its time
 
     try:
         work(**json.loads(sys.argv[1]))

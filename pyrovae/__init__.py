@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 # Name -> its file. Loaded on first use, so that `pyrovae --help` need not import torch.
 _PUBLIC = {
     "Config": "config",
-    "InputError": "config",
+    "InputError": "errors",
     "Data": "data",
     "load": "data",
     "VAE": "vae",

@@ -11,8 +11,8 @@ from pyro.distributions import Distribution
 from torch import Tensor
 from torch.distributions import TransformedDistribution
 
-from pyrovae.config import InputError
 from pyrovae.data import Data, Images
+from pyrovae.errors import at_least
 from pyrovae.evaluation import NUMBERS, expect_density, joint_log_prob, numbers
 from pyrovae.scores import arguments
 from pyrovae.vae import VAE
@@ -105,9 +105,7 @@ def annealed_log_likelihoods(
     `acceptance` is that of the transitions. Neal (2001), Annealed importance sampling; Wu et al. (2017), On the
     quantitative analysis of decoder-based generative models, arXiv:1611.04273, who start at the prior.
     """
-    for name, value in (("chains", chains), ("steps", steps)):
-        if value < 1:
-            raise InputError(f"{name}: expected 1 or more, got {value}")
+    at_least(1, chains=chains, steps=steps, images=len(images))
     expect_density(vae)
     vae.eval()
     start = 0

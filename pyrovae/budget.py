@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from pyrovae.config import InputError
+from pyrovae.errors import InputError
 from pyrovae.sources.room import memory
 
 COPIES = 4  # of each weight in training: itself, its gradient, and Adam's two moments

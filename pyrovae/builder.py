@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from pyrovae.budget import allocation_refused, expect_room, sized
-from pyrovae.config import Config, InputError, reason
+from pyrovae.config import Config
 from pyrovae.contexts import Label, Quadrants
+from pyrovae.errors import InputError, reason
 from pyrovae.inference import seeded
 from pyrovae.likelihoods import LIKELIHOODS, Unseen
 from pyrovae.networks import ACTIVATIONS, NETWORKS
@@ -59,11 +60,16 @@ def _assembled(config: Config, members: dict[str, Any], offered: dict[str, Any],
     with seeded(config.seed):
         likelihood = member("likelihood")
         network = offered["network"] = member("network")
+        if missing := [name for name in ("encoder", "decoder") if not hasattr(network, name)]:
+            raise InputError(f"network: expected a class with {', '.join(missing)}, got {config.network!r}")
         encoder = network.encoder(offered["context"])
         decoder = network.decoder(config.latent_dim, likelihood.features, offered["context"])
         offered |= {"encoder": encoder, "features": encoder.features}
         posterior = offered["posterior"] = member("posterior")
         prior = member("prior")
+    for family, made in (("posterior", posterior), ("prior", prior)):
+        if not isinstance(made, nn.Module):
+            raise InputError(f"{family}: expected a module, got {getattr(config, family)!r}")
     if isinstance(context, Quadrants):
         likelihood = Unseen(likelihood, ~context.seen)
     return VAE(encoder, decoder, prior, posterior, likelihood, context).eval()

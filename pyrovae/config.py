@@ -1,42 +1,29 @@
 """Every setting, stated once: a flag of `pyrovae train`, a TOML key and a Python argument alike."""
 
-import difflib
 import math
 import re
 import tomllib
-from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pyrovae.errors import InputError, did_you_mean, one_of
 
-class InputError(ValueError):
-    """Bad input, told in one line: what was expected and what came."""
-
-    def __init__(self, message: str) -> None:
-        """Names of files and arrays may hold line breaks, or codes that a terminal obeys: these are spelled out."""
-        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
-
-
-def reason(error: Exception) -> str:
-    """An error in one line: the last of its first paragraph, where libraries name the cause."""
-    return (str(error).split("\n\n")[0].strip().splitlines() or [type(error).__name__])[-1]
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'mnist'?`, or nothing if no known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-DEVICES = r"auto|cpu|cuda(:\d+)?"
+DEVICES = r"auto|cpu|cuda(:[0-9]{1,2})?"
 SCALES = ("shared", "pixel", "optimal")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # and halves of characters: no file can hold these
+MOST = 1_000_000_000  # of anything that is counted: with more, products overflow
+LARGEST = 1e30  # of any number: with more, 32-bit floats overflow
 
 
 def setting(default: Any, group: str, description: str, **limits: Any) -> Any:
+    if isinstance(default, int) and "lt" not in limits:
+        limits["le"] = MOST
+    elif isinstance(default, float):
+        limits["le"] = LARGEST
     return Field(default, description=description, json_schema_extra={"group": group}, **limits)
 
 
@@ -63,7 +50,9 @@ class Config(BaseModel):
     )
 
     network: str = setting("mlp", "Model", "encoder and decoder bodies (pyrovae list networks)")
-    hidden: tuple[int, ...] = setting((128, 128), "Model", "units of the mlp's hidden layers, as 512,256")
+    hidden: tuple[Annotated[int, Field(le=MOST)], ...] = setting(
+        (128, 128), "Model", "units of the mlp's hidden layers, as 512,256"
+    )
     activation: str = setting("relu", "Model", "of the layers, for conv tanh (pyrovae list activations)")
     latent_dim: int = setting(2, "Model", "dimensions of the code z", ge=1)
     likelihood: str = setting("bernoulli", "Model", "p(x | z) (pyrovae list likelihoods)")
@@ -110,7 +99,7 @@ class Config(BaseModel):
         "auto", "Training", "take steps by a compiled graph; auto: if they are many enough to repay it"
     )
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         try:
             super().__init__(**settings)
         except ValidationError as error:
@@ -120,6 +109,13 @@ class Config(BaseModel):
     @classmethod
     def _defaults_that_follow(cls, settings: dict[str, Any]) -> dict[str, Any]:
         return _following(settings) | settings
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _data_dir_is_named(cls, value: Any) -> Any:
+        if isinstance(value, str) and not value:
+            raise ValueError("expected a folder")  # Python takes "" for the one it is in
+        return value
 
     @field_validator("hidden", mode="before")
     @classmethod
@@ -138,15 +134,24 @@ class Config(BaseModel):
     @field_validator("scale", mode="before")
     @classmethod
     def _scale_number_or_name(cls, value: Any) -> float | str:
-        if value in SCALES:
+        if isinstance(value, str) and value in SCALES:
             return value
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
-        if not 0 < number < math.inf:
+        if not 1 / LARGEST <= number <= LARGEST:
             raise ValueError(f"expected a number greater than 0, {', '.join(SCALES[:-1])} or {SCALES[-1]}")
         return number
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _number_or_text(cls, value: Any) -> Any:  # of those before, pydantic asks the last one first
+        if any(isinstance(part, bool) for part in (value if isinstance(value, list | tuple) else [value])):
+            raise ValueError("expected a number or a text")  # Python takes True for 1
+        if isinstance(value, str | Path) and CONTROL.search(str(value)):
+            raise ValueError("expected a text without control characters")
+        return value
 
     @field_validator("device")
     @classmethod
@@ -179,7 +184,7 @@ class Config(BaseModel):
         for text in texts:
             try:
                 merged |= tomllib.loads(text)
-            except tomllib.TOMLDecodeError as error:
+            except (ValueError, RecursionError) as error:  # tomllib's own, an endless number, brackets in brackets
                 raise InputError(f"config: expected TOML, got: {error}") from None
         return cls(**((_free_to_follow(merged) if settings else merged) | settings))
 
@@ -187,7 +192,7 @@ class Config(BaseModel):
 def _following(settings: dict[str, Any]) -> dict[str, Any]:
     """The two defaults that depend on another setting."""
     follow = {}
-    if settings.get("network") == "conv":
+    if str(settings.get("network")) == "conv":
         follow["activation"] = "tanh"
     if str(settings.get("condition")).startswith("quadrant"):
         follow["prior"] = "conditional"
@@ -200,17 +205,29 @@ def _free_to_follow(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in defaults or value != defaults[name]}
 
 
+PYDANTIC = {"path_type": "expected a path", "int_parsing_size": "expected a number of fewer digits"}  # its own say less
+
+
 def _in_one_line(fault: Any) -> str:
     name = ".".join(str(part) for part in fault["loc"][:1])
     if fault["type"] == "extra_forbidden":
         return f"unknown setting {name!r}{did_you_mean(name, Config.model_fields)}"
     message = fault["msg"].removeprefix("Value error, ").replace("Input should be ", "expected ")
+    message = PYDANTIC.get(fault["type"], message)
     if not name:
         return message
     hint = ""
     if fault["type"] == "literal_error" and isinstance(fault["input"], str):
         hint = did_you_mean(fault["input"], fault["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", "))
-    return f"{name}: {message}, got {fault['input']!r}{hint}"
+    return f"{name}: {message}, got {_shown(fault['input'])}{hint}"
+
+
+def _shown(value: Any, most: int = 200) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python prints no number of more than 4,300 digits
+        return "a number of too many digits"
+    return text if len(text) <= most else text[:most] + "..."
 
 
 def presets() -> dict[str, str]:
@@ -223,6 +240,4 @@ def presets() -> dict[str, str]:
 def preset(name: str) -> str:
     """The TOML of one preset."""
     known = presets()
-    if name not in known:
-        raise InputError(f"preset: expected one of {', '.join(known)}, got {name!r}{did_you_mean(name, known)}")
-    return known[name]
+    return known[one_of("preset", name, known)]

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from pyrovae.config import InputError
+from pyrovae.errors import InputError
 
 
 class Label(nn.Module):
@@ -25,8 +25,10 @@ class Label(nn.Module):
         """Y, if it is integers from 0 to classes − 1, or one-hot already."""
         classes = self.shape[0]
         if y.is_floating_point() and y.shape == (len(y), classes):
+            if not (y >= 0).all() or ((y.sum(1) - 1).abs() > 1e-4).any():
+                raise InputError(f"y: expected rows of shares of the {classes} classes, which add up to 1, got others")
             return y
-        if y.is_floating_point() or y.dim() != 1:
+        if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool or y.dim() != 1:
             wanted = f"integer labels of shape ({len(y)},), or one-hot ones of shape ({len(y)}, {classes})"
             raise InputError(f"y: expected {wanted}, got {tuple(y.shape)} of {y.dtype}")
         if len(y) and (y.min() < 0 or y.max() >= classes):
@@ -58,6 +60,6 @@ class Quadrants(nn.Module):
 
     def check(self, y: Tensor) -> Tensor:
         """Y, if it is images of the model's shape."""
-        if y.shape[1:] != self.shape:
-            raise InputError(f"y: expected images of shape {self.shape}, got {tuple(y.shape[1:])}")
+        if y.shape[1:] != self.shape or not y.is_floating_point():
+            raise InputError(f"y: expected images of shape {self.shape}, got {tuple(y.shape[1:])} of {y.dtype}")
         return y

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pyrovae.config import Config, InputError
+from pyrovae.config import Config
+from pyrovae.errors import InputError
 from pyrovae.sources import Source, read_source
 from pyrovae.sources.room import PART, changed, fits, taken
 

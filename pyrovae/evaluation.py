@@ -11,8 +11,8 @@ from pyro.ops.stats import fit_generalized_pareto
 from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor
 
-from pyrovae.config import InputError
 from pyrovae.data import Data, Images
+from pyrovae.errors import InputError, at_least
 from pyrovae.inference import seeded
 from pyrovae.inference.compiled import capture
 from pyrovae.scores import arguments
@@ -42,8 +42,7 @@ def log_likelihoods(vae: VAE, data: Data, images: Images, samples: int = 5000) -
     (Σ w)² / Σ w²; `pareto_k` the tail index of the weights (Yao et al. 2018, arXiv:1802.02538). Burda et al. (2016),
     arXiv:1509.00519, use K = 5,000.
     """
-    if samples < 1:
-        raise InputError(f"samples: expected 1 or more, got {samples}")
+    at_least(1, samples=samples, images=len(images))
     expect_density(vae)
     vae.eval()
     weigh = weigher(vae, data, images, samples)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pyrovae.config import InputError
+from pyrovae.errors import InputError
 
 LOCK = ".lock"
 

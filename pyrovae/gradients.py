@@ -7,7 +7,7 @@ import pyro
 import torch
 from torch import Tensor
 
-from pyrovae.config import InputError
+from pyrovae.errors import at_least
 
 Groups = Mapping[str, Sequence[Tensor]]
 
@@ -22,8 +22,7 @@ def gradient_noise(
     Rainforth et al. (2018), Tighter variational bounds are not necessarily better, arXiv:1802.04537. g is that of the
     loss as it is, summed over the batch. For any Pyro model and guide, as they are called with `args`.
     """
-    if draws < 2:
-        raise InputError(f"draws: expected 2 or more, got {draws}")
+    at_least(2, draws=draws)
     parameters = [parameter for group in groups.values() for parameter in group]
     mean, squares = ([torch.zeros_like(parameter) for parameter in parameters] for _ in range(2))
     for count in range(1, draws + 1):  # Welford (1962): no draw is kept

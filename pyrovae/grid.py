@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyrovae.config import Config, InputError
+from pyrovae.config import Config
+from pyrovae.errors import InputError
 
 ONE_FOR_ALL = ("data_dir", "device")  # where a run takes place, not what it is
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pyrovae.config import InputError, did_you_mean
+from pyrovae.errors import InputError, did_you_mean
 
 
 def lookup(family: str, name: str, members: Mapping[str, Any]) -> Any:
@@ -63,7 +63,10 @@ def call(family: str, member: Callable[..., Any], offered: Mapping[str, Any]) ->
     >>> call("prior", lambda latent_dim: latent_dim + 1, {"latent_dim": 2, "scale": None})
     3
     """
-    wanted = _parameters(member)
+    try:
+        wanted = _parameters(member)
+    except ValueError as error:  # of what is built in, Python tells none
+        raise InputError(f"{family}: expected a class that names what it asks for, got: {error}") from None
     required = [name for name, parameter in wanted.items() if _is_required(parameter)]
     if unknown := [name for name in required if name not in offered]:
         name = getattr(member, "__name__", repr(member))

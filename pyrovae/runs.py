@@ -15,11 +15,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pyrovae.builder import build
-from pyrovae.config import Config, InputError, reason
+from pyrovae.config import Config
 from pyrovae.data import Data, Pixels, load
+from pyrovae.errors import InputError, reason
 from pyrovae.figures import FIGURES
 from pyrovae.files import append_line, as_json, as_png, only_writer, write_whole
 from pyrovae.interrupts import held_back
+from pyrovae.records import read_config, read_evaluation, read_progress, read_records, read_summary
 from pyrovae.summary import changes, summarise
 from pyrovae.training import Fit
 from pyrovae.trust import CLASSES, PLACES, SIGNATURE, check_classes, check_links, check_places, repeat, sign
@@ -83,7 +85,7 @@ class Run:
 
     @cached_property
     def config(self) -> Config:
-        return self._read("config.toml", lambda path: Config.from_toml(path.read_text()))
+        return self._read("config.toml", read_config)
 
     @property
     def trusted(self) -> Config:
@@ -94,11 +96,11 @@ class Run:
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """The records of all epochs so far."""
-        return self._read("metrics.jsonl", _records)
+        return self._read("metrics.jsonl", read_records)
 
     @property
     def summary(self) -> dict[str, Any]:
-        return self._read("summary.json", lambda path: json.loads(path.read_text()))
+        return self._read("summary.json", read_summary)
 
     @property
     def finished(self) -> bool:
@@ -114,7 +116,7 @@ class Run:
         """What `pyrovae evaluate` found, if it was called."""
         if not (self.path / "evaluation.json").exists():
             return None
-        return self._read("evaluation.json", lambda path: json.loads(path.read_text()))
+        return self._read("evaluation.json", read_evaluation)
 
     @cached_property
     def data(self) -> Data:
@@ -150,7 +152,7 @@ class Run:
         """Images in [0, 1], (n, C, H, W): `original`, and reconstructions by `1`, `3`, ... for the epochs recorded."""
         if not (self.path / "progress.safetensors").exists():
             return {}
-        held = self._read("progress.safetensors", load_file)
+        held = self._read("progress.safetensors", read_progress)
         return {name: held[name] / 255 for name in sorted(held, key=lambda name: (name != "original", name.zfill(9)))}
 
     def _read(self, name: str, parse: Callable[[Path], Any]) -> Any:
@@ -242,11 +244,6 @@ class Run:
 
     def _add_progress(self, epoch: int, fit: Fit) -> None:
         write_whole(self.path / "progress.safetensors", pictures_of(self.progress, epoch, fit))
-
-
-def _records(path: Path) -> list[dict[str, Any]]:
-    lines = path.read_text().splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]  # a kill may have cut the last one short
 
 
 def _version(summary: Path) -> str:

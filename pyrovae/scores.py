@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pyrovae.data import Batch, Data, Images
+from pyrovae.errors import at_least
 from pyrovae.inference import SVI
 from pyrovae.inference.parallel import Share, summed
 from pyrovae.objectives import KLWeight, TraceELBO
@@ -20,6 +21,7 @@ def evaluate(vae: VAE, data: Data, images: Images, watch: Spread | None = None) 
 
     No gradient is taken and no weight, batch statistic or optimizer state moves. `watch` sees all codes' means.
     """
+    at_least(1, images=len(images))
     kl_weight = KLWeight(1.0 if vae.has_kl else None)
     elbo = TraceELBO(max_plate_nesting=1)
     guide = kl_weight(vae.guide) if watch is None else watch(kl_weight(vae.guide))
@@ -49,6 +51,7 @@ def _batches(n: int, each: int) -> list[slice]:
 
 def arguments(vae: VAE, batch: Batch, share: Share | None = None) -> tuple[Tensor, Tensor | None]:
     """What model and guide are called with: x and y, on the model's device; of all the batch, or of a share."""
+    vae.expect_images(batch.x)
     x, y = batch.x.to(vae.device), vae.given(*batch)
     if share is None:
         return x, y

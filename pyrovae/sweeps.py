@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pyrovae.config import Config, InputError
+from pyrovae.config import Config
+from pyrovae.errors import InputError
 from pyrovae.files import as_json, as_png, write_whole
 from pyrovae.grid import ONE_FOR_ALL, Grid, as_text
 from pyrovae.runs import Run

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyrovae.config import Config, InputError
+from pyrovae.config import Config
+from pyrovae.errors import InputError, at_least
 from pyrovae.inference import seeded
 from pyrovae.inference.compiled import to_compile, why_not
 from pyrovae.inference.stacked import capture_stacked, stack
@@ -33,7 +34,10 @@ def fit_together(fits: Sequence[Fit]) -> Iterator[list[dict[str, Any] | Floating
     >>> for records in fit_together([fit(vae, data, config) for vae, config in models]):  # doctest: +SKIP
     ...     print([record["test"]["loss"] for record in records])
     """
+    at_least(1, fits=len(fits))
     first = fits[0]
+    if len({id(fit.vae) for fit in fits}) < len(fits):
+        raise InputError("together: expected a model for each fit, got one model twice")
     if len({alike(fit.config) for fit in fits}) > 1 or len({fit.epoch for fit in fits}) > 1:
         raise InputError(f"together: expected runs that differ in {', '.join(sorted(MAY_DIFFER))} alone, got others")
     if any(fit.step for fit in fits):

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from pyrovae.budget import allocation_refused
 from pyrovae.builder import objective_of
-from pyrovae.config import Config, InputError, reason
+from pyrovae.config import Config
 from pyrovae.data import Data
+from pyrovae.errors import InputError, reason
 from pyrovae.faults import REMEDIES, Watch, whole
 from pyrovae.inference import SVI, choose_device, seeded
 from pyrovae.inference.compiled import to_compile, why_not

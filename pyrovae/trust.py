@@ -10,7 +10,8 @@ import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pyrovae.config import Config, InputError
+from pyrovae.config import Config
+from pyrovae.errors import InputError
 from pyrovae.files import write_whole
 
 CLASSES = ("network", "activation", "likelihood", "prior", "posterior", "objective")

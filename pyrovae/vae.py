@@ -10,8 +10,8 @@ from pyro.distributions import Distribution
 from pyro.nn import PyroModule
 from torch import Tensor, nn
 
-from pyrovae.config import InputError
 from pyrovae.contexts import Quadrants
+from pyrovae.errors import InputError, at_least
 
 
 class VAE(PyroModule):
@@ -56,7 +56,10 @@ class VAE(PyroModule):
         """The context y of images (n, C, H, W) and labels (n,), as the networks read it; None if there is none."""
         if self.context is None:
             return None
-        return self.context((labels if self.context.reads == "labels" else x).to(self.device))
+        read = labels if self.context.reads == "labels" else x
+        if read is None:
+            raise InputError("y: expected labels, as the model is conditional, got images without any")
+        return self.context(read.to(self.device))
 
     # What one asks of a VAE. Pictures are the mean of p(x | z, y), or drawn from it with `mean=False`. Questions may
     # come from any device, answers lie on the model's.
@@ -64,17 +67,25 @@ class VAE(PyroModule):
     @torch.no_grad()
     def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
         """q(z | x, y): batch shape (n,), event shape (latent,)."""
+        self.expect_images(x)
         return self.posterior(self.encoder(x.to(self.device), self._checked(y, len(x), x)))
 
     def decode(self, z: Tensor, y: Tensor | None = None, mean: bool = True) -> Tensor:
         """Images (n, C, H, W) for codes (n, latent): the model with its z set."""
+        if not (isinstance(z, Tensor) and z.is_floating_point() and z.dim() == 2 and len(z)):
+            raise InputError(f"z: expected a tensor of codes (n, latent), got {_told(z)}")
+        y = self._checked(y, len(z))
+        if z.shape[1:] != (wanted := self.prior(y).event_shape):
+            raise InputError(f"z: expected codes of {wanted[0]} dimensions, got {z.shape[1]}")
         model = poutine.condition(self.model, {"z": z.to(self.device)})
-        return self._image(model, self._checked(y, len(z)), len(z), mean)
+        return self._image(model, y, len(z), mean)
 
     def generate(self, n: int | None = None, y: Tensor | None = None, mean: bool = True) -> Tensor:
         """Draw n images from the model, one for each y if it is conditional."""
-        n = n or (1 if y is None else len(y))
-        return self._image(self.model, self._checked(y, n), n, mean)
+        if n is not None:
+            at_least(1, n=n)
+        y = self._checked(y, n)
+        return self._image(self.model, y, (n or 1) if y is None else len(y), mean)
 
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Images (n, C, H, W) decoded from the means of their codes. A model of labels needs y."""
@@ -95,7 +106,15 @@ class VAE(PyroModule):
         """Whether the posterior is a density; without one there is no KL, and this is a plain autoencoder."""
         return getattr(self.posterior, "density", True)
 
-    def _checked(self, y: Tensor | None, n: int, x: Tensor | None = None) -> Tensor | None:
+    def expect_images(self, x: Tensor) -> None:
+        """Raise `InputError` for other than images of the shape that the decoder draws, where it tells of it."""
+        shape = getattr(self.decoder, "out", ())[1:]
+        fits = isinstance(x, Tensor) and x.dim() == 4 and (not shape or x.shape[1:] == shape)
+        if not fits or x.dtype != next(self.parameters()).dtype:
+            wanted = f"(n, {', '.join(map(str, shape)) or 'C, H, W'})"
+            raise InputError(f"x: expected images {wanted} as `Data.batch` returns them, got {_told(x)}")
+
+    def _checked(self, y: Tensor | None, n: int | None, x: Tensor | None = None) -> Tensor | None:
         """The context of n images as the networks read it; for quadrants, x shows its own."""
         if self.context is None:
             if y is not None:
@@ -105,9 +124,8 @@ class VAE(PyroModule):
             y = x
         if y is None:
             raise InputError(f"y: expected {self.context.reads}, as the model is conditional, got none")
-        if not isinstance(y, Tensor) or y.dim() == 0 or len(y) != n:
-            came = f"shape {tuple(y.shape)}" if isinstance(y, Tensor) else repr(y)
-            raise InputError(f"y: expected a tensor of {n} {self.context.reads}, got {came}")
+        if not isinstance(y, Tensor) or y.dim() == 0 or len(y) != (n or max(1, len(y))):
+            raise InputError(f"y: expected a tensor of {n or 'one or more'} {self.context.reads}, got {_told(y)}")
         return self.context(self.context.check(y.to(self.device)))
 
     @torch.no_grad()
@@ -116,6 +134,10 @@ class VAE(PyroModule):
             site = poutine.trace(program).get_trace(y=y, n=n).nodes["x"]
         x = mean_of(site["fn"]) if mean else site["value"]
         return torch.where(self.context.seen, y, x) if isinstance(self.context, Quadrants) else x
+
+
+def _told(x: object) -> str:
+    return f"shape {tuple(x.shape)} of {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
 
 
 def known_mean(distribution: Distribution) -> Tensor | None:

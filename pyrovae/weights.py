@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors
 import torch
 from safetensors.torch import save
 from torch import Tensor
 
 from pyrovae import __version__
-from pyrovae.config import InputError
 from pyrovae.data import Data, Pixels
+from pyrovae.errors import InputError
+from pyrovae.records import read_about
 from pyrovae.training import Fit
 
 
@@ -35,15 +35,9 @@ def weights_of(fit: Fit) -> bytes:
 
 def about_weights(path: Path) -> About:
     """What such a file says, without its weights."""
-    with safetensors.safe_open(path, "pt") as file:
-        about = json.loads(file.metadata()["pyrovae"])
-    channels, height, width = map(int, about["shape"])
-    return About(
-        (channels, height, width),
-        tuple(map(str, about["classes"])),
-        Pixels(**about["pixels"]),
-        about.get("version", __version__),  # weights of the first 0.1.0 do not tell it
-    )
+    about = read_about(path)
+    version = about.get("version", __version__)  # weights of the first 0.1.0 do not tell it
+    return About(tuple(about["shape"]), tuple(about["classes"]), Pixels(**about["pixels"]), version)
 
 
 def check_version(version: str, where: Path) -> None:

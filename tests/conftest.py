@@ -1,15 +1,26 @@
 import os
+import shutil
+import urllib.request
 from pathlib import Path
+from urllib.error import URLError
 
 import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from commands import make_world, without_figures
+from hypothesis import settings
 
 from pyrovae import Config, build
 from pyrovae.data import Data, Images, Pixels
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+# The same examples each time, and few; --hypothesis-profile thorough: others, and many.
+settings.register_profile("quick", derandomize=True, deadline=None, max_examples=200)
+settings.register_profile("thorough", deadline=None, max_examples=3000)
+settings.load_profile("quick")
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +82,36 @@ def small_vae(shape: tuple[int, int, int] = (1, 8, 8), classes: int = 3, **setti
     """A VAE with few units, and its config."""
     config = Config(**({"hidden": (16,), "latent_dim": 2, "epochs": 2, "batch_size": 16, "device": "cpu"} | settings))
     return build(config, shape, classes), config
+
+
+# --- command lines ---
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    without_figures(monkeypatch)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def made_world(tmp_path_factory):
+    """A folder of runs and data sets, good and broken ones."""
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def world(made_world, tmp_path, monkeypatch):
+    """The working directory: a copy of that folder, and no network."""
+
+    def refuse(*_args, **_kwargs):
+        raise URLError("no network in tests")
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.setenv("PYROVAE_DATA", "data")
+    monkeypatch.chdir(shutil.copytree(made_world, tmp_path / "world"))
+    return tmp_path / "world"

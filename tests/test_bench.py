@@ -110,7 +110,7 @@ def test_the_command_writes_what_it_measured(tmp_path, capsys):
         ("--rows tor", "did you mean 'torch'?"),
         ("--rows ,", "rows: expected some of pyro, "),
         ("--dataset digits --batch-size 5000 --rows torch", "batch-size: expected at most the 1,438 images, got 5000"),
-        ("--repetitions 0", "0 is not in the range x>=1"),
+        ("--repetitions 0", "repetitions: expected a whole number from 1 to 1000000000, got '0'"),
     ],
 )
 def test_bad_input_is_told_in_one_line(flags, message, capsys):

@@ -2,6 +2,7 @@ import pytest
 
 from pyrovae import Config, InputError
 from pyrovae.config import preset, presets
+from pyrovae.errors import reason
 from pyrovae.registry import call, lookup
 
 
@@ -74,6 +75,19 @@ def test_bad_settings_are_told_in_one_line(settings, message):
         Config(**settings)
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_the_reason_of_an_error_is_one_line_without_tensors():
+    assert reason(ValueError("Expected scale > 0, but found invalid values:\ntensor([[0.,\n 0.]])")).endswith("values")
+    assert reason(RuntimeError("Error(s) in loading:\n\tsize mismatch for a.\n\nmore")) == "size mismatch for a."
+    assert reason(EOFError()) == "EOFError"
+
+
+def test_a_message_is_one_line_whatever_came():
+    assert (
+        str(InputError("out: expected a folder at a\nb\u2028c, got nothing"))
+        == r"out: expected a folder at a\nb\u2028c, got nothing"
+    )
 
 
 def test_config_is_frozen():

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from pyrovae.config import Config, InputError
+from pyrovae.config import Config
 from pyrovae.data import Images, Pixels, load
+from pyrovae.errors import InputError
 
 PROTOCOLS = get_args(Config.model_fields["pixels"].annotation)
 LEVEL = 77  # of 255: an image of it is binarised to 1s in 30.2 % of its pixels

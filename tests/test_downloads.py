@@ -20,7 +20,7 @@ import pytest
 import torchvision.datasets as tv
 from test_sources import noise, write_idx
 
-from pyrovae.config import InputError
+from pyrovae.errors import InputError
 from pyrovae.sources import fetch, read_source
 
 PROCESSES, PIECES = 10, 20

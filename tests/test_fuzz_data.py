@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_sources import noise, write_like_mnist
 
-from pyrovae.config import InputError
+from pyrovae.errors import InputError
 from pyrovae.sources import read_source
 
 SECONDS, MEGABYTES = 20, 1500  # for one file, and for all

@@ -14,7 +14,7 @@ import torchvision.datasets as tv
 from PIL import Image
 from scipy.io import savemat
 
-from pyrovae.config import InputError
+from pyrovae.errors import InputError
 from pyrovae.sources import DATASETS, default_data_dir, read_source
 from pyrovae.sources.torchvision_sets import GARMENTS
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from pyrovae.errors import one_of
 from pyrovae.figures.curves import losses
 from pyrovae.figures.images import (
     completions,
@@ -23,7 +24,6 @@ from pyrovae.figures.images import (
 from pyrovae.figures.latent import kl_per_dimension, latent
 from pyrovae.figures.style import Unfit
 from pyrovae.inference import seeded
-from pyrovae.registry import lookup
 
 FIGURES = {
     "losses": losses,
@@ -45,7 +45,7 @@ def draw(run: Any, names: Iterable[str] = ()) -> Iterator[tuple[str, Figure]]:
 
     Raises `InputError` for an unknown name, and for a named figure that does not fit the run.
     """
-    chosen = {name: lookup("figure", name, FIGURES) for name in names}
+    chosen = {name: FIGURES[one_of("figure", name, FIGURES)] for name in names}
     for name, function in (chosen or FIGURES).items():
         asked = {part: getattr(run, part) for part in inspect.signature(function).parameters}
         try:

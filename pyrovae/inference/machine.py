@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from pyrovae.config import DEVICES, InputError
+from pyrovae.config import DEVICES
+from pyrovae.errors import InputError
 
 
 @contextmanager

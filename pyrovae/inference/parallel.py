@@ -13,7 +13,7 @@ from torch import Tensor, distributed
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
-from pyrovae.config import InputError
+from pyrovae.errors import InputError
 
 
 class Lost(RuntimeError):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import TransformedDistribution
 
-from pyrovae.config import InputError
+from pyrovae.errors import InputError
 from pyrovae.priors.equal_mixture import EqualMixture
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyrovae.config import InputError, did_you_mean
+from pyrovae.errors import InputError, did_you_mean
 from pyrovae.sources.folder import read_folder
 from pyrovae.sources.npz import read_npz
 from pyrovae.sources.room import changed

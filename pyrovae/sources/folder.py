@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyrovae.config import InputError, reason
+from pyrovae.errors import InputError, reason
 from pyrovae.sources.room import room, taken
 from pyrovae.sources.source import FORMATS, Source, bombs_refused, check_pixels, pixels_of, square
 

@@ -4,7 +4,7 @@ import math
 import struct
 from pathlib import Path
 
-from pyrovae.config import InputError
+from pyrovae.errors import InputError
 from pyrovae.sources.room import fits
 from pyrovae.sources.source import check_file, check_pixels
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyrovae.config import InputError, reason
+from pyrovae.errors import InputError, reason
 from pyrovae.sources.room import changed, room
 from pyrovae.sources.source import Source, check_file, check_pixels
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pyrovae.config import InputError
+from pyrovae.errors import InputError
 
 SHARE = 0.25  # of the memory, that one set of images may take
 PART = 4096  # images that are worked on at a time

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyrovae.config import InputError
+from pyrovae.errors import InputError
 
 MOST_PIXELS = 2**26  # of one image; more is no picture to learn from, but a file that lies
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # of Pillow's others one starts a program

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyrovae.config import InputError, reason
+from pyrovae.errors import InputError, reason
 from pyrovae.sources.fetch import fetched
 from pyrovae.sources.idx import check_idx
 from pyrovae.sources.source import Source, bombs_refused, checked, pixels_of, square

@@ -1,0 +1,68 @@
+"""What the values of flags and arguments are made of: text becomes what it stands for, or one line of reproach."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pyrovae.config import MOST
+from pyrovae.errors import InputError, did_you_mean
+
+
+class Whole(click.ParamType):
+    """A whole number from `low` to `high`."""
+
+    name = "whole number"
+
+    def __init__(self, low: int = 1, high: int = MOST) -> None:
+        self.low, self.high = low, high
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        return whole(_called(param), str(value), self.low, self.high)
+
+
+class Named(click.ParamType):
+    """A path that is named: Python takes an empty text for the folder it is in."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if value == "":
+            raise InputError(f"{_called(param)}: expected a path, got ''")
+        try:
+            Path(value).exists()
+        except OSError as error:  # a name that is too long
+            raise InputError(f"{_called(param)}: expected a path, got: {error.strerror}") from None
+        return Path(value)
+
+
+def _called(param: click.Parameter | None) -> str:
+    """As it is typed, but for the dashes: `--ais-steps` is ais_steps."""
+    return param.opts[0].lstrip("-").replace("-", "_") if param else "value"
+
+
+SEED = Whole(0, 2**32 - 1)
+NAMED = Named()
+
+
+def whole(what: str, text: str, low: int, high: int = MOST) -> int:
+    """The number that `text` is."""
+    if re.fullmatch(r"[0-9]{1,18}", text.strip()) and low <= int(text) <= high:
+        return int(text)
+    raise InputError(f"{what}: expected a whole number from {low} to {high}, got {text!r}")
+
+
+def told(error: click.UsageError) -> str:
+    """What is wrong with a command line, in the words of all other errors."""
+    known = error.ctx.command.get_params(error.ctx) if error.ctx else []
+    if isinstance(error, click.NoSuchOption):
+        options = [option for parameter in known for option in parameter.opts]
+        return f"unknown flag {error.option_name}{did_you_mean(error.option_name, options)}"
+    if isinstance(error, click.MissingParameter) and error.param:
+        return f"{error.param.name}: expected a value, got none"
+    if isinstance(error, click.BadOptionUsage):
+        name = error.option_name.lstrip("-").replace("-", "_")
+        return f"{name}: expected {'no value, got one' if 'not take' in error.message else 'a value, got none'}"
+    extra = re.fullmatch(r"Got unexpected extra arguments? \((.*)\)", error.format_message(), re.DOTALL)
+    return f"expected no more arguments, got {extra[1]!r}" if extra else error.format_message()

@@ -1,0 +1,79 @@
+"""Command lines, run in this process, and what they leave on the disk."""
+
+import shlex
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pyrovae.cli import main
+from pyrovae.runs import Run
+
+TINY = "--hidden 16 --device cpu"
+
+
+def pyrovae(line):
+    """Run a command line, or its arguments, in this process; its exit code."""
+    with pytest.raises(SystemExit) as caught:
+        main(shlex.split(line) if isinstance(line, str) else line)
+    return caught.value.code
+
+
+def listing(folder):
+    return {path: path.is_file() and (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*")}
+
+
+def metrics(path):
+    return [{k: v for k, v in record.items() if k != "seconds"} for record in Run(path).metrics]
+
+
+def without_figures(patch):
+    patch.setattr("pyrovae.cli.session.draw", lambda run: ())
+
+
+def make_world(root):
+    """A folder of runs and data sets, good and broken ones."""
+    _make_data(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        _make_runs(patch)
+    for name, missing in (("unfinished", "summary.json"), ("unsaved", "checkpoint.pt"), ("bare", "model.safetensors")):
+        shutil.copytree(root / "run", root / name)
+        (root / name / missing).unlink()
+    for name, file in (("weights", "model.safetensors"), ("checkpoint", "checkpoint.pt"), ("config", "config.toml")):
+        shutil.copytree(root / "run", root / f"bad-{name}")
+        (root / f"bad-{name}" / file).write_text("= broken")
+    return root
+
+
+def _make_data(root):
+    random = np.random.default_rng(0)
+    images, words = random.integers(0, 256, (60, 8, 8), dtype=np.uint8), np.array(["ant", "bee", "7"] * 20)
+    np.savez(root / "plain.npz", images=images)
+    np.savez(root / "labelled.npz", images=images, labels=words)
+    np.savez(root / "floats.npz", images=images / 255)
+    np.savez(root / "constant.npz", images=np.full_like(images, 3))
+    np.savez(root / "numbers.npz", images=images, labels=np.arange(60) / 2)
+    (root / "text.npz").write_text("no archive")
+    for name in ("empty", "data", "broken", "mixture", "sizes", "folder.png"):
+        (root / name).mkdir()
+    (root / "mixture/cats").mkdir()
+    for file, side in (("broken/a", 8), ("mixture/a", 8), ("mixture/cats/b", 8), ("sizes/a", 8), ("sizes/b", 9)):
+        Image.fromarray(images[0]).resize((side, side)).save(root / f"{file}.png")
+    (root / "broken/b.png").write_text("no image")
+    (root / "taken.png").touch()
+    (root / "latin.toml").write_bytes(b'dataset = "\xe9"')
+    (root / "malformed.toml").write_text("epochs = = 3")
+    (root / "unknown.toml").write_text("latnet_dim = 3")
+    (root / "table.toml").write_text("[training]\nepochs = 3")
+    (root / "word.toml").write_text('epochs = "ten"')
+    (root / "number.toml").write_text("dataset = 3")
+
+
+def _make_runs(patch):
+    without_figures(patch)
+    assert pyrovae(f"train --out run --epochs 2 {TINY}") == 0
+    for condition in ("label", "quadrant1"):
+        line = f"train --out {condition} --dataset npz:labelled.npz --epochs 2 --condition {condition} {TINY}"
+        assert pyrovae(line) == 0
