@@ -257,7 +257,12 @@ class Fit:
 def fit(vae: VAE, data: Data, config: Config) -> Fit:
     """Fit `vae` to `data` by SVI: loop over the epochs of what this returns.
 
-    >>> for epoch in fit(vae, data, config):  # doctest: +SKIP
-    ...     print(epoch["epoch"], epoch["test"]["loss"])
+    >>> config = Config(epochs=2, device="cpu")
+    >>> data = load(config)
+    >>> vae = build(config, data.shape)
+    >>> for epoch in fit(vae, data, config):
+    ...     print(epoch["epoch"], round(epoch["test"]["loss"]))
+    1 37
+    2 31
     """
     return Fit(vae, data, config)

@@ -52,10 +52,10 @@ def finish(arguments, cwd, code=0, **options):
 
 
 def contents(run):
-    """All that training writes, but for the time it took."""
+    """All that training writes, but for the time it took, and whether somebody is at work on the code."""
 
     def timeless(text):
-        return re.sub(r'"seconds": [\d.]+', '"seconds": 0', text)
+        return re.sub(r'"seconds": [\d.]+|-dirty', "", text)
 
     texts = {name: timeless((run / name).read_text()) for name in ("metrics.jsonl", "summary.json", "config.toml")}
     return texts | {path.name: path.read_bytes() for path in run.glob("*.safetensors")}
