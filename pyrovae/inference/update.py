@@ -27,7 +27,7 @@ class Update:
         self._steps = torch.zeros(0)
         flags = torch.zeros(
             2, dtype=torch.float32, device=self.parameters[0].device
-        )  # the one dtype that fused steps take
+        )  # which fused steps take
         self.failed, self.skipped = flags.unbind()
 
     @torch.no_grad()
