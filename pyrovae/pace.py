@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pyrovae.config import Config
+from pyrovae.objectives import KLWeight
 
 
 def kl_weight_at(config: Config, epochs: float) -> float:
@@ -19,6 +20,14 @@ def lr_at(config: Config, epochs: float) -> float:
     if config.schedule == "constant":
         return config.lr
     return config.lr * 0.5 * (1 + math.cos(math.pi * epochs / config.epochs))
+
+
+def set_pace(config: Config, epochs: float, kl_weight: KLWeight, optim: torch.optim.Optimizer) -> None:
+    """What both are after so many epochs."""
+    if config.warmup and isinstance(kl_weight.weight, Tensor):
+        kl_weight.weight.fill_(kl_weight_at(config, epochs))
+    if config.schedule != "constant":
+        set_lr(optim, lr_at(config, epochs))
 
 
 def set_lr(optim: torch.optim.Optimizer, lr: float) -> None:

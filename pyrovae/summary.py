@@ -32,7 +32,7 @@ def summarise(config: Config, fit: Fit, records: list[dict[str, Any]]) -> dict[s
         "device": _hardware(fit.device),
         "threads": torch.get_num_threads(),
         "precision": config.precision,
-        "compiled": fit.svi.compiled,
+        "compiled": fit.compiled,
         "deterministic": {
             "algorithms": torch.are_deterministic_algorithms_enabled(),
             "cudnn": torch.backends.cudnn.deterministic,

@@ -148,6 +148,8 @@ class _Stacked:
                     rows,
                     compiled=compiled,
                 )
+            for fit in self.fits:
+                fit.compiled = fit.compiled or compiled
         except Exception as error:  # a user's class may do anything, and so may vmap and the compiler
             warnings.warn(f"together: each run takes its own steps: {why_not(error)}", stacklevel=2)
         finally:

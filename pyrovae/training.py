@@ -22,11 +22,13 @@ from pyrovae.inference.parallel import Share, as_the_first
 from pyrovae.inference.update import adam, adopt
 from pyrovae.interrupts import held_back
 from pyrovae.objectives import KLWeight
-from pyrovae.pace import kl_weight_at, lr_at, set_lr
+from pyrovae.pace import set_pace
 from pyrovae.scores import Total, arguments, evaluate
 from pyrovae.spread import Spread
 from pyrovae.stream import Feed
 from pyrovae.vae import VAE
+
+LASTING = ("epoch", "best_epoch", "best_loss", "changed", "compiled")  # what a checkpoint holds between epochs
 
 
 class Fit:
@@ -53,6 +55,7 @@ class Fit:
         self.step, self.seconds, self._random = 0, 0.0, {}  # of the epoch under way
         self.fault: FloatingPointError | None = None
         self.changed: list[dict[str, Any]] = []  # settings, since the first epoch
+        self.compiled = False  # whether steps were, in this process or one before
         beta = torch.tensor(config.beta, device=self.device) if config.warmup else config.beta  # a tensor may change
         self.kl_weight = KLWeight(beta if vae.has_kl else None)
         if hasattr(vae.prior, "initialise"):
@@ -202,6 +205,7 @@ class Fit:
         try:
             with seeded(self.config.seed):
                 self.svi.compile(*fed)
+            self.compiled = True
         except Exception as error:  # a user's class may do anything, and so may the compiler
             warnings.warn(f"compile: steps are taken one operation at a time: {why_not(error)}", stacklevel=2)
         finally:
@@ -210,10 +214,7 @@ class Fit:
 
     def set_pace(self, part: float) -> None:
         """Set the KL weight and the learning rate, after this part of the epoch."""
-        if self.config.warmup and self.kl_weight.weight is not None:
-            self.kl_weight.weight.fill_(kl_weight_at(self.config, self.epoch + part))
-        if self.config.schedule != "constant":
-            set_lr(self.svi.optim, lr_at(self.config, self.epoch + part))
+        set_pace(self.config, self.epoch + part, self.kl_weight, self.svi.optim)
 
     def note(self, change: dict[str, Any]) -> None:
         """Remember, once, that settings changed."""
@@ -231,7 +232,9 @@ class Fit:
         return {
             "model": self.vae.state_dict(),
             "optimizer": self.svi.optim.state_dict(),
-            "progress": {name: getattr(self, name) for name in ("epoch", "best_epoch", "best_loss", "changed")},
+            "progress": {
+                name: getattr(self, name) for name in ("epoch", "best_epoch", "best_loss", "changed", "compiled")
+            },
             "under_way": under_way if self.step else {},
         }
 

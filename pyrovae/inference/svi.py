@@ -57,10 +57,6 @@ class SVI:
         self._replay: Replay | None = None
         self._shapes: list[Any] = []
 
-    @property
-    def compiled(self) -> bool:
-        return self._graph is not None
-
     def step(self, *args: Any) -> Tensor:
         """Take one optimizer step; the loss before it, a tensor without gradient."""
         compiled = self._graph is not None and _shapes(args) == self._shapes

@@ -25,9 +25,7 @@ class Update:
         self._fusible = plain and optim.defaults["fused"] and not optim.defaults["amsgrad"]
         self._state: dict[str, list[Tensor]] = {}
         self._steps = torch.zeros(0)
-        flags = torch.zeros(
-            2, dtype=torch.float32, device=self.parameters[0].device
-        )  # which fused steps take
+        flags = torch.zeros(2, dtype=torch.float32, device=self.parameters[0].device)  # which fused steps take
         self.failed, self.skipped = flags.unbind()
 
     @torch.no_grad()
