@@ -232,9 +232,7 @@ class Fit:
         return {
             "model": self.vae.state_dict(),
             "optimizer": self.svi.optim.state_dict(),
-            "progress": {
-                name: getattr(self, name) for name in ("epoch", "best_epoch", "best_loss", "changed", "compiled")
-            },
+            "progress": {name: getattr(self, name) for name in LASTING},
             "under_way": under_way if self.step else {},
         }
 
