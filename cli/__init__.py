@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import click
 
 from pyrovae import __version__
-from pyrovae.cli.processes import is_first
-from pyrovae.cli.values import told
 from pyrovae.errors import InputError, one_of, reason
+
+from .processes import is_first
+from .values import told
 
 COMMANDS = {
     "train": "Train a VAE, and draw its figures.",

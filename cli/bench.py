@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
-from pyrovae.cli.options import check_out_folder
-from pyrovae.cli.values import NAMED, Whole
 from pyrovae.config import Config
 from pyrovae.errors import InputError, one_of
+
+from .options import check_out_folder
+from .values import NAMED, Whole
 
 
 @click.command("bench")
@@ -47,7 +48,7 @@ def command(rows: str | None, repetitions: int, dataset: str, threads: int | Non
         raise InputError(f"dataset: expected grey images, got {images.shape[1]} channels in {dataset!r}")
     if work["batch_size"] > len(images):
         raise InputError(f"batch-size: expected at most the {len(images):,} images, got {work['batch_size']}")
-    from pyrovae.cli.benching import run
+    from .benching import run
 
     run(Work(images, **work), names, repetitions, dataset, out, **flags)
 

@@ -21,8 +21,9 @@ from pyrovae.bench.floor import flops
 from pyrovae.bench.measure import BASE, Row, build, repeat, result
 from pyrovae.bench.scoring import scoring
 from pyrovae.bench.work import Work
-from pyrovae.cli.bench import slug, write
 from pyrovae.figures.benchmark import benchmark, benchmark_curves
+
+from .bench import slug, write
 
 PACKAGES = ("pyrovae", "torch", "pyro-ppl", "numpyro", "jax")
 TOP = 12  # lines of a profile

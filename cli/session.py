@@ -17,8 +17,6 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from pyrovae.builder import build
-from pyrovae.cli.processes import end, end_with_the_others
-from pyrovae.cli.progress import Progress
 from pyrovae.config import Config
 from pyrovae.data import load
 from pyrovae.errors import InputError
@@ -34,6 +32,9 @@ from pyrovae.together import fit_together
 from pyrovae.training import Fit, fit
 from pyrovae.trust import check_places
 from pyrovae.vae import mean_of
+
+from .processes import end, end_with_the_others
+from .progress import Progress
 
 SMALL_STEP = 3e7  # floating-point operations forwards
 

@@ -10,9 +10,6 @@ import click
 
 from pyrovae import __version__
 from pyrovae.builder import build
-from pyrovae.cli.progress import SweepProgress
-from pyrovae.cli.tables import label_of, show_means
-from pyrovae.cli.workers import Workers, cores
 from pyrovae.config import Config
 from pyrovae.data import load
 from pyrovae.errors import InputError
@@ -25,6 +22,10 @@ from pyrovae.runs import Run
 from pyrovae.sweeps import best_of, differences, is_done, over_seeds, prepare, protocol, save_sweep, trained_together
 from pyrovae.training import fit
 from pyrovae.trust import named
+
+from .progress import SweepProgress
+from .tables import label_of, show_means
+from .workers import Workers, cores
 
 TICK = 0.2  # seconds between two looks at the workers
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from pyrovae.cli.worker import GRACE
+from .worker import GRACE
 
 
 class Workers:
