@@ -27,7 +27,9 @@ from .values import NAMED, Whole
 @click.option("--threads", metavar="N", type=Whole(), help="and processor cores  [all]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1  [auto]")
 @click.option("--out", metavar="DIR", type=NAMED, default=Path("results"), help="where files go  [results]")
-def command(rows: str | None, repetitions: int, dataset: str, threads: int | None, device: str, out: Path, **work: Any):
+def command(
+    rows: str | None, repetitions: int, dataset: str, threads: int | None, device: str, out: Path, **work: Any
+) -> None:
     """Time one epoch of the same VAE by pyrovae, Pyro, PyTorch and NumPyro, in turn, in one run.
 
     A table, and DIR/benchmark-HARDWARE.json and .png: medians, ratios, losses, the peak memory of `pyrovae train`.

@@ -53,7 +53,7 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
         from .tables import show_means
 
         show_means(rows, best_of(rows, opened))
-    if drawn is not None:
+    if out is not None and drawn is not None:
         save_out(out, as_png(drawn))
         click.echo(out)
 

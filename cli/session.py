@@ -55,12 +55,12 @@ def train(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a training as Ctrl-C does
     resumed, at = None, path if isinstance(path, Path) else None
     if config is None:
-        resumed = Run(path, **repeated)
+        resumed = Run(path, **repeated)  # type: ignore[arg-type]  # a run that is there has one path
         config = resumed.trusted.replace(**settings)
-        check_places(config, repeated.keys() | settings.keys(), path)
+        check_places(config, repeated.keys() | settings.keys(), resumed.path)
     with together(choose_device(config.device)):
         if size() > 1:
-            end_with_the_others(path)
+            end_with_the_others(at)
         try:
             fitting = _prepare(config)
             if rank() > 0:

@@ -11,7 +11,7 @@ import click
 from pyrovae import __version__
 from pyrovae.builder import build
 from pyrovae.config import Config
-from pyrovae.data import load
+from pyrovae.data import Data, load
 from pyrovae.errors import InputError
 from pyrovae.figures.style import Unfit
 from pyrovae.figures.tradeoff import rate_distortion
@@ -69,7 +69,8 @@ def _whose(names: tuple[str, ...], runs: dict[str, Run], grid: Grid) -> dict[str
 
 def _check(grid: Grid, evaluated: bool) -> None:
     """Build all models, so that settings that do not fit each other are found before any run starts."""
-    data, checked = {}, set()
+    data: dict[Any, Data] = {}
+    checked: set[str] = set()
     for name, config in grid.configs.items():
         choose_device(config.device)
         config = config.replace(seed=0, device="cpu")  # the parent leaves the accelerator to its workers

@@ -40,7 +40,7 @@ def command(
             raise InputError("resume: expected the run by --out, or after its --preset or --config, got both")
         if force:
             raise InputError("resume: expected --resume or --force, got both")
-        path = out or _newest(name_of(preset_name, config_file, settings))
+        path: Path | Iterable[Path] = out or _newest(name_of(preset_name, config_file, settings))
         if not out:
             settings.pop("dataset", None)  # it named the run
         repeated = repeated_of(settings)

@@ -3,7 +3,7 @@
 import math
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -51,7 +51,8 @@ class Fit:
             raise InputError(f"precision: expected fp32 or bf16 on {self.device.type}, got 'tf32'")
         self.vae, self.data, self.config = vae.to(self.device), data.to(self.device), config
         self.epoch, self.best_epoch, self.best_loss = 0, 0, math.inf
-        self.step, self.seconds, self._random = 0, 0.0, {}  # of the epoch under way
+        self.step, self.seconds = 0, 0.0  # of the epoch under way
+        self._random: dict[str, Any] = {}
         self.fault: FloatingPointError | None = None
         self.changed: list[dict[str, Any]] = []  # settings, since the first epoch
         last = len(data.train) % config.batch_size or config.batch_size
@@ -60,8 +61,8 @@ class Fit:
                 raise InputError(f"{name}: expected an image for each of {size()} processes in every batch, got {n}")
         beta = torch.tensor(config.beta, device=self.device) if config.warmup else config.beta  # a tensor may change
         self.kl_weight = KLWeight(beta if vae.has_kl else None)
-        if hasattr(vae.prior, "initialise"):
-            self._initialise_prior()
+        if initialise := getattr(vae.prior, "initialise", None):
+            self._initialise_prior(initialise)
         skip = config.on_nan == "skip"
         self.total, self._share = Total(self.device, skip), Share(config.particles)
         self._feed = Feed(self.data, self.device)
@@ -90,11 +91,11 @@ class Fit:
         config = self.config
         return config.beta != 1 or config.warmup > 0 or config.free_bits > 0 or config.objective != "elbo"
 
-    def _initialise_prior(self) -> None:
+    def _initialise_prior(self, initialise: Callable[..., None]) -> None:
         with seeded(self.config.seed):
             n, wanted = len(self.data.train), self.config.components
             rows = torch.randperm(n).repeat(math.ceil(wanted / n))[:wanted]  # none a second time before all are taken
-            self.vae.prior.initialise(*arguments(self.vae, self.data.batch(self.data.train, rows.to(self.device))))
+            initialise(*arguments(self.vae, self.data.batch(self.data.train, rows.to(self.device))))
 
     @property
     def improved(self) -> bool:
@@ -215,7 +216,7 @@ class Fit:
 
     def set_pace(self, part: float) -> None:
         """Set the KL weight and the learning rate, after this part of the epoch."""
-        if self.config.warmup and self.kl_weight.weight is not None:
+        if self.config.warmup and isinstance(self.kl_weight.weight, Tensor):
             self.kl_weight.weight.fill_(kl_weight_at(self.config, self.epoch + part))
         if self.config.schedule != "constant":
             set_lr(self.svi.optim, lr_at(self.config, self.epoch + part))
