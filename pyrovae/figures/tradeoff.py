@@ -149,18 +149,6 @@ def _label_points(panel: Axes, palette: Sequence[Any], rows: Rows) -> None:
             y = max(clash) + 1.01 * ROOM
         taken.append((left, right, y))
         dark = [0.75 * part for part in to_rgb(palette[i])]
-        text: dict[str, Any] = {
-            "textcoords": "offset points",
-            "va": "center",
-            "ha": "left" if side > 0 else "right",
-            "fontsize": 9,
-        }
-        panel.annotate(
-            names[i],
-            means[i],
-            (9 * side, 72 * (y - places[i][1])),
-            color=dark,
-            zorder=5,
-            ha="left" if side > 0 else "right",
-            **text,
-        )
+        side_of = "left" if side > 0 else "right"
+        text: dict[str, Any] = {"textcoords": "offset points", "va": "center", "ha": side_of, "fontsize": 9}
+        panel.annotate(names[i], means[i], (9 * side, 72 * (y - places[i][1])), color=dark, zorder=5, **text)
