@@ -52,13 +52,12 @@ def train(
     Of several paths a new run takes the first that nothing is at. Classes and places that a run names are `repeated`.
     Under `torchrun` all processes train it, and the first one writes.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends a training as Ctrl-C does
     resumed, at = None, path if isinstance(path, Path) else None
     if config is None:
         resumed = Run(path, **repeated)  # type: ignore[arg-type]  # a run that is there has one path
         config = resumed.trusted.replace(**settings)
         check_places(config, repeated.keys() | settings.keys(), resumed.path)
-    with together(choose_device(config.device)):
+    with _ended_by_sigterm(), together(choose_device(config.device)):
         if size() > 1:
             end_with_the_others(at)
         try:
@@ -72,6 +71,16 @@ def train(
             end(at, "interrupted", 130)
         except Lost as error:
             end(at, str(error), 1)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Inside, SIGTERM ends a training as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -96,11 +105,11 @@ def _claimed(path: Path | Iterable[Path]) -> Iterator[Path]:
 
 
 def _begin_and_end(fitting: Fit, run: Run, goes_on: bool, figures: bool) -> None:
-    if goes_on:
-        run.resume(fitting, fitting.config)
-    else:
-        run.save(fitting)  # so that it can be resumed from its first epoch on
     try:
+        if goes_on:
+            run.resume(fitting, fitting.config)
+        else:
+            run.save(fitting)  # so that it can be resumed from its first epoch on
         summary = _lead(fitting, run)
     except Insisted:
         raise

@@ -10,8 +10,10 @@ from torch import nn
 from pyrovae.budget import allocation_refused, expect_room, sized
 from pyrovae.config import Config
 from pyrovae.contexts import Context, Label, Quadrants
+from pyrovae.data import Data
 from pyrovae.errors import InputError, reason
 from pyrovae.inference import seeded
+from pyrovae.inference.parallel import size
 from pyrovae.likelihoods import LIKELIHOODS, Unseen
 from pyrovae.networks import ACTIVATIONS, NETWORKS
 from pyrovae.objectives import OBJECTIVES, TraceELBO
@@ -130,6 +132,20 @@ def _context(config: Config, shape: tuple[int, int, int], classes: int) -> Conte
             raise InputError(f"condition: 'label' expects images with labels, got none in {config.dataset!r}")
         return Label(classes)
     return Quadrants(shape, seen=int(config.condition[-1]))
+
+
+def expect_fitting(vae: VAE, data: Data, config: Config, device: torch.device) -> None:
+    """Raise `InputError` for a model, data and a config that do not belong together, or not on this device."""
+    if config.precision == "tf32" and device.type != "cuda":
+        raise InputError(f"precision: expected fp32 or bf16 on {device.type}, got 'tf32'")
+    if data.pixels.protocol != config.pixels:
+        raise InputError(f"pixels: expected data of the config's {config.pixels!r}, got {data.pixels.protocol!r}")
+    if isinstance(vae.context, Label) and vae.context.shape[0] != len(data.classes):
+        raise InputError(f"data: expected the {vae.context.shape[0]} classes of the model, got {len(data.classes)}")
+    last = len(data.train) % config.batch_size or min(config.batch_size, len(data.train))
+    for name, n in {"batch_size": last, "dataset": len(data.test)}.items():
+        if n < size():
+            raise InputError(f"{name}: expected an image for each of {size()} processes in every batch, got {n}")
 
 
 def objective_of(config: Config, vae: VAE) -> TraceELBO:

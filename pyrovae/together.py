@@ -31,8 +31,11 @@ def fit_together(fits: Sequence[Fit]) -> Iterator[list[dict[str, Any] | Floating
     fit whose loss is no longer finite has, from then on, that error for a record. Where a step cannot be batched, a
     warning says why, and each takes its own. Raises `InputError` for fits that are not alike.
 
-    >>> for records in fit_together([fit(vae, data, config) for vae, config in models]):  # doctest: +SKIP
-    ...     print([record["test"]["loss"] for record in records])
+    >>> configs = [Config(seed=seed, epochs=1, compile="no", device="cpu") for seed in (0, 1)]
+    >>> data = load(configs[0])
+    >>> for records in fit_together([fit(build(config, data.shape), data, config) for config in configs]):
+    ...     print([record["epoch"] for record in records])
+    [1, 1]
     """
     at_least(1, fits=len(fits))
     first = fits[0]

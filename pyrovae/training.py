@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pyrovae.budget import allocation_refused
-from pyrovae.builder import objective_of
+from pyrovae.builder import expect_fitting, objective_of
 from pyrovae.config import Config
 from pyrovae.data import Data
 from pyrovae.errors import InputError, reason
@@ -18,7 +18,7 @@ from pyrovae.faults import REMEDIES, Watch, whole
 from pyrovae.inference import SVI, choose_device, seeded
 from pyrovae.inference.compiled import to_compile, why_not
 from pyrovae.inference.machine import random_state, set_random_state
-from pyrovae.inference.parallel import Share, as_the_first, size
+from pyrovae.inference.parallel import Share, as_the_first
 from pyrovae.inference.update import adam, adopt
 from pyrovae.interrupts import held_back
 from pyrovae.objectives import KLWeight
@@ -47,18 +47,13 @@ class Fit:
 
     def __init__(self, vae: VAE, data: Data, config: Config) -> None:
         self.device = choose_device(config.device)
-        if config.precision == "tf32" and self.device.type != "cuda":
-            raise InputError(f"precision: expected fp32 or bf16 on {self.device.type}, got 'tf32'")
+        expect_fitting(vae, data, config, self.device)
         self.vae, self.data, self.config = vae.to(self.device), data.to(self.device), config
         self.epoch, self.best_epoch, self.best_loss = 0, 0, math.inf
         self.step, self.seconds = 0, 0.0  # of the epoch under way
         self._random: dict[str, Any] = {}
         self.fault: FloatingPointError | None = None
         self.changed: list[dict[str, Any]] = []  # settings, since the first epoch
-        last = len(data.train) % config.batch_size or config.batch_size
-        for name, n in {"batch_size": last, "dataset": len(data.test)}.items():
-            if n < size():
-                raise InputError(f"{name}: expected an image for each of {size()} processes in every batch, got {n}")
         beta = torch.tensor(config.beta, device=self.device) if config.warmup else config.beta  # a tensor may change
         self.kl_weight = KLWeight(beta if vae.has_kl else None)
         if initialise := getattr(vae.prior, "initialise", None):
@@ -258,7 +253,12 @@ class Fit:
 def fit(vae: VAE, data: Data, config: Config) -> Fit:
     """Fit `vae` to `data` by SVI: loop over the epochs of what this returns.
 
-    >>> for epoch in fit(vae, data, config):  # doctest: +SKIP
-    ...     print(epoch["epoch"], epoch["test"]["loss"])
+    >>> config = Config(epochs=2, device="cpu")
+    >>> data = load(config)
+    >>> vae = build(config, data.shape)
+    >>> for epoch in fit(vae, data, config):
+    ...     print(epoch["epoch"], round(epoch["test"]["loss"]))
+    1 37
+    2 31
     """
     return Fit(vae, data, config)

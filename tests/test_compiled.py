@@ -113,7 +113,7 @@ def test_what_cannot_be_compiled_is_trained_all_the_same_and_says_why():
     for compiled in ("no", "yes"):
         vae, config = small_vae(compile=compiled, epochs=1)
         vae.likelihood = Undecided()
-        steps = iter(fit(vae, small_data(), config))
+        steps = iter(fit(vae, small_data(pixels=config.pixels), config))
         if compiled == "no":
             records[compiled] = next(steps)["train"]
         else:
@@ -126,7 +126,7 @@ def test_what_cannot_be_compiled_is_trained_all_the_same_and_says_why():
 def test_auto_compiles_what_repays_it(epochs, compiled):
     vae, config = small_vae(epochs=epochs)
     assert config.compile == "auto"
-    assert fit(vae, small_data(), config).to_compile is compiled
+    assert fit(vae, small_data(pixels=config.pixels), config).to_compile is compiled
 
 
 @pytest.mark.parametrize("compiled", ["no", "yes"])
@@ -135,7 +135,7 @@ def test_bfloat16_products_change_little_and_something(network, compiled):
     records = {}
     for precision in ("fp32", "bf16"):
         vae, config = small_vae(compile=compiled, epochs=2, precision=precision, network=network)
-        *_, records[precision] = fit(vae, small_data(), config)
+        *_, records[precision] = fit(vae, small_data(pixels=config.pixels), config)
         assert {p.dtype for p in vae.parameters()} == {torch.float32}
     assert records["bf16"]["train"]["loss"] == pytest.approx(records["fp32"]["train"]["loss"], rel=0.02)
     assert records["bf16"]["train"]["loss"] != records["fp32"]["train"]["loss"]
@@ -157,7 +157,7 @@ def test_only_products_are_rounded():
 def test_tf32_is_of_cuda():
     vae, config = small_vae(precision="tf32", device="cpu")
     with pytest.raises(InputError, match="precision: expected fp32 or bf16 on cpu, got 'tf32'"):
-        fit(vae, small_data(), config)
+        fit(vae, small_data(pixels=config.pixels), config)
 
 
 needs_cuda = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
@@ -183,7 +183,7 @@ class TestCuda:
 
     def test_compiling_moves_nothing(self):
         vae, config = small_vae(compile="yes", device="cuda")
-        fitting = fit(vae, small_data(), config)
+        fitting = fit(vae, small_data(pixels=config.pixels), config)
         before = {name: tensor.clone() for name, tensor in vae.state_dict().items()}
         fitting._compile(torch.arange(16, device="cuda"))
         assert all(torch.equal(tensor, before[name]) for name, tensor in vae.state_dict().items())
@@ -192,7 +192,7 @@ class TestCuda:
 
     def test_two_replays_draw_anew(self):
         vae, config = small_vae(compile="yes", device="cuda", lr=1e-12)
-        fitting = fit(vae, small_data(), config)
+        fitting = fit(vae, small_data(pixels=config.pixels), config)
         rows = torch.arange(16, device="cuda")
         fitting._compile(rows)
         first, second = fitting.svi.step(rows), fitting.svi.step(rows)
@@ -203,5 +203,5 @@ class TestCuda:
         records = {}
         for name in ("fp32", precision):
             vae, config = small_vae(compile="yes", epochs=2, precision=name, device="cuda")
-            *_, records[name] = fit(vae, small_data(), config)
+            *_, records[name] = fit(vae, small_data(pixels=config.pixels), config)
         assert records[precision]["train"]["loss"] == pytest.approx(records["fp32"]["train"]["loss"], rel=0.02)

@@ -140,7 +140,7 @@ def test_new_exemplars_under_the_same_weights_are_seen():
 @pytest.mark.parametrize("condition", ["none", "label", "quadrant1"])
 def test_a_loaded_run_draws_the_same_without_the_data(tmp_path, condition):
     vae, config = small_vae(prior="exemplar", components=30, condition=condition)
-    fitting, run = fit(vae, small_data(), config), Run.create(tmp_path, config)
+    fitting, run = fit(vae, small_data(pixels=config.pixels), config), Run.create(tmp_path, config)
     for record in fitting:
         run.record(record, fitting)
     loaded = Run(tmp_path).vae

@@ -117,7 +117,10 @@ def test_any_config_file_is_read_or_refused(tmp_path_factory, changes):
 def sound(tmp_path_factory):
     """A run folder, of a model that is given labels."""
     vae, config = small_vae(condition="label", hidden=(4,))
-    fitting, run = fit(vae, small_data(), config), Run.create(tmp_path_factory.mktemp("sound") / "run", config)
+    fitting, run = (
+        fit(vae, small_data(pixels=config.pixels), config),
+        Run.create(tmp_path_factory.mktemp("sound") / "run", config),
+    )
     for record in fitting:
         run.record(record, fitting)
     run.finish(fitting)

@@ -73,7 +73,7 @@ def test_a_published_run_is_repeated_by_its_config(tmp_path):
 
 def test_a_summary_says_how_a_run_came_about(tmp_path):
     vae, config = small_vae(epochs=1)
-    fitting, run = fit(vae, small_data(), config), Run.create(tmp_path / "run", config)
+    fitting, run = fit(vae, small_data(pixels=config.pixels), config), Run.create(tmp_path / "run", config)
     for record in fitting:
         run.record(record, fitting)
     summary = run.finish(fitting)

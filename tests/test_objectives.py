@@ -161,7 +161,7 @@ def test_every_objective_trains_every_kind_of_guide(objective, posterior, networ
     torch.set_default_dtype(torch.float32)
     vae, config = small_vae(objective=objective, posterior=posterior, network=network, particles=3, beta=0.5, epochs=1)
     before = {name: p.clone() for name, p in vae.named_parameters()}
-    (record,) = fit(vae, small_data(), config)
+    (record,) = fit(vae, small_data(pixels=config.pixels), config)
     assert math.isfinite(record["train"]["objective"])
     assert record["train"]["loss"] == pytest.approx(record["train"]["reconstruction"] + record["train"]["kl"])
     assert not [name for name, p in vae.named_parameters() if torch.equal(p, before[name])]
@@ -171,7 +171,7 @@ def test_a_setting_that_an_objective_refuses_is_told():
     torch.set_default_dtype(torch.float32)
     vae, config = small_vae(objective="renyi", alpha=1.0, particles=2)
     with pytest.raises(InputError, match="alpha: expected another number than 1"):
-        fit(vae, small_data(), config)
+        fit(vae, small_data(pixels=config.pixels), config)
 
 
 @pytest.mark.parametrize("objective", ["iwae", "renyi", "dreg"])
@@ -179,14 +179,14 @@ def test_one_particle_is_refused_where_particles_are_weighed(objective):
     torch.set_default_dtype(torch.float32)
     vae, config = small_vae(objective=objective)
     with pytest.raises(InputError, match="expects 2 or more"):
-        fit(vae, small_data(), config)
+        fit(vae, small_data(pixels=config.pixels), config)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_objective_is_given_its_particles(name):
     torch.set_default_dtype(torch.float32)
     vae, config = small_vae(objective=name, particles=3, alpha=0.3, free_bits=0.2)
-    objective = fit(vae, small_data(), config).svi.loss
+    objective = fit(vae, small_data(pixels=config.pixels), config).svi.loss
     assert (objective.num_particles, objective.vectorize_particles, objective.max_plate_nesting) == (3, True, 2)
     assert objective.free_bits == 0.2
     assert getattr(objective, "alpha", 0.3) == 0.3
@@ -267,7 +267,7 @@ def test_free_bits_without_a_kl_are_refused():
     torch.set_default_dtype(torch.float32)
     vae, config = small_vae(posterior="delta", free_bits=0.5)
     with pytest.raises(InputError, match=r"free_bits: expected 0, as posterior 'delta' has no KL, got 0\.5"):
-        fit(vae, small_data(), config)
+        fit(vae, small_data(pixels=config.pixels), config)
 
 
 @pytest.mark.parametrize("posterior", ["full", "lowrank"])

@@ -19,7 +19,7 @@ def trained(prior, flow="autoregressive", **settings):
     """A VAE after two epochs, with an image context for the conditional prior."""
     condition = "quadrant1" if prior == "conditional" else "none"
     vae, config = small_vae(**({"prior": prior, "flow": flow, "components": 7, "condition": condition} | settings))
-    for _ in fit(vae, small_data(), config):
+    for _ in fit(vae, small_data(pixels=config.pixels), config):
         pass
     return vae
 
@@ -114,7 +114,7 @@ def test_a_mixture_by_matrix_products_is_the_mixture(dtype, error, batch):
 
 def test_a_vamp_prior_is_loaded_with_its_inputs(tmp_path):
     vae, config = small_vae(prior="vamp", components=7, condition="label")
-    fitting, run = fit(vae, small_data(), config), Run.create(tmp_path, config)
+    fitting, run = fit(vae, small_data(pixels=config.pixels), config), Run.create(tmp_path, config)
     for record in fitting:
         run.record(record, fitting)
     z = torch.randn(5, 2)

@@ -1,16 +1,23 @@
 """What the README says is run, and compared with the code."""
 
+import doctest
+import importlib
+import pkgutil
 import re
+import shlex
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pyro
 import pyro.distributions as dist
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 from torch import nn
 
+import pyrovae
 from pyrovae.cli import COMMANDS, cli
 from pyrovae.likelihoods import LIKELIHOODS
 from pyrovae.networks import NETWORKS
@@ -70,6 +77,51 @@ def test_a_program_of_ones_own_takes_the_compiled_step():
     for _ in range(800):
         names["svi"].step(x, 2 * x)
     assert loc.item() == pytest.approx(2, abs=0.1)
+
+
+def test_the_commands_run_one_after_the_other(tmp_path, monkeypatch, data_dir):
+    """As they stand there, for fewer epochs; `bench`, which takes minutes, is run by its own tests."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYROVAE_DATA", str(data_dir))
+    (block,) = (text for text in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "pyrovae compare" in text)
+    commands = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
+    assert len(commands) == 12
+    for arguments in commands:
+        if arguments[0] == "bench":
+            continue
+        shortened = [*arguments, "--epochs", "2"] if arguments[0] in ("train", "sweep") else arguments
+        if "--resume" in arguments:
+            shortened[-1] = "3"
+        result = CliRunner().invoke(cli, shortened, catch_exceptions=False)
+        assert result.exit_code == 0, arguments
+    assert (tmp_path / "sevens.png").exists()
+    assert (tmp_path / "compare.png").exists()
+
+
+def test_images_of_ones_own_train_as_it_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (block,) = (text for text in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "folder:photos" in text)
+    generator = np.random.default_rng(0)
+    (tmp_path / "photos").mkdir()
+    for i in range(6):
+        photo = generator.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+        Image.fromarray(photo).save(tmp_path / f"photos/{i}.jpg")
+    np.savez(tmp_path / "images.npz", images=generator.integers(0, 256, (20, 8, 8), dtype=np.uint8))
+    for line in block.splitlines():
+        arguments = [*shlex.split(line, comments=True)[1:], "--epochs", "1"]
+        assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
+
+
+def test_the_examples_in_docstrings_run():
+    """Their names are those of the package: `from pyrovae import *`."""
+    names = {name: getattr(pyrovae, name) for name in pyrovae.__all__} | {"torch": torch}
+    found_modules = [
+        found for found in pkgutil.walk_packages(pyrovae.__path__, "pyrovae.") if "__main__" not in found.name
+    ]
+    modules = [importlib.import_module(found.name) for found in found_modules]
+    results = [doctest.testmod(module, extraglobs=names) for module in modules]
+    assert sum(result.failed for result in results) == 0
+    assert sum(result.attempted for result in results) >= 12
 
 
 def test_every_command_of_the_readme_exists():

@@ -27,7 +27,7 @@ def test_it_counts_the_dimensions_whose_means_vary():
 
 def test_without_a_mean_in_closed_form_it_does_not_count():
     vae, config = small_vae(posterior="flow")
-    (*_, last) = fit(vae, small_data(), config)
+    (*_, last) = fit(vae, small_data(pixels=config.pixels), config)
     assert "active_units" not in last
 
 

@@ -118,7 +118,7 @@ def test_images_that_stream_are_trained_on_by_one_run_after_another(little_memor
     made = []
     for seed in range(4):
         vae, config = small_vae(seed=seed % 2, epochs=1)
-        made.append(fit(vae, small_data(), config))
+        made.append(fit(vae, small_data(pixels=config.pixels), config))
     with pytest.warns(UserWarning, match="together: each run takes its own steps: the images do not fit on the device"):
         (records,) = fit_together(made[:2])
     assert without_seconds(records) == without_seconds([next(iter(alone)) for alone in made[2:]])

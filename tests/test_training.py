@@ -18,7 +18,7 @@ def without_seconds(records):
 
 def run(**settings):
     vae, config = small_vae(**settings)
-    return without_seconds(fit(vae, small_data(), config)), vae
+    return without_seconds(fit(vae, small_data(pixels=config.pixels), config)), vae
 
 
 @pytest.mark.parametrize("settings", [{}, {"network": "conv"}, {"condition": "label"}, {"pixels": "dynamic"}])
@@ -135,18 +135,18 @@ def test_a_state_goes_on_as_if_never_stopped():
     for settings in ({}, {"network": "conv"}, {"pixels": "dynamic", "warmup": 2}):
         whole, _ = run(epochs=4, **settings)
         vae, config = small_vae(epochs=4, **settings)
-        first = fit(vae, small_data(), config)
+        first = fit(vae, small_data(pixels=config.pixels), config)
         records = [record for _, record in zip(range(2), first)]
         state = copy.deepcopy(first.state_dict())
         fresh, _ = small_vae(seed=9, **settings)
-        second = fit(fresh, small_data(), config)
+        second = fit(fresh, small_data(pixels=config.pixels), config)
         second.load_state_dict(state)
         assert without_seconds(records + list(second)) == whole
 
 
 def test_a_loss_that_is_not_finite_stops_the_fit():
     vae, config = small_vae(epochs=5)
-    fitting = fit(vae, small_data(), config)
+    fitting = fit(vae, small_data(pixels=config.pixels), config)
     vae.decoder.body[0].weight.data.fill_(math.nan)
     fitting.svi.validate = False  # Pyro's validation of the first step would tell it earlier
     with pytest.raises(
@@ -158,7 +158,7 @@ def test_a_loss_that_is_not_finite_stops_the_fit():
 
 def test_an_interrupted_epoch_leaves_the_model_in_evaluation_mode(monkeypatch):
     vae, config = small_vae(network="conv")
-    fitting = fit(vae, small_data(), config)
+    fitting = fit(vae, small_data(pixels=config.pixels), config)
     monkeypatch.setattr(fitting.svi, "step", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         next(iter(fitting))
@@ -209,10 +209,25 @@ def test_an_objective_without_terms_is_refused():
         fit(*small_vae(objective="pyro.infer:Trace_ELBO")[:1], small_data(), Config(objective="pyro.infer:Trace_ELBO"))
 
 
+@pytest.mark.parametrize(
+    ("settings", "data", "message"),
+    [
+        ({}, {"pixels": "threshold"}, "pixels: expected data of the config's 'grey', got 'threshold'"),
+        ({"condition": "label"}, {"classes": 5}, "data: expected the 3 classes of the model, got 5"),
+        ({}, {"n": 0}, "batch_size: expected an image for each of 1 processes in every batch, got 0"),
+        ({"precision": "tf32"}, {}, "precision: expected fp32 or bf16 on cpu, got 'tf32'"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(settings, data, message):
+    vae, config = small_vae(**settings)
+    with pytest.raises(InputError, match=message):
+        fit(vae, small_data(**data), config)
+
+
 def test_particles_are_averaged():
     """More particles, the same expectation."""
     vae, config = small_vae(particles=5, epochs=1)
-    (record,) = fit(vae, small_data(), config)
+    (record,) = fit(vae, small_data(pixels=config.pixels), config)
     (single,), _ = run(epochs=1)
     assert record["train"]["loss"] == pytest.approx(single["train"]["loss"], rel=0.02)
 

@@ -29,8 +29,11 @@ class SVI:
     `precision` is that of a step's matrix products: fp32, tf32 or bf16. Where several processes are one training, loss
     and gradients are summed over them: let `prepare` give each its rows (`parallel.Share`).
 
-    >>> svi = SVI(vae.model, vae.guide, torch.optim.Adam(vae.parameters(), fused=True), TraceELBO())  # doctest: +SKIP
-    >>> loss = svi.step(x, y)  # doctest: +SKIP
+    >>> from pyrovae.objectives import TraceELBO
+    >>> vae = build(Config(device="cpu"), (1, 8, 8))
+    >>> svi = SVI(vae.model, vae.guide, torch.optim.Adam(vae.parameters(), fused=True), TraceELBO())
+    >>> svi.step(torch.rand(5, 1, 8, 8)).shape
+    torch.Size([])
     """
 
     def __init__(

@@ -25,7 +25,8 @@ class Update:
         self._fusible = plain and optim.defaults["fused"] and not optim.defaults["amsgrad"]
         self._state: dict[str, list[Tensor]] = {}
         self._steps = torch.zeros(0)
-        self.failed, self.skipped = torch.zeros(2, device=self.parameters[0].device).unbind()
+        flags = torch.zeros(2, dtype=torch.float32, device=self.parameters[0].device)  # which fused steps take
+        self.failed, self.skipped = flags.unbind()
 
     @torch.no_grad()
     def __call__(self, gradients: Sequence[Tensor | None], loss: Tensor) -> None:
