@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import click
 
 from pyrovae import __version__
-from pyrovae.cli.processes import is_first
-from pyrovae.cli.values import told
 from pyrovae.errors import InputError, one_of, reason
+
+from .processes import is_first
+from .values import told
 
 COMMANDS = {
     "train": "Train a VAE, and draw its figures.",
@@ -37,7 +38,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         return importlib.import_module(f"pyrovae.cli.{name}").command if name in COMMANDS else None
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         one_of("command", args[0], COMMANDS)
         return super().resolve_command(ctx, args)
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
-from pyrovae.cli.options import check_out_folder
-from pyrovae.cli.values import NAMED, Whole
 from pyrovae.config import Config
 from pyrovae.errors import InputError, one_of
+
+from .options import check_out_folder
+from .values import NAMED, Whole
 
 
 @click.command("bench")
@@ -26,7 +27,9 @@ from pyrovae.errors import InputError, one_of
 @click.option("--threads", metavar="N", type=Whole(), help="and processor cores  [all]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1  [auto]")
 @click.option("--out", metavar="DIR", type=NAMED, default=Path("results"), help="where files go  [results]")
-def command(rows: str | None, repetitions: int, dataset: str, threads: int | None, device: str, out: Path, **work: Any):
+def command(
+    rows: str | None, repetitions: int, dataset: str, threads: int | None, device: str, out: Path, **work: Any
+) -> None:
     """Time one epoch of the same VAE by pyrovae, Pyro, PyTorch and NumPyro, in turn, in one run.
 
     A table, and DIR/benchmark-HARDWARE.json and .png: medians, ratios, losses, the peak memory of `pyrovae train`.
@@ -47,7 +50,7 @@ def command(rows: str | None, repetitions: int, dataset: str, threads: int | Non
         raise InputError(f"dataset: expected grey images, got {images.shape[1]} channels in {dataset!r}")
     if work["batch_size"] > len(images):
         raise InputError(f"batch-size: expected at most the {len(images):,} images, got {work['batch_size']}")
-    from pyrovae.cli.benching import run
+    from .benching import run
 
     run(Work(images, **work), names, repetitions, dataset, out, **flags)
 

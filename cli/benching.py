@@ -4,6 +4,7 @@ import os
 import platform
 import sys
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from subprocess import DEVNULL, Popen
@@ -18,11 +19,12 @@ from torch.profiler import ProfilerActivity, profile
 
 from pyrovae.bench.curves import curves
 from pyrovae.bench.floor import flops
-from pyrovae.bench.measure import BASE, Row, build, repeat, result
+from pyrovae.bench.measure import BASE, build, repeat, result
 from pyrovae.bench.scoring import scoring
 from pyrovae.bench.work import Work
-from pyrovae.cli.bench import slug, write
 from pyrovae.figures.benchmark import benchmark, benchmark_curves
+
+from .bench import slug, write
 
 PACKAGES = ("pyrovae", "torch", "pyro-ppl", "numpyro", "jax")
 TOP = 12  # lines of a profile
@@ -45,8 +47,8 @@ def run(work: Work, names: list[str], repetitions: int, dataset: str, out: Path,
         "peak_memory_of_training": memory,
     }
     found["importance_sampling"] = scoring(work, repetitions)
-    if also["profile"] and (base := {row.name: row for row in ready}.get(BASE)):
-        found["profile"] = _profile(base, len(work.images) / work.batch_size)
+    if also["profile"] and (epoch := {row.name: row.epoch for row in ready}.get(BASE)):
+        found["profile"] = _profile(epoch, len(work.images) / work.batch_size)
     title = (
         f"One epoch of {dataset}, {work.pixels}-{work.hidden}-{work.latent_dim}, batch {work.batch_size}; {hardware}"
     )
@@ -95,11 +97,11 @@ def _peak_memory(work: Work, dataset: str) -> dict[str, Any]:
     return {"command": "pyrovae " + " ".join(arguments), "gigabytes": None if status else gigabytes}
 
 
-def _profile(row: Row, steps: float) -> list[dict[str, Any]]:
+def _profile(epoch: Callable[[], Any], steps: float) -> list[dict[str, Any]]:
     """Microseconds of a step by operation, the longest first."""
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
     with profile(activities=activities) as profiled:
-        row.epoch()
+        epoch()
     events = sorted(profiled.key_averages(), key=lambda event: -event.self_cpu_time_total)
     return [{"operation": event.key, "microseconds": event.self_cpu_time_total / steps} for event in events[:TOP]]
 

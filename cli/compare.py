@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from pyrovae.cli.options import check_out, save_out
-from pyrovae.cli.values import NAMED
 from pyrovae.config import Config
 from pyrovae.errors import InputError, one_of
 from pyrovae.files import as_png
 from pyrovae.grid import as_text
+
+from .options import check_out, save_out
+from .values import NAMED
 
 NOT_COMPARED = {"network", "hidden", "activation", "data_dir", "device", "epochs"}  # network and hidden are one column
 FIGURES = ("losses", "rate_distortion")
@@ -49,10 +50,10 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
     if differing:
         click.echo(f"not ranked: numbers of different protocols do not compare: {differing}")
     if len(rows) < len(opened):
-        from pyrovae.cli.tables import show_means
+        from .tables import show_means
 
         show_means(rows, best_of(rows, opened))
-    if drawn is not None:
+    if out is not None and drawn is not None:
         save_out(out, as_png(drawn))
         click.echo(out)
 
@@ -84,8 +85,9 @@ def _drawn(figure: str, runs: Sequence[Any], rows: Sequence[dict[str, Any]]) -> 
 
         unique = len({run.path.name for run in runs}) == len(runs)
         return comparison({run.path.name if unique else str(run.path): run.metrics for run in runs})
-    from pyrovae.cli.tables import label_of
     from pyrovae.figures.tradeoff import rate_distortion
+
+    from .tables import label_of
 
     labelled = {}
     for row in rows:
@@ -126,8 +128,9 @@ def _estimate(run: Any) -> dict[str, str]:
 
 def _show(runs: Sequence[Any]) -> None:
     """What all runs share is said once, above the table; what differs is a column."""
-    from pyrovae.cli.tables import show
     from pyrovae.sweeps import estimates_differ
+
+    from .tables import show
 
     settings, scores = [_settings(run) for run in runs], [_scores(run) for run in runs]
     if any(run.evaluation for run in runs):

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from pyrovae.cli.options import repeated_of, repeats
-from pyrovae.cli.values import NAMED, SEED, Whole
+from .options import repeated_of, repeats
+from .values import NAMED, SEED, Whole
 
 ANNEALED = 100  # images, at most
 

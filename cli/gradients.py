@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from pyrovae.cli.values import NAMED, SEED, Whole, whole
 from pyrovae.errors import InputError
+
+from .values import NAMED, SEED, Whole, whole
 
 PLAIN, WEIGHED = ("elbo", "analytic", "stl"), ("iwae", "dreg")  # one particle each, and several
 

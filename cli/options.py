@@ -27,12 +27,12 @@ class SettingsCommand(click.Command):
         self.params += [_flag(name, field, lists) for name, field in Config.model_fields.items()]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        groups: dict[str, list] = {"Run": []}
+        groups: dict[str, list[tuple[str, str]]] = {"Run": []}
         for parameter in self.get_params(ctx):
             field = Config.model_fields.get(parameter.name or "")
-            group = field.json_schema_extra["group"] if field else "Run"
+            about: Any = field.json_schema_extra if field else {"group": "Run"}
             if row := parameter.get_help_record(ctx):
-                groups.setdefault(group, []).append(row)
+                groups.setdefault(about["group"], []).append(row)
         for group, rows in groups.items():
             with formatter.section(group):
                 formatter.write_dl(rows)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from pyrovae.cli.options import repeated_of, repeats
-from pyrovae.cli.values import NAMED
+from .options import repeated_of, repeats
+from .values import NAMED
 
 
 @click.command("plot")

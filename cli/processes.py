@@ -30,15 +30,15 @@ def end(path: Path | None, reason: str, code: int) -> NoReturn:
     """
     _ending.acquire()
     if is_first():
-        begun = path is not None and (path / "config.toml").exists()
-        click.echo(f"pyrovae: {reason}" + (f"; go on with: {resume_command(path)}" if begun else ""), err=True)
+        begun = path if path is not None and (path / "config.toml").exists() else None
+        click.echo(f"pyrovae: {reason}" + (f"; go on with: {resume_command(begun)}" if begun else ""), err=True)
     if PROCESSES > 1:
         os._exit(code)
     _ending.release()
     raise SystemExit(code)
 
 
-def end_with_the_others(path: Path) -> None:
+def end_with_the_others(path: Path | None) -> None:
     """When `torchrun` ends this process, as another one has failed, say so: also while it waits for that one."""
     read, write = os.pipe()
     os.set_blocking(write, False)

@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from pyrovae.cli.options import check_out, repeated_of, repeats, save_out
-from pyrovae.cli.values import NAMED, SEED, Whole
 from pyrovae.errors import InputError
+
+from .options import check_out, repeated_of, repeats, save_out
+from .values import NAMED, SEED, Whole
 
 
 @click.command("sample")

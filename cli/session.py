@@ -17,8 +17,6 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from pyrovae.builder import build
-from pyrovae.cli.processes import end, end_with_the_others
-from pyrovae.cli.progress import Progress
 from pyrovae.config import Config
 from pyrovae.data import load
 from pyrovae.errors import InputError
@@ -34,6 +32,9 @@ from pyrovae.together import fit_together
 from pyrovae.training import Fit, fit
 from pyrovae.trust import check_places
 from pyrovae.vae import mean_of
+
+from .processes import end, end_with_the_others
+from .progress import Progress
 
 SMALL_STEP = 3e7  # floating-point operations forwards
 
@@ -53,12 +54,12 @@ def train(
     """
     resumed, at = None, path if isinstance(path, Path) else None
     if config is None:
-        resumed = Run(path, **repeated)
+        resumed = Run(path, **repeated)  # type: ignore[arg-type]  # a run that is there has one path
         config = resumed.trusted.replace(**settings)
-        check_places(config, repeated.keys() | settings.keys(), path)
+        check_places(config, repeated.keys() | settings.keys(), resumed.path)
     with _ended_by_sigterm(), together(choose_device(config.device)):
         if size() > 1:
-            end_with_the_others(path)
+            end_with_the_others(at)
         try:
             fitting = _prepare(config)
             if rank() > 0:

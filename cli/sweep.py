@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
-from pyrovae.cli.options import SettingsCommand
-from pyrovae.cli.train import RESULTS, check_config, name_of, texts_of
-from pyrovae.cli.values import NAMED, Whole
 from pyrovae.grid import combinations
+
+from .options import SettingsCommand
+from .train import RESULTS, check_config, name_of, texts_of
+from .values import NAMED, Whole
 
 
 @click.command("sweep", cls=SettingsCommand, lists=True)
@@ -43,6 +44,6 @@ def command(
         check_config(config, config_file, listed)
     dataset = {"dataset": listed["dataset"][0]} if "dataset" in listed else {}
     path = out or RESULTS / f"{name_of(preset_name, config_file, dataset)}-sweep"
-    from pyrovae.cli.sweeping import sweep  # torch is imported from here on
+    from .sweeping import sweep  # torch is imported from here on
 
     sweep(path, grid, jobs, evaluate, figures, force, together)

@@ -10,11 +10,8 @@ import click
 
 from pyrovae import __version__
 from pyrovae.builder import build
-from pyrovae.cli.progress import SweepProgress
-from pyrovae.cli.tables import label_of, show_means
-from pyrovae.cli.workers import Workers, cores
 from pyrovae.config import Config
-from pyrovae.data import load
+from pyrovae.data import Data, load
 from pyrovae.errors import InputError
 from pyrovae.figures.style import Unfit
 from pyrovae.figures.tradeoff import rate_distortion
@@ -25,6 +22,10 @@ from pyrovae.runs import Run
 from pyrovae.sweeps import best_of, differences, is_done, over_seeds, prepare, protocol, save_sweep, trained_together
 from pyrovae.training import fit
 from pyrovae.trust import named
+
+from .progress import SweepProgress
+from .tables import label_of, show_means
+from .workers import Workers, cores
 
 TICK = 0.2  # seconds between two looks at the workers
 
@@ -68,7 +69,8 @@ def _whose(names: tuple[str, ...], runs: dict[str, Run], grid: Grid) -> dict[str
 
 def _check(grid: Grid, evaluated: bool) -> None:
     """Build all models, so that settings that do not fit each other are found before any run starts."""
-    data, checked = {}, set()
+    data: dict[Any, Data] = {}
+    checked: set[str] = set()
     for name, config in grid.configs.items():
         choose_device(config.device)
         config = config.replace(seed=0, device="cpu")  # the parent leaves the accelerator to its workers

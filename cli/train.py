@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from pyrovae.cli.options import SettingsCommand, repeated_of
-from pyrovae.cli.processes import PROCESSES
-from pyrovae.cli.values import NAMED
 from pyrovae.config import Config, preset
 from pyrovae.errors import InputError
 from pyrovae.trust import check_classes, check_places
+
+from .options import SettingsCommand, repeated_of
+from .processes import PROCESSES
+from .values import NAMED
 
 RESULTS = Path("results")
 MAY_CHANGE = {"epochs", "device", "lr", "grad_clip", "on_nan", "save_minutes"}  # of a run that is resumed
@@ -39,7 +40,7 @@ def command(
             raise InputError("resume: expected the run by --out, or after its --preset or --config, got both")
         if force:
             raise InputError("resume: expected --resume or --force, got both")
-        path = out or _newest(name_of(preset_name, config_file, settings))
+        path: Path | Iterable[Path] = out or _newest(name_of(preset_name, config_file, settings))
         if not out:
             settings.pop("dataset", None)  # it named the run
         repeated = repeated_of(settings)
@@ -51,7 +52,7 @@ def command(
         config = Config.from_toml(*texts_of(preset_name, config_file), **settings)
         check_config(config, config_file, settings)
         path = out or _free(name_of(preset_name, config_file, settings))
-    from pyrovae.cli.session import train  # torch is imported from here on
+    from .session import train  # torch is imported from here on
 
     train(path, config, settings, force, repeated=repeated)
 

@@ -32,12 +32,13 @@ def work(
 
     `repeated` are the classes and places that each may name.
     """
-    from pyrovae.cli import cli
-    from pyrovae.cli.options import as_flags
-    from pyrovae.cli.session import train, train_together
     from pyrovae.figures import draw
     from pyrovae.runs import Run
     from pyrovae.sweeps import is_drawn, is_evaluated
+
+    from . import cli
+    from .options import as_flags
+    from .session import train, train_together
 
     runs, failed = [Run(path, **names) for path, names in zip(paths, repeated)], None
     unfinished = [run for run in runs if not run.finished]

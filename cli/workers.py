@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from pyrovae.cli.worker import GRACE
+from .worker import GRACE
 
 
 class Workers:
@@ -29,7 +29,7 @@ class Workers:
 
     def __exit__(self, *_: Any) -> None:
         for worker in self.running.values():
-            worker.process.stdin.close()
+            worker.let_go()
         deadline = time.monotonic() + 2 * GRACE
         for worker in self.running.values():
             try:
@@ -67,9 +67,14 @@ class Worker:
             env=threads_told | os.environ,
         )
 
+    def let_go(self) -> None:
+        """Close its input, at whose end it ends."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
     def last_words(self) -> tuple[str | None, list[str]]:
         """Why it failed, which is the last line it wrote, as errors end; and its lines of warning."""
-        self.process.stdin.close()
+        self.let_go()
         with self.errors:
             self.errors.seek(0)
             lines = self.errors.read().decode(errors="replace").strip().splitlines()

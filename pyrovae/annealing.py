@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pyro
 import torch
 from pyro import poutine
-from pyro.distributions import Distribution
+from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import TransformedDistribution
 
@@ -50,9 +50,11 @@ class Path:
 
     def __init__(self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any) -> None:
         self.model, self.args = model, args
-        self.q: Distribution = poutine.trace(guide).get_trace(*args).nodes["z"]["fn"]
-        bent = isinstance(self.q, TransformedDistribution)
-        self.base, self.transforms = (self.q.base_dist, self.q.transforms) if bent else (self.q, [])
+        site: Any = poutine.trace(guide).get_trace(*args).nodes["z"]
+        self.q: TorchDistribution = site["fn"]
+        bent = self.q if isinstance(self.q, TransformedDistribution) else None
+        self.base: TorchDistribution = self.q if bent is None else bent.base_dist
+        self.transforms: list[Any] = [] if bent is None else bent.transforms
         self.scale = self.base.sample((1000,)).std(0)
 
     def start(self, chains: int) -> Point:

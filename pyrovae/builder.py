@@ -1,5 +1,6 @@
 """A config becomes a VAE: names are looked up, parts are made and checked against each other."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -8,7 +9,7 @@ from torch import nn
 
 from pyrovae.budget import allocation_refused, expect_room, sized
 from pyrovae.config import Config
-from pyrovae.contexts import Label, Quadrants
+from pyrovae.contexts import Context, Label, Quadrants
 from pyrovae.data import Data
 from pyrovae.errors import InputError, reason
 from pyrovae.inference import seeded
@@ -21,7 +22,12 @@ from pyrovae.priors import PRIORS
 from pyrovae.registry import call, lookup
 from pyrovae.vae import VAE
 
-FAMILIES = {"likelihood": LIKELIHOODS, "network": NETWORKS, "posterior": POSTERIORS, "prior": PRIORS}
+FAMILIES: dict[str, Mapping[str, Any]] = {
+    "likelihood": LIKELIHOODS,
+    "network": NETWORKS,
+    "posterior": POSTERIORS,
+    "prior": PRIORS,
+}
 
 
 def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> VAE:
@@ -52,7 +58,7 @@ def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> VAE:
     return vae
 
 
-def _assembled(config: Config, members: dict[str, Any], offered: dict[str, Any], context: nn.Module | None) -> VAE:
+def _assembled(config: Config, members: dict[str, Any], offered: dict[str, Any], context: Context | None) -> VAE:
     """All parts, each given what it asks for; the order of their random numbers is part of what a seed means."""
     offered = dict(offered)
 
@@ -82,7 +88,7 @@ def is_density(config: Config) -> bool:
     return config.pixels in lookup("likelihood", config.likelihood, LIKELIHOODS).domain
 
 
-def _check_pixels(config: Config, likelihood: type) -> None:
+def _check_pixels(config: Config, likelihood: Any) -> None:
     missing = [name for name in ("features", "domain", "forward") if not hasattr(likelihood, name)]
     if missing:
         raise InputError(f"likelihood: expected a class with {', '.join(missing)}, got {config.likelihood!r}")
@@ -118,7 +124,7 @@ def _checked(family: str, name: str, returned: Any, shape: tuple[int, ...]) -> A
     return returned
 
 
-def _context(config: Config, shape: tuple[int, int, int], classes: int) -> nn.Module | None:
+def _context(config: Config, shape: tuple[int, int, int], classes: int) -> Context | None:
     if config.condition == "none":
         return None
     if config.condition == "label":
@@ -150,7 +156,7 @@ def objective_of(config: Config, vae: VAE) -> TraceELBO:
     if config.free_bits and not vae.has_kl:
         raise InputError(f"free_bits: expected 0, as posterior {config.posterior!r} has no KL, got {config.free_bits}")
     particles = {"num_particles": config.particles, "vectorize_particles": config.particles > 1}
-    objective = call("objective", estimator, config.model_dump() | particles | {"max_plate_nesting": 1})
+    objective: TraceELBO = call("objective", estimator, config.model_dump() | particles | {"max_plate_nesting": 1})
     if not hasattr(objective, "terms"):
         raise InputError(f"objective: expected an estimator with terms, as TraceELBO, got {config.objective!r}")
     return objective

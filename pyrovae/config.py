@@ -212,7 +212,7 @@ def _in_one_line(fault: Any) -> str:
     name = ".".join(str(part) for part in fault["loc"][:1])
     if fault["type"] == "extra_forbidden":
         return f"unknown setting {name!r}{did_you_mean(name, Config.model_fields)}"
-    message = fault["msg"].removeprefix("Value error, ").replace("Input should be ", "expected ")
+    message: str = fault["msg"].removeprefix("Value error, ").replace("Input should be ", "expected ")
     message = PYDANTIC.get(fault["type"], message)
     if not name:
         return message

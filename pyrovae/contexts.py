@@ -44,6 +44,7 @@ class Quadrants(nn.Module):
     """
 
     reads = "images"
+    seen: Tensor
 
     def __init__(self, shape: tuple[int, int, int], seen: int) -> None:
         super().__init__()
@@ -63,3 +64,6 @@ class Quadrants(nn.Module):
         if y.shape[1:] != self.shape or not y.is_floating_point():
             raise InputError(f"y: expected images of shape {self.shape}, got {tuple(y.shape[1:])} of {y.dtype}")
         return y
+
+
+Context = Label | Quadrants

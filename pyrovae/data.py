@@ -1,6 +1,7 @@
 """A dataset by name becomes images and labels, held as uint8; a pixel protocol says how they are read."""
 
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -8,8 +9,9 @@ from torch import Tensor
 
 from pyrovae.config import Config
 from pyrovae.errors import InputError
-from pyrovae.sources import Source, read_source
+from pyrovae.sources import read_source
 from pyrovae.sources.room import PART, changed, fits, taken
+from pyrovae.sources.source import Source
 
 FIXED_SEED = 1  # of everything drawn once: splits, and sets that are binarised once
 
@@ -58,7 +60,8 @@ class Pixels:
     def of(cls, protocol: str, train: Tensor) -> "Pixels":
         if protocol != "standardized":
             return cls(protocol)
-        counts = sum(torch.bincount(part.flatten(), minlength=256) for part in train.split(PART)).double()
+        parts = (torch.bincount(part.flatten(), minlength=256) for part in train.split(PART))
+        counts = reduce(torch.add, parts).double()
         values = torch.arange(256, dtype=torch.float64) / 255
         mean = (counts @ values / counts.sum()).item()
         std = (counts @ (values - mean).square() / counts.sum()).sqrt().item()
@@ -112,20 +115,22 @@ class Data:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        return tuple(self.train.images.shape[1:])
+        _, channels, height, width = self.train.images.shape
+        return channels, height, width
 
     def batch(self, images: Images, rows: Tensor | slice) -> Batch:
         """These rows of images, on the device."""
         chosen = images[rows.to(images.images.device) if isinstance(rows, Tensor) else rows]
-        return self.read(*(None if part is None else part.to(self.device) for part in (chosen.images, chosen.labels)))
+        labels = None if chosen.labels is None else chosen.labels.to(self.device)
+        return self.read(chosen.images.to(self.device), labels)
 
     def read(self, images: Tensor, labels: Tensor | None = None) -> Batch:
         return Batch(self.pixels.read(images), labels)
 
     def to(self, device: torch.device | str) -> "Data":
-        sets = {"train": self.train, "test": self.test, "validation": self.validation}
-        moved = {name: None if images is None else images.to(device) for name, images in sets.items()}
-        return replace(self, device=torch.device(device), **moved)
+        validation = None if self.validation is None else self.validation.to(device)
+        train, test = self.train.to(device), self.test.to(device)
+        return replace(self, train=train, test=test, validation=validation, device=torch.device(device))
 
 
 def load(config: Config) -> Data:

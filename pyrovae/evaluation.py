@@ -132,4 +132,5 @@ def joint_log_prob(trace: Any) -> Tensor:
     """The log-probability of all sites of a trace, for each sample and image."""
     trace = prune_subsample_sites(trace)
     trace.compute_log_prob()
-    return sum(node["log_prob"] for node in trace.nodes.values() if node["type"] == "sample")
+    total: Tensor = sum(node["log_prob"] for node in trace.nodes.values() if node["type"] == "sample")
+    return total

@@ -23,9 +23,9 @@ class Watch:
 
     def __init__(self, svi: SVI) -> None:
         self.svi, self.every = svi, STEPS if svi.update.failed.is_cuda else 1
-        self.seen: list[tuple[int, Tensor, tuple]] = []
+        self.seen: list[tuple[int, Tensor, tuple[Any, ...]]] = []
 
-    def see(self, epoch: int, step: int, loss: Tensor, fed: tuple, last: bool) -> None:
+    def see(self, epoch: int, step: int, loss: Tensor, fed: tuple[Any, ...], last: bool) -> None:
         """Raise FloatingPointError for a loss that was not finite, unless such steps are skipped."""
         if self.svi.update.skip:
             return
@@ -35,7 +35,8 @@ class Watch:
         seen, self.seen = self.seen, []
         if self.svi.update.failed:
             step, loss, fed = next(one for one in seen if not one[1].isfinite())
-            sites = not_finite(self.svi.model, self.svi.guide, *self.svi.prepare(*fed))
+            args = fed if self.svi.prepare is None else self.svi.prepare(*fed)
+            sites = not_finite(self.svi.model, self.svi.guide, *args)
             where = f"not finite: {', '.join(sites)}" if sites else "all sites are finite at another draw of z"
             raise FloatingPointError(
                 f"epoch {epoch}, step {step}: expected a finite loss, got {loss.item()}; {where}; {REMEDIES}"

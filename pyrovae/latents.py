@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from pyro.distributions import Distribution
+from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import Independent, TransformedDistribution
 
@@ -63,7 +63,7 @@ def report(vae: VAE, data: Data) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def _posteriors(vae: VAE, data: Data, images: Images) -> Iterator[tuple[Distribution, Distribution]]:
+def _posteriors(vae: VAE, data: Data, images: Images) -> Iterator[tuple[TorchDistribution, TorchDistribution]]:
     """Batch after batch: q(z | x, y) and p(z | y)."""
     vae.eval()
     for rows in _slices(images):
@@ -90,7 +90,7 @@ def _slices(images: Images) -> list[slice]:
     return [slice(start, start + BATCH) for start in range(0, len(images), BATCH)]
 
 
-def _log_marginal(q: Distribution, z: Tensor, n: int) -> Tensor:
+def _log_marginal(q: TorchDistribution, z: Tensor, n: int) -> Tensor:
     """Log q(z) = log 1/N Σ q(z | x_n) for some codes."""
     pairs = z[:, None].expand(-1, n, -1)  # in full: a posterior's flow does not broadcast
     return torch.logsumexp(q.log_prob(pairs), 1) - math.log(n)

@@ -25,7 +25,7 @@ SUMMARY = {
     "final": RECORD,
     "best": RECORD,
 }
-ABOUT = {"shape": list, "classes": list, "pixels": {"protocol": str, "mean": NUMBER, "std": NUMBER}}
+ABOUT: dict[str, Any] = {"shape": list, "classes": list, "pixels": {"protocol": str, "mean": NUMBER, "std": NUMBER}}
 EVALUATION = {"log_likelihood": NUMBER, "standard_error": NUMBER | None, "samples": int, "images": int}
 
 
@@ -40,11 +40,12 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 
 def read_summary(path: Path) -> dict[str, Any]:
-    return expect(json.loads(path.read_text()), SUMMARY, "summary")
+    found: dict[str, Any] = expect(json.loads(path.read_text()), SUMMARY, "summary")
+    return found
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
-    found = expect(json.loads(path.read_text()), EVALUATION, "evaluation")
+    found: dict[str, Any] = expect(json.loads(path.read_text()), EVALUATION, "evaluation")
     expect(found.get("latents", {}), {}, "latents")
     return found
 
@@ -62,7 +63,7 @@ def read_progress(path: Path) -> dict[str, Tensor]:
 def read_about(path: Path) -> dict[str, Any]:
     """What weights tell of the images they were trained on, and of the version that wrote them."""
     with safetensors.safe_open(path, "pt") as file:
-        about = expect(json.loads(file.metadata()["pyrovae"]), ABOUT, "metadata")
+        about: dict[str, Any] = expect(json.loads(file.metadata()["pyrovae"]), ABOUT, "metadata")
     if len(about["shape"]) != 3 or not all(isinstance(side, int) and side > 0 for side in about["shape"]):
         raise ValueError(f"shape {about['shape']}")
     if not all(isinstance(name, str) for name in about["classes"]):

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load_file
@@ -28,6 +28,7 @@ from pyrovae.trust import CLASSES, PLACES, SIGNATURE, check_classes, check_links
 from pyrovae.vae import VAE
 from pyrovae.weights import About, about_weights, check_version, pictures_of, weights_of
 
+T = TypeVar("T")
 PROGRESS_EPOCHS = (1, 3, 5, 10, 20, 30, 40, 50)  # and the last
 FILES = (
     "config.toml",
@@ -155,7 +156,7 @@ class Run:
         held = self._read("progress.safetensors", read_progress)
         return {name: held[name] / 255 for name in sorted(held, key=lambda name: (name != "original", name.zfill(9)))}
 
-    def _read(self, name: str, parse: Callable[[Path], Any]) -> Any:
+    def _read(self, name: str, parse: Callable[[Path], T]) -> T:
         path = self.path / name
         if not path.exists():
             hint = " (published results leave the weights out)" if name == "model.safetensors" else ""
@@ -247,7 +248,8 @@ class Run:
 
 
 def _version(summary: Path) -> str:
-    return json.loads(summary.read_text()).get("versions", {}).get("pyrovae", "an unknown version")
+    version: str = json.loads(summary.read_text()).get("versions", {}).get("pyrovae", "an unknown version")
+    return version
 
 
 def _what_is(path: Path) -> str:

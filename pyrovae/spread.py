@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from pyro.poutine.messenger import Messenger
+from torch import Tensor
 
 from pyrovae.config import Config
 from pyrovae.vae import known_mean
@@ -23,7 +24,8 @@ class Spread(Messenger):
 
     def __init__(self, site: str = "z") -> None:
         super().__init__()
-        self.site, self.sums = site, None  # of 1, mean and mean² for each dimension
+        self.site = site
+        self.sums: Tensor | None = None  # of 1, mean and mean² for each dimension
 
     def _pyro_post_sample(self, msg: Any) -> None:
         mean = known_mean(msg["fn"]) if msg["name"] == self.site else None

@@ -46,7 +46,7 @@ def stream(images: Images, batches: Sequence[Tensor], device: torch.device) -> I
         yield tuple(part.to(device, non_blocking=True) for part in batch)
 
 
-class _Rows(Dataset):
+class _Rows(Dataset[tuple[Tensor, ...]]):
     def __init__(self, images: Images) -> None:
         self.images = images
 

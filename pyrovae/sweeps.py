@@ -116,9 +116,9 @@ def differences(runs: Sequence[Run]) -> str:
 
 def estimates_differ(runs: Sequence[Run]) -> str:
     """What keeps the estimates of log p(x) of runs from being compared; empty if nothing does."""
-    evaluated = [run for run in runs if run.evaluation is not None]
-    told = [{"K": run.evaluation["samples"], "images": run.evaluation["images"]} for run in evaluated]
-    return "; ".join(_by_value(evaluated, told))
+    evaluated = [(run, found) for run in runs if (found := run.evaluation) is not None]
+    told = [{"K": found["samples"], "images": found["images"]} for _, found in evaluated]
+    return "; ".join(_by_value([run for run, _ in evaluated], told))
 
 
 def _by_value(runs: Sequence[Run], told: Sequence[Mapping[str, Any]]) -> Iterable[str]:
@@ -155,8 +155,8 @@ def _row(runs: Sequence[Run], names: Sequence[str], evaluated: bool) -> dict[str
     }
     test = [run.summary["best"]["test"] for run in runs]
     row |= {key: mean_and_sd([scores[key] for scores in test]) for key in SCORES}
-    found = [run.evaluation for run in runs]
-    if not evaluated or None in found:
+    found = [one for run in runs if (one := run.evaluation) is not None]
+    if not evaluated or len(found) < len(runs):
         return row
     row["log_likelihood"] = mean_and_sd([one["log_likelihood"] for one in found])
     row |= {"samples": found[0]["samples"], "images": found[0]["images"]}

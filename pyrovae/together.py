@@ -96,7 +96,8 @@ class _Stacked:
         """Rows (runs, n)."""
         n, device = len(self.fits[0].data.train), self.fits[0].device
         orders = [torch.randperm(n, generator=generator, device=device) for generator in self.generators]
-        return torch.stack(orders).split(self.fits[0].config.batch_size, dim=1)
+        batches: Sequence[Tensor] = torch.stack(orders).split(self.fits[0].config.batch_size, dim=1)
+        return batches
 
     def _train(self, batches: Sequence[Tensor]) -> None:
         for fit in self.fits:
@@ -164,7 +165,12 @@ class _Stacked:
 def _tensors(fit: Fit) -> list[Tensor]:
     """What a step reads or changes, and each fit has its own of."""
     weight = fit.kl_weight.weight
-    return [*fit.vae.parameters(), *fit.vae.buffers(), fit.total.sums, *([] if weight is None else [weight])]
+    return [
+        *fit.vae.parameters(),
+        *fit.vae.buffers(),
+        fit.total.sums,
+        *([weight] if isinstance(weight, Tensor) else []),
+    ]
 
 
 def _state(device: torch.device) -> Tensor:

@@ -3,7 +3,7 @@
 import math
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -52,14 +52,15 @@ class Fit:
         expect_fitting(vae, data, config, self.device)
         self.vae, self.data, self.config = vae.to(self.device), data.to(self.device), config
         self.epoch, self.best_epoch, self.best_loss = 0, 0, math.inf
-        self.step, self.seconds, self._random = 0, 0.0, {}  # of the epoch under way
+        self.step, self.seconds = 0, 0.0  # of the epoch under way
+        self._random: dict[str, Any] = {}
         self.fault: FloatingPointError | None = None
         self.changed: list[dict[str, Any]] = []  # settings, since the first epoch
         self.compiled = False  # whether steps were, in this process or one before
         beta = torch.tensor(config.beta, device=self.device) if config.warmup else config.beta  # a tensor may change
         self.kl_weight = KLWeight(beta if vae.has_kl else None)
-        if hasattr(vae.prior, "initialise"):
-            self._initialise_prior()
+        if initialise := getattr(vae.prior, "initialise", None):
+            self._initialise_prior(initialise)
         skip = config.on_nan == "skip"
         self.total, self._share = Total(self.device, skip), Share(config.particles)
         self._feed = Feed(self.data, self.device)
@@ -88,11 +89,11 @@ class Fit:
         config = self.config
         return config.beta != 1 or config.warmup > 0 or config.free_bits > 0 or config.objective != "elbo"
 
-    def _initialise_prior(self) -> None:
+    def _initialise_prior(self, initialise: Callable[..., None]) -> None:
         with seeded(self.config.seed):
             n, wanted = len(self.data.train), self.config.components
             rows = torch.randperm(n).repeat(math.ceil(wanted / n))[:wanted]  # none a second time before all are taken
-            self.vae.prior.initialise(*arguments(self.vae, self.data.batch(self.data.train, rows.to(self.device))))
+            initialise(*arguments(self.vae, self.data.batch(self.data.train, rows.to(self.device))))
 
     @property
     def improved(self) -> bool:

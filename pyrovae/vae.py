@@ -2,16 +2,18 @@
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import pyro
 import torch
 from pyro import poutine
-from pyro.distributions import Distribution
+from pyro.distributions import TorchDistribution
 from pyro.nn import PyroModule
 from torch import Tensor, nn
 
-from pyrovae.contexts import Quadrants
+from pyrovae.contexts import Context, Quadrants
 from pyrovae.errors import InputError, at_least
+from pyrovae.likelihoods import Likelihood
 
 
 class VAE(PyroModule):
@@ -32,8 +34,8 @@ class VAE(PyroModule):
         decoder: nn.Module,
         prior: nn.Module,
         posterior: nn.Module,
-        likelihood: nn.Module,
-        context: nn.Module | None = None,
+        likelihood: Likelihood,
+        context: Context | None = None,
     ) -> None:
         with pyro.settings.context(module_local_params=True):  # parameters stay out of Pyro's global store
             super().__init__()
@@ -65,7 +67,7 @@ class VAE(PyroModule):
     # come from any device, answers lie on the model's.
 
     @torch.no_grad()
-    def encode(self, x: Tensor, y: Tensor | None = None) -> Distribution:
+    def encode(self, x: Tensor, y: Tensor | None = None) -> TorchDistribution:
         """q(z | x, y): batch shape (n,), event shape (latent,)."""
         self.expect_images(x)
         return self.posterior(self.encoder(x.to(self.device), self._checked(y, len(x), x)))
@@ -131,23 +133,23 @@ class VAE(PyroModule):
     @torch.no_grad()
     def _image(self, program: Callable[..., Tensor], y: Tensor | None, n: int, mean: bool) -> Tensor:
         with pyro.settings.context(module_local_params=True):
-            site = poutine.trace(program).get_trace(y=y, n=n).nodes["x"]
+            site: Any = poutine.trace(program).get_trace(y=y, n=n).nodes["x"]
         x = mean_of(site["fn"]) if mean else site["value"]
-        return torch.where(self.context.seen, y, x) if isinstance(self.context, Quadrants) else x
+        return x if y is None or not isinstance(self.context, Quadrants) else torch.where(self.context.seen, y, x)
 
 
 def _told(x: object) -> str:
     return f"shape {tuple(x.shape)} of {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
 
 
-def known_mean(distribution: Distribution) -> Tensor | None:
+def known_mean(distribution: TorchDistribution) -> Tensor | None:
     """The mean in closed form, or None."""
     with contextlib.suppress(NotImplementedError):
         return distribution.mean
     return None
 
 
-def mean_of(distribution: Distribution) -> Tensor:
+def mean_of(distribution: TorchDistribution) -> Tensor:
     """The mean where it is known in closed form, that of a hundred draws elsewhere."""
     mean = known_mean(distribution)
     return distribution.sample((100,)).mean(0) if mean is None else mean

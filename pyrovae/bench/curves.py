@@ -21,7 +21,8 @@ def curves(work: Work, repetitions: int = 3) -> Iterator[dict[str, Any]]:
     """A point each: the axis, its value, the row, and the shortest of some short epochs, scaled to a whole one."""
     for axis, values in AXES.items():
         for value in values:
-            point = replace(work, **{axis: value})
+            setting: dict[str, Any] = {axis: value}
+            point = replace(work, **setting)
             n = min(len(work.images), max(STEPS * point.batch_size, 2048) // point.particles)
             point = replace(point, images=work.images[: n - n % point.batch_size or point.batch_size])
             rows = [row for row in build(NAMES, point) if row.epoch]

@@ -56,6 +56,8 @@ def repeat(rows: Sequence[Row], work: Work, repetitions: int) -> Iterator[None]:
     for repetition in range(repetitions):
         first = repetition % max(len(rows), 1)
         for row in (*rows[first:], *rows[:first]):
+            if row.epoch is None:  # skipped
+                continue
             wait(work)
             start = time.perf_counter()
             row.loss = row.epoch()

@@ -43,7 +43,7 @@ class PyroVAE(nn.Module):
             pyro.sample("z", dist.Normal(loc, (0.5 * log_variance).exp()).to_event(1))
 
 
-class Pictures(Dataset):
+class Pictures(Dataset[Tensor]):
     """As torchvision's own sets: arrays that become a picture and then a tensor at each visit."""
 
     def __init__(self, images: Tensor) -> None:
@@ -70,5 +70,6 @@ def on_resident_tensors(work: Work) -> Callable[[], float]:
 def _epoch(work: Work, batches: Callable[[], Iterable[Tensor]]) -> Callable[[], float]:
     vae = PyroVAE(work).to(work.device)
     elbo = Trace_ELBO(work.particles, max_plate_nesting=1, vectorize_particles=work.particles > 1)
-    svi = SVI(vae.model, vae.guide, pyro.optim.Adam({"lr": LR}), elbo)
+    adam = pyro.optim.Adam({"lr": LR})  # type: ignore[attr-defined]  # which Pyro makes when it is imported
+    svi = SVI(vae.model, vae.guide, adam, elbo)
     return lambda: sum(svi.step(x) for x in batches()) / len(work.images)

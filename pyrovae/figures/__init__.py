@@ -4,7 +4,7 @@ A figure is a function that asks by name for what it draws: `vae`, `data`, `metr
 """
 
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ from pyrovae.figures.latent import kl_per_dimension, latent
 from pyrovae.figures.style import Unfit
 from pyrovae.inference import seeded
 
-FIGURES = {
+FIGURES: dict[str, Callable[..., Figure]] = {
     "losses": losses,
     "reconstructions": reconstructions,
     "samples": samples,

@@ -58,7 +58,7 @@ def _curve(panel: Axes, metrics: Records, name: str, key: str, **style: Any) -> 
 
 def _zoom(panel: Axes, key: str) -> None:
     """Let the steep fall of the first epochs leave the picture, where it would flatten all that follows."""
-    curves = [line.get_ydata() for line in panel.get_lines()]
+    curves: list[Any] = [line.get_ydata() for line in panel.get_lines()]
     later = [curve[max(1, len(curve) // 25) :] for curve in curves]
     if key == "kl" or min(map(len, later)) < 10:
         return

@@ -163,9 +163,10 @@ def _dimensions(vae: VAE, data: Data) -> int:
 def _pairs(vae: VAE, data: Data, rows: int = 8) -> tuple[Tensor, Tensor]:
     """Rows of test images to go between: neighbours in the test set, or, given labels, the first two of each label."""
     rows = min(rows, len(data.test) // 2)
-    if not isinstance(vae.context, Label):
+    labels = data.test.labels
+    if labels is None or not isinstance(vae.context, Label):
         return torch.arange(rows) * 2, torch.arange(rows) * 2 + 1
-    found = [(data.test.labels == label).nonzero()[:2, 0] for label in range(len(data.classes))]
+    found = [(labels == label).nonzero()[:2, 0] for label in range(len(data.classes))]
     pairs = [pair for pair in found if len(pair) == 2][:MOST_LABELS]
     starts, ends = torch.stack(pairs, 1) if pairs else torch.empty(2, 0, dtype=torch.long)
     return starts, ends

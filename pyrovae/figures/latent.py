@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from pyrovae import latents
 from pyrovae.data import Data
 from pyrovae.figures.style import INK, TRAIN, Unfit, colours, new_figure, plain
-from pyrovae.priors import Normal
+from pyrovae.priors.standard import Normal
 from pyrovae.vae import VAE
 
 MOST_LABELS = 48  # that a legend holds
@@ -27,7 +27,7 @@ def latent(vae: VAE, data: Data) -> Figure:
         raise Unfit(f"figure latent: expected two or more test images, got {len(codes)}")
     figure, axes = new_figure(6.6, 5.6)
     panel = axes[0, 0]
-    names = ("$z_1$", "$z_2$")
+    names: tuple[str, ...] = ("$z_1$", "$z_2$")
     title = f"Codes of {len(codes):,} test images"
     if dimensions > 2:
         codes, shares = _principal(codes)
@@ -74,11 +74,13 @@ def _principal(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _scatter(panel: Axes, codes: np.ndarray, data: Data) -> None:
     size = max(2.0, min(16.0, 30_000 / len(codes)))
     if data.test.labels is None:
-        panel.scatter(*codes.T, s=size, color=TRAIN, alpha=0.7, linewidths=0)
+        panel.scatter(codes[:, 0], codes[:, 1], s=size, color=TRAIN, alpha=0.7, linewidths=0)
         return
     labels = data.test.labels.cpu().numpy()
     palette = np.array([to_rgb(colour) for colour in colours(len(data.classes))])
-    panel.scatter(*codes.T, s=size, c=palette[labels], alpha=0.7, linewidths=0)  # in one go, so that no label is on top
+    panel.scatter(
+        codes[:, 0], codes[:, 1], s=size, c=palette[labels], alpha=0.7, linewidths=0
+    )  # in one go, so that no label is on top
     if len(data.classes) <= MOST_LABELS:
         dots = [Line2D([], [], marker="o", linestyle="", color=colour) for colour in palette]
         columns = -(-len(palette) // 24)

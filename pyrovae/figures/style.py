@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ TRAIN, TEST, VALIDATION = "#4C78A8", "#E45756", "#8C8C8C"
 INK, PALE = "#333333", "#B0B0B0"
 UNSEEN = (0.80, 0.87, 0.94)  # a light blue that no grey image holds
 LABELS = ["#4C78A8", "#F58518", "#54A24B", "#E45756", "#72B7B2", "#B279A2", "#9D755D", "#EECA3B", "#FF9DA6", "#5F5F5F"]
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.edgecolor": PALE,
@@ -67,7 +68,8 @@ def mosaic(images: Tensor, columns: int) -> np.ndarray:
     scale = enlargement(height, width)
     framed = F.pad(colour.repeat_interleave(scale, 2).repeat_interleave(scale, 3), (1, 1, 1, 1), value=1.0)
     rows = framed.unflatten(0, (n // columns, columns))  # (rows, columns, 3, H, W)
-    return rows.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1).numpy()
+    picture: np.ndarray = rows.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1).numpy()
+    return picture
 
 
 def enlargement(height: int, width: int) -> int:
@@ -124,7 +126,7 @@ def plain(name: str, most: int = 20) -> str:
     return (name if len(name) <= most else name[: most - 1] + "…").replace("$", r"\$")
 
 
-def colours(n: int) -> list:
+def colours(n: int) -> list[Any]:
     """One colour for each label: ten that are easily told apart, or as many as are needed."""
     if n <= len(LABELS):
         return LABELS[:n]

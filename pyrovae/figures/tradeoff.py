@@ -45,8 +45,8 @@ def rate_distortion(rows: Rows) -> Figure:
         figure.legend(loc="outside right upper", ncols=-(-len(rows) // 28), fontsize=8)
     panel.set(xlabel="rate: KL, nats per image", ylabel="distortion: reconstruction, nats per image")
     panel.tick_params(color=PALE)
-    seeds = "; dots: seeds" if any(len(row["kl"]["values"]) > 1 for row in rows.values()) else ""
-    figure.suptitle(f"Rate and distortion, test set; grey: equal negative ELBO{seeds}", fontsize=11, color=INK)
+    dots = "; dots: seeds" if any(len(row["kl"]["values"]) > 1 for row in rows.values()) else ""
+    figure.suptitle(f"Rate and distortion, test set; grey: equal negative ELBO{dots}", fontsize=11, color=INK)
     return figure
 
 
@@ -124,7 +124,13 @@ def _lines_of_equal_sum(panel: Axes) -> None:
             continue
         panel.plot((left, right), (total - left, total - right), color=LINE, linewidth=0.9, zorder=1)
         if low < total - right < high:
-            text = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": 8, "color": "#A0A0A0"}
+            text: dict[str, Any] = {
+                "xytext": (4, 0),
+                "textcoords": "offset points",
+                "va": "center",
+                "fontsize": 8,
+                "color": "#A0A0A0",
+            }
             panel.annotate(f"{total:g}", (right, total - right), **text)
 
 
@@ -143,5 +149,6 @@ def _label_points(panel: Axes, palette: Sequence[Any], rows: Rows) -> None:
             y = max(clash) + 1.01 * ROOM
         taken.append((left, right, y))
         dark = [0.75 * part for part in to_rgb(palette[i])]
-        text = {"textcoords": "offset points", "va": "center", "ha": "left" if side > 0 else "right", "fontsize": 9}
+        side_of = "left" if side > 0 else "right"
+        text: dict[str, Any] = {"textcoords": "offset points", "va": "center", "ha": side_of, "fontsize": 9}
         panel.annotate(names[i], means[i], (9 * side, 72 * (y - places[i][1])), color=dark, zorder=5, **text)

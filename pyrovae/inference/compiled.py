@@ -17,7 +17,7 @@ WORTH = 2e6  # floating-point operations for each thread
 LINEAR = "matmul(Tensor a, Tensor b, Tensor? bias=None) -> Tensor"
 
 
-def capture(function: Callable[..., tuple], *args: Tensor) -> Callable[..., tuple]:
+def capture(function: Callable[..., tuple[Any, ...]], *args: Tensor) -> Callable[..., tuple[Any, ...]]:
     """`function` as a compiled graph for arguments of these shapes. It returns a tuple of tensors, or of None.
 
     Python runs once, on `args`: whatever it decides stays so. Tensors that the function reads from elsewhere, such as
@@ -29,7 +29,7 @@ def capture(function: Callable[..., tuple], *args: Tensor) -> Callable[..., tupl
     return lambda *inputs: compiled(*inputs, *shared)
 
 
-def trace(function: Callable[..., tuple], *args: Tensor) -> tuple[GraphModule, list[Tensor]]:
+def trace(function: Callable[..., tuple[Any, ...]], *args: Tensor) -> tuple[GraphModule, list[Tensor]]:
     """The graph of `function`, and the tensors from elsewhere that it takes after `args`."""
     from torch.fx.experimental.proxy_tensor import make_fx  # here, as it takes longer to import than torch itself
 
@@ -40,7 +40,7 @@ def trace(function: Callable[..., tuple], *args: Tensor) -> tuple[GraphModule, l
     return graph, _shared_as_inputs(graph)
 
 
-def compile_graph(graph: GraphModule, *inputs: Tensor) -> Callable[..., tuple]:
+def compile_graph(graph: GraphModule, *inputs: Tensor) -> Callable[..., tuple[Any, ...]]:
     """The graph, compiled by Inductor for inputs like these. It computes gradients: autograd looks at none of it."""
     import torch._inductor
 
@@ -117,7 +117,7 @@ def _matmul() -> Any:
     if not _defined:
         operators = library.Library("pyrovae", "DEF")
         operators.define(LINEAR)
-        linear = torch.ops.mkldnn._linear_pointwise.default
+        linear: Callable[..., Tensor] = torch.ops.mkldnn._linear_pointwise.default
 
         def matmul(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
             if a.dim() == 2:

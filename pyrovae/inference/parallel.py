@@ -52,7 +52,7 @@ def rank() -> int:
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
-def summed(*tensors: Tensor | None) -> list[Tensor | None]:
+def summed(*tensors: Tensor | None) -> list[Any]:
     """Each tensor summed over all processes, by one message; what is None stays so."""
     if size() == 1:
         return [*tensors]
@@ -125,9 +125,7 @@ class _DrawnWhole(TorchDispatchMode):
         super().__init__()
         self.share = share
 
-    def __torch_dispatch__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         dims = [] if torch.Tag.nondeterministic_seeded not in func.tags else [*map(self._dim, args)]
         dim = next((dim for dim in dims if dim is not None), None)

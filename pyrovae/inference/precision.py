@@ -23,7 +23,7 @@ PRODUCTS = {
 @contextmanager
 def products(precision: str) -> Iterator[None]:
     """Inside, matrix products and convolutions are as `precision` says: fp32, tf32 (of CUDA only) or bf16."""
-    flags = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    flags: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
     before = [flag.allow_tf32 for flag in flags]
     for flag in flags:
         flag.allow_tf32 = precision == "tf32"

@@ -22,12 +22,12 @@ def stack(each: Sequence[Tensor]) -> Tensor:
 
 
 def capture_stacked(
-    function: Callable[..., tuple],
+    function: Callable[..., tuple[Any, ...]],
     stacks: Sequence[tuple[Tensor, Tensor]],
     generators: Sequence[torch.Generator],
     *args: Tensor,
     compiled: bool = True,
-) -> Callable[..., tuple]:
+) -> Callable[..., tuple[Any, ...]]:
     """`function` of the first run as one graph for all runs, by `torch.func.vmap`: (runs, ...) in and out.
 
     `stacks` are the tensors that the function reads from elsewhere and that each run has its own of, the first run's
@@ -41,7 +41,8 @@ def capture_stacked(
     dims = [0 if id(tensor) in own else None for tensor in shared]
     runs = torch.arange(len(generators), device=args[0].device)
     batched = torch.func.vmap(graph, in_dims=(*[0] * len(args), *dims, 0))
-    torch._C._functorch._set_vmap_fallback_warning_enabled(False)  # of small operations: taken one by one, and compiled
+    # Of small operations, that is: they are taken one by one, and compiled. The stub of torch._C leaves it out.
+    torch._C._functorch._set_vmap_fallback_warning_enabled(False)  # type: ignore[attr-defined]
     whole, _ = trace(batched, *args, *inputs, runs)
     run = compile_graph(whole, *args, *inputs, runs) if compiled else torch.no_grad()(whole)
     return lambda *args: run(*args, *inputs, runs)

@@ -43,26 +43,27 @@ class SVI:
         optim: torch.optim.Optimizer | None,
         loss: Any,
         validate: bool = True,
-        prepare: Callable[..., tuple] | None = None,
+        prepare: Callable[..., tuple[Any, ...]] | None = None,
         record: Callable[[Tensor, dict[str, Tensor]], None] | None = None,
         precision: str = "fp32",
         grad_clip: float = 0.0,
         skip: bool = False,
     ) -> None:
-        self.model, self.guide, self.optim, self.loss = model, guide, optim, loss
+        self.model, self.guide, self.loss = model, guide, loss
         self.validate = validate  # the next step, not those after it
         self.prepare, self.record, self.precision = prepare, record, precision
-        self.update = None if optim is None else Update(optim, grad_clip, skip)
+        if optim is not None:  # without one there are no steps
+            self.optim, self.update = optim, Update(optim, grad_clip, skip)
         self._graph: Callable[..., Any] | None = None
         self._replay: Replay | None = None
         self._shapes: list[Any] = []
 
     def step(self, *args: Any) -> Tensor:
         """Take one optimizer step; the loss before it, a tensor without gradient."""
-        compiled = self._graph is not None and _shapes(args) == self._shapes
-        if compiled and self._replay is not None:
+        graph = self._graph if self._graph is not None and _shapes(args) == self._shapes else None
+        if graph is not None and self._replay is not None:
             return self._replay(*args)
-        return self._step(self._graph if compiled else self.gradients, *args)
+        return self._step(self.gradients if graph is None else graph, *args)
 
     @torch.no_grad()
     def evaluate_loss(self, *args: Any) -> Tensor:
@@ -81,6 +82,7 @@ class SVI:
             self._replay = Replay(partial(self._step, self._graph), self.optim, *args)
 
     def _step(self, gradients_at: Callable[..., Any], *args: Any) -> Tensor:
+        loss: Tensor
         loss, *gradients = summed(*gradients_at(*args))
         self.update(gradients, loss)
         return loss
@@ -98,7 +100,7 @@ class SVI:
         if self.prepare is not None:
             args = self.prepare(*args)
         with pyro.settings.context(module_local_params=True), pyro.validation_enabled(self.validate):
-            loss = self.loss.differentiable_loss(self.model, self.guide, *args)
+            loss: Tensor = self.loss.differentiable_loss(self.model, self.guide, *args)
         self.validate = False
         return loss
 

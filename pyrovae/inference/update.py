@@ -30,22 +30,22 @@ class Update:
 
     @torch.no_grad()
     def __call__(self, gradients: Sequence[Tensor | None], loss: Tensor) -> None:
-        self._look(gradients, loss)
-        if self._fusible and self._holds_state() and not any(gradient is None for gradient in gradients):
-            self._fused(gradients, self.optim.param_groups[0])
+        given = [gradient for gradient in gradients if gradient is not None]
+        self._look(given, loss)
+        if self._fusible and self._holds_state() and len(given) == len(gradients):
+            self._fused(given, self.optim.param_groups[0])
             return
         for parameter, gradient in zip(self.parameters, gradients):
             parameter.grad = gradient
         if self.optim.defaults.get("fused"):
-            self.optim.found_inf = self.failed  # as torch's own scaler of gradients tells it
+            self.optim.found_inf = self.failed  # type: ignore[attr-defined]  # as torch's own scaler of gradients tells it
             self.optim.step()
         elif not self.failed:
             self.optim.step()
         self.optim.zero_grad()
 
-    def _look(self, gradients: Sequence[Tensor | None], loss: Tensor) -> None:
+    def _look(self, given: list[Tensor], loss: Tensor) -> None:
         """Clip, and see whether all is finite: no tensor is read, as that would make a device wait."""
-        given = [gradient for gradient in gradients if gradient is not None]
         finite = loss - loss  # 0, or else NaN
         if self.skip or self.grad_clip:
             norm = torch.nn.utils.get_total_norm(given)
@@ -60,7 +60,7 @@ class Update:
 
     def _holds_state(self) -> bool:
         """Whether the optimizer has state: not before its first step. A loaded one replaces what it had."""
-        states = [self.optim.state.get(parameter) for parameter in (self.parameters[0], self.parameters[-1])]
+        states = [self.optim.state.get(parameter, {}) for parameter in (self.parameters[0], self.parameters[-1])]
         if not all(states):
             return False
         if not self._state or self._state["step"][0] is not states[0]["step"]:
@@ -73,7 +73,7 @@ class Update:
             self._state = {name: [state[name] for state in every] for name in ("step", "exp_avg", "exp_avg_sq")}
         return True
 
-    def _fused(self, gradients: Sequence[Tensor | None], group: dict[str, Any]) -> None:
+    def _fused(self, gradients: list[Tensor], group: dict[str, Any]) -> None:
         state, (beta1, beta2) = self._state, group["betas"]
         self._steps += 1 - self.failed
         torch._fused_adam_(
@@ -94,7 +94,7 @@ class Update:
         )
 
 
-def adam(parameters: list[Tensor], lr: float) -> torch.optim.Adam:
+def adam(parameters: Sequence[Tensor], lr: float) -> torch.optim.Adam:
     """A fused Adam; on CUDA one that a CUDA graph can hold: it reads its learning rate where the graph does."""
     if not parameters[0].is_cuda:
         return torch.optim.Adam(parameters, lr=lr, fused=True)

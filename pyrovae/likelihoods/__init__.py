@@ -5,18 +5,21 @@ density or a mass function. `relaxed` are protocols that it scores although it i
 by name for `shape` (C, H, W) and for any setting of `Config`; its `forward` takes features (..., features, C, H, W).
 """
 
+from typing import Any
+
 from pyrovae.likelihoods.bernoulli import Bernoulli
 from pyrovae.likelihoods.beta import Beta
 from pyrovae.likelihoods.categorical import Categorical
 from pyrovae.likelihoods.continuous_bernoulli import ContinuousBernoulli
 from pyrovae.likelihoods.counts import NegativeBinomial, Poisson
 from pyrovae.likelihoods.discretized_logistic import DiscretizedLogistic, DiscretizedLogisticMixture
+from pyrovae.likelihoods.likelihood import Likelihood
 from pyrovae.likelihoods.location_scale import Gaussian, Laplace, StudentT
 from pyrovae.likelihoods.unseen import Unseen
 
-__all__ = ["LIKELIHOODS", "Unseen"]
+__all__ = ["LIKELIHOODS", "Likelihood", "Unseen"]
 
-LIKELIHOODS = {
+LIKELIHOODS: dict[str, Any] = {
     "bernoulli": Bernoulli,
     "continuous_bernoulli": ContinuousBernoulli,
     "gaussian": Gaussian,

@@ -15,6 +15,6 @@ class Bernoulli(nn.Module):
     domain = ("dynamic", "static", "threshold")
     relaxed = ("grey",)
 
-    def forward(self, h: Tensor) -> dist.Distribution:
+    def forward(self, h: Tensor) -> dist.TorchDistribution:
         (logits,) = h.unbind(-4)
         return dist.Bernoulli(logits=logits, validate_args=False).to_event(3)  # unvalidated: grey pixels are fractions

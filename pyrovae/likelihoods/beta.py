@@ -16,7 +16,7 @@ class Beta(nn.Module):
     domain = ("grey",)
     floor = 1e-3  # of α and β
 
-    def forward(self, h: Tensor) -> dist.Distribution:
+    def forward(self, h: Tensor) -> dist.TorchDistribution:
         alpha, beta = (F.softplus(part) + self.floor for part in h.unbind(-4))
         low, width = alpha.new_tensor(-0.5 / 255), alpha.new_tensor(256 / 255)
         return dist.AffineBeta(alpha, beta, low, width).to_event(3)

@@ -1,5 +1,7 @@
 """Bytes as 256 unordered symbols."""
 
+from typing import Any
+
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
@@ -14,7 +16,7 @@ class Categorical(nn.Module):
     features = 256
     domain = ("bytes",)
 
-    def forward(self, h: Tensor) -> dist.Distribution:
+    def forward(self, h: Tensor) -> dist.TorchDistribution:
         return Values(logits=h.movedim(-4, -1)).to_event(3)
 
 
@@ -25,5 +27,5 @@ class Values(dist.Categorical):
     def mean(self) -> Tensor:
         return self.probs @ torch.arange(self.probs.shape[-1], dtype=self.probs.dtype, device=self.probs.device)
 
-    def expand(self, batch_shape, _instance=None):
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "Values":
         return super().expand(batch_shape, self._get_checked_instance(Values, _instance))

@@ -13,6 +13,6 @@ class ContinuousBernoulli(nn.Module):
     features = 1
     domain = ("grey",)
 
-    def forward(self, h: Tensor) -> dist.Distribution:
+    def forward(self, h: Tensor) -> dist.TorchDistribution:
         (logits,) = h.unbind(-4)
         return dist.ContinuousBernoulli(logits=logits).to_event(3)

@@ -10,7 +10,7 @@ class Poisson(nn.Module):
     features = 1
     domain = ("bytes",)
 
-    def forward(self, h: Tensor) -> dist.Distribution:
+    def forward(self, h: Tensor) -> dist.TorchDistribution:
         (log_rate,) = h.unbind(-4)
         return dist.Poisson(log_rate.exp()).to_event(3)
 
@@ -21,6 +21,6 @@ class NegativeBinomial(nn.Module):
     features = 2
     domain = ("bytes",)
 
-    def forward(self, h: Tensor) -> dist.Distribution:
+    def forward(self, h: Tensor) -> dist.TorchDistribution:
         log_mean, log_r = h.unbind(-4)
         return dist.NegativeBinomial(log_r.exp(), logits=log_mean - log_r).to_event(3)

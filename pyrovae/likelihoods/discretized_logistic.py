@@ -60,7 +60,7 @@ class DiscretizedLogistic(nn.Module):
     features = 2
     domain = ("bytes",)
 
-    def forward(self, h: Tensor) -> dist.Distribution:
+    def forward(self, h: Tensor) -> dist.TorchDistribution:
         return RoundedLogistic(*_loc_scale(*h.unbind(-4))).to_event(3)
 
 
@@ -83,7 +83,7 @@ class DiscretizedLogisticMixture(nn.Module):
         if shape[0] > 1:
             self.features = 4 * self.parts
 
-    def forward(self, h: Tensor) -> dist.Distribution:
+    def forward(self, h: Tensor) -> dist.TorchDistribution:
         logits, loc, log_scale, *links = h.movedim(-4, -1).split(self.parts, -1)  # each (..., C, H, W, parts)
         return LinkedMixture(logits.sum(-4), loc, log_scale, links[0].tanh() if links else None).to_event(3)
 
@@ -108,10 +108,10 @@ class LinkedMixture(TorchDistribution):
 
     def part(self, c: int, before: list[Tensor]) -> RoundedLogistic:
         """Channel c of each part, (..., H, W, parts), given those before it, (..., H, W, parts or 1)."""
-        loc = self.loc[..., c, :, :, :]
-        for link, (to, of) in enumerate(LINKS if self.links is not None else ()):
-            if to == c:
-                loc = loc + self.links[..., link, :, :, :] * (before[of] / SPREAD - 1)
+        loc, links = self.loc[..., c, :, :, :], self.links
+        for link, (to, of) in enumerate(LINKS):
+            if links is not None and to == c:
+                loc = loc + links[..., link, :, :, :] * (before[of] / SPREAD - 1)
         return RoundedLogistic(*_loc_scale(loc, self.log_scale[..., c, :, :, :]))
 
     def log_prob(self, value: Tensor) -> Tensor:

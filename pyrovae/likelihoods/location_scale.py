@@ -1,6 +1,7 @@
 """Densities around a mean image, of one width for all pixels or one for each."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pyro.distributions as dist
@@ -19,7 +20,7 @@ class LocationScale(nn.Module):
 
     features = 1
     domain = ("grey", "standardized")
-    family: type
+    family: Callable[..., dist.TorchDistribution]
     floor = 1e-3  # of a scale for each pixel: without one, a pixel that is always black makes the density infinite
 
     def __init__(self, scale: float | str = "shared", pixels: str = "standardized") -> None:
@@ -33,12 +34,12 @@ class LocationScale(nn.Module):
             log_scale = torch.tensor(float(scale) if fixed else START[pixels]).log()
             self.log_scale = nn.Parameter(log_scale, requires_grad=not fixed)
 
-    def forward(self, h: Tensor) -> dist.Distribution:
+    def forward(self, h: Tensor) -> dist.TorchDistribution:
         loc, *log_scale = h.unbind(-4)
         scale = (log_scale[0] + self.start).exp() + self.floor if log_scale else self.log_scale.exp()
         return self.distribution(loc, scale).to_event(3)
 
-    def distribution(self, loc: Tensor, scale: Tensor) -> dist.Distribution:
+    def distribution(self, loc: Tensor, scale: Tensor) -> dist.TorchDistribution:
         return self.family(loc, scale)
 
 
@@ -57,7 +58,7 @@ class Gaussian(LocationScale):
         if self.optimal:
             self.log_scale.requires_grad_(False)
 
-    def distribution(self, loc: Tensor, scale: Tensor) -> dist.Distribution:
+    def distribution(self, loc: Tensor, scale: Tensor) -> dist.TorchDistribution:
         if self.optimal and self.training:
             return OptimalNormal(loc, scale, self.log_scale)
         return super().distribution(loc, scale)
@@ -76,7 +77,7 @@ class OptimalNormal(dist.Normal):
         super().__init__(loc, scale)
         self.running = running
 
-    def expand(self, batch_shape: torch.Size, _instance: Any = None) -> "OptimalNormal":
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "OptimalNormal":
         new = OptimalNormal(self.loc.expand(batch_shape), self.scale.expand(batch_shape), self.running)
         new.scored = self.scored
         return new
@@ -110,5 +111,5 @@ class StudentT(LocationScale):
         super().__init__(scale, pixels)
         self.log_df = nn.Parameter(torch.tensor(1.0))
 
-    def distribution(self, loc: Tensor, scale: Tensor) -> dist.Distribution:
+    def distribution(self, loc: Tensor, scale: Tensor) -> dist.TorchDistribution:
         return dist.StudentT(2 + self.log_df.exp(), loc, scale)

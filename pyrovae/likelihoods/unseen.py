@@ -4,16 +4,20 @@ import pyro.distributions as dist
 from torch import Tensor, nn
 from torch.distributions import Independent
 
+from pyrovae.likelihoods.likelihood import Likelihood
+
 
 class Unseen(nn.Module):
     """A likelihood that scores only the pixels where `mask` (C, H, W) is true: those that the context does not show."""
 
-    def __init__(self, likelihood: nn.Module, mask: Tensor) -> None:
+    mask: Tensor
+
+    def __init__(self, likelihood: Likelihood, mask: Tensor) -> None:
         super().__init__()
         self.likelihood, self.features = likelihood, likelihood.features
         self.register_buffer("mask", mask, persistent=False)
 
-    def forward(self, h: Tensor) -> dist.Distribution:
+    def forward(self, h: Tensor) -> dist.TorchDistribution:
         pixels = self.likelihood(h)
         if not isinstance(pixels, Independent):
             raise ValueError("likelihood: expected one that ends in .to_event(3), so that seen pixels can be left out")

@@ -4,12 +4,12 @@ import contextlib
 import math
 
 import pyro.distributions as dist
-from pyro.distributions import Distribution
+from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import kl_divergence
 
 
-def known_kl(q: Distribution, p: Distribution) -> Tensor | None:
+def known_kl(q: TorchDistribution, p: TorchDistribution) -> Tensor | None:
     """KL(q ‖ p) in closed form, or None."""
     with contextlib.suppress(NotImplementedError):
         return kl_divergence(q, p)
@@ -19,7 +19,7 @@ def known_kl(q: Distribution, p: Distribution) -> Tensor | None:
     return None
 
 
-def _cross_entropy(q: Distribution, p: Distribution) -> Tensor:
+def _cross_entropy(q: TorchDistribution, p: TorchDistribution) -> Tensor:
     """−E_q[log N(z; μ, diag σ²)] = Σ ½ log 2πσ² + (Var_q z + (E_q z − μ)²) / 2σ², whatever the shape of q."""
     loc, variance = p.mean, p.variance
     each = (2 * math.pi * variance).log() + (q.variance + (q.mean - loc).square()) / variance

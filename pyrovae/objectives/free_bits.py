@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from pyro.distributions import Distribution
+from pyro.distributions import TorchDistribution
 from pyro.distributions.util import scale_and_mask
 from torch import Tensor
 from torch.distributions import Independent
@@ -12,7 +12,7 @@ from torch.distributions import Independent
 from pyrovae.objectives.closed_form import known_kl
 from pyrovae.objectives.sites import sample_sites
 
-Estimate = Callable[[Distribution, Distribution, Tensor], Tensor]  # of KL(q ‖ p), from q, p and z ~ q
+Estimate = Callable[[TorchDistribution, TorchDistribution, Tensor], Tensor]  # of KL(q ‖ p), from q, p and z ~ q
 
 
 def shortfall(model_trace: Any, guide_trace: Any, nats: float, kl: Estimate) -> Tensor:
@@ -23,7 +23,8 @@ def shortfall(model_trace: Any, guide_trace: Any, nats: float, kl: Estimate) -> 
     not only the mean of the gradient is zero but the gradient. A weight of the KL weighs this, too. Kingma et al.
     (2016), arXiv:1606.04934.
     """
-    models, total = sample_sites(model_trace), 0.0
+    models = sample_sites(model_trace)
+    total: Any = 0.0  # and a tensor from the first site on
     for name, q in sample_sites(guide_trace).items():
         each = _of_dimensions(q["fn"], models[name]["fn"], q["value"], kl)  # (..., n, groups)
         free = nats * q["fn"].event_shape.numel() / each.shape[-1]
@@ -32,30 +33,30 @@ def shortfall(model_trace: Any, guide_trace: Any, nats: float, kl: Estimate) -> 
     return total
 
 
-def _of_dimensions(q: Distribution, p: Distribution, z: Tensor, kl: Estimate) -> Tensor:
+def _of_dimensions(q: TorchDistribution, p: TorchDistribution, z: Tensor, kl: Estimate) -> Tensor:
     if isinstance(q, Independent) and isinstance(p, Independent):
         return kl(q.base_dist, p.base_dist, z)
     return kl(q, p, z)[..., None]
 
 
-def drawn(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+def drawn(q: TorchDistribution, p: TorchDistribution, z: Tensor) -> Tensor:
     """Log q(z) − log p(z)."""
     return q.log_prob(z) - p.log_prob(z)
 
 
-def drawn_path(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+def drawn_path(q: TorchDistribution, p: TorchDistribution, z: Tensor) -> Tensor:
     """Log q(z) − log p(z), with no gradient of log q at fixed z."""
     score = q.log_prob(z.detach())
     return drawn(q, p, z) - (score - score.detach())
 
 
-def exact(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+def exact(q: TorchDistribution, p: TorchDistribution, z: Tensor) -> Tensor:
     """In closed form, or as `drawn`."""
     kl = known_kl(q, p)
     return drawn(q, p, z) if kl is None else kl
 
 
-def apart(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+def apart(q: TorchDistribution, p: TorchDistribution, z: Tensor) -> Tensor:
     """In closed form, or at a draw of its own: for a loss that is no sum of KLs, and may reweigh the gradient at z."""
     kl = known_kl(q, p)
     return drawn(q, p, q.rsample()) if kl is None else kl

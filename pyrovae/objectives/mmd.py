@@ -1,7 +1,9 @@
 """A distance of all codes from the prior, instead of or beside that of each."""
 
+from functools import reduce
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pyrovae.objectives.sites import sample_sites
@@ -47,4 +49,4 @@ def squared_mmd(a: Tensor, b: Tensor) -> Tensor:
 def _kernel(a: Tensor, b: Tensor) -> Tensor:
     distance = (a[:, None] - b).square().sum(-1)
     scales = [2 * a.shape[-1] * scale for scale in SCALES]
-    return sum(scale / (scale + distance) for scale in scales) / len(scales)
+    return reduce(torch.add, (scale / (scale + distance) for scale in scales)) / len(scales)

@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
+from pyro.distributions.util import is_identically_zero
 from pyro.infer import Trace_ELBO
-from pyro.infer.util import is_identically_zero
 from torch import Tensor
 
 from pyrovae.objectives.free_bits import drawn, shortfall

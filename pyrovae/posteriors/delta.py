@@ -13,5 +13,5 @@ class Delta(nn.Module):
         super().__init__()
         self.head = nn.Linear(features, latent_dim)
 
-    def forward(self, h: Tensor) -> dist.Distribution:
+    def forward(self, h: Tensor) -> dist.TorchDistribution:
         return dist.Delta(self.head(h)).to_event(1)

@@ -13,7 +13,7 @@ class Diagonal(nn.Module):
         super().__init__()
         self.head = nn.Linear(features, 2 * latent_dim)
 
-    def forward(self, h: Tensor) -> dist.Distribution:
+    def forward(self, h: Tensor) -> dist.TorchDistribution:
         loc, log_variance = self.head(h).chunk(2, -1)
         return dist.Normal(loc, (0.5 * log_variance).exp()).to_event(1)
 
@@ -27,13 +27,15 @@ class LowRank(nn.Module):
         super().__init__()
         self.head = nn.Linear(features, (2 + self.rank) * latent_dim)
 
-    def forward(self, h: Tensor) -> dist.Distribution:
+    def forward(self, h: Tensor) -> dist.TorchDistribution:
         loc, log_variance, *factor = self.head(h).chunk(2 + self.rank, -1)
         return dist.LowRankMultivariateNormal(loc, torch.stack(factor, -1), log_variance.exp())
 
 
 class Full(nn.Module):
     r"""q(z | x) = N(z; μ(x), L(x) L(x)ᵀ), with L lower triangular and its diagonal positive."""
+
+    place: Tensor
 
     def __init__(self, features: int, latent_dim: int) -> None:
         super().__init__()
@@ -42,7 +44,7 @@ class Full(nn.Module):
         self.latent_dim = latent_dim
         self.head = nn.Linear(features, latent_dim + len(rows))
 
-    def forward(self, h: Tensor) -> dist.Distribution:
+    def forward(self, h: Tensor) -> dist.TorchDistribution:
         loc, entries = self.head(h).split([self.latent_dim, len(self.place)], -1)
         square = entries.new_zeros(*entries.shape[:-1], self.latent_dim**2).index_copy(-1, self.place, entries)
         lower = square.unflatten(-1, (self.latent_dim, self.latent_dim)).tril(-1)

@@ -16,10 +16,9 @@ class Conditional(nn.Module):
         super().__init__()
         if not context:
             raise ValueError("prior conditional: expected a condition (label, quadrant1, ...), got none")
-        image = len(context) == 3
-        self.body = network.encoder() if image else nn.Identity()
-        self.head = nn.Linear(self.body.features if image else context[0], 2 * latent_dim)
+        self.body = network.encoder() if len(context) == 3 else nn.Identity()
+        self.head = nn.Linear(getattr(self.body, "features", context[0]), 2 * latent_dim)
 
-    def forward(self, y: Tensor) -> dist.Distribution:
+    def forward(self, y: Tensor) -> dist.TorchDistribution:
         loc, log_variance = self.head(self.body(y)).chunk(2, -1)
         return dist.Normal(loc, (0.5 * log_variance).exp()).to_event(1)

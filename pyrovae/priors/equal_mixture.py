@@ -1,7 +1,7 @@
 """Very many equal Gaussians."""
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pyro.distributions import TorchDistribution, constraints
@@ -26,14 +26,14 @@ class EqualMixture(TorchDistribution):
         self.loc, self.scale = loc, scale
         super().__init__(batch_shape, loc.shape[1:], validate_args=validate_args)
 
-    def expand(self, batch_shape: Size, _instance: None = None) -> "EqualMixture":
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "EqualMixture":
         return EqualMixture(self.loc, self.scale, Size(batch_shape), validate_args=False)
 
     @property
     def mean(self) -> Tensor:
         return self.loc.mean(0).expand(self.batch_shape + self.event_shape)
 
-    def rsample(self, sample_shape: Size = EMPTY) -> Tensor:
+    def rsample(self, sample_shape: Any = EMPTY) -> Tensor:
         shape = Size(sample_shape) + self.batch_shape
         chosen = self.loc[torch.randint(len(self.loc), shape, device=self.loc.device)]
         return chosen + self.scale * torch.randn_like(chosen)

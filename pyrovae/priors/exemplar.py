@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,7 @@ class Exemplar(nn.Module):
     """
 
     subset = 500
+    started: Tensor
 
     def __init__(
         self,
@@ -49,7 +51,7 @@ class Exemplar(nn.Module):
             return
         self.started.fill_(True)
         self.images.hold(x)
-        if y is not None:
+        if self.contexts is not None and y is not None:
             self.contexts.hold(y)
         self.kept = None
 
@@ -83,13 +85,16 @@ class Exemplar(nn.Module):
         encoder, posterior = self.shared
         return _centre(posterior(encoder(self.images[rows], self.contexts[rows] if self.contexts else None)))
 
-    def _load_from_state_dict(self, *args, **kwargs) -> None:
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         self.kept = None  # of other exemplars
         super()._load_from_state_dict(*args, **kwargs)
 
 
 class Levels(nn.Module):
     """Images of at most 256 levels, whatever these are: held as bytes, exactly."""
+
+    bytes: Tensor
+    levels: Tensor
 
     def __init__(self, n: int, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -126,7 +131,7 @@ def _centre(q: torch.distributions.Distribution) -> Tensor:
     return z
 
 
-def _outside_graphs() -> contextlib.AbstractContextManager:
+def _outside_graphs() -> contextlib.AbstractContextManager[Any]:
     """Nothing inside is traced. What traces is slow to import, and only then there."""
     proxies = sys.modules.get("torch.fx.experimental.proxy_tensor")
     return proxies.disable_proxy_modes_tracing() if proxies else contextlib.nullcontext()

@@ -1,5 +1,7 @@
 """A normal distribution, bent."""
 
+from collections.abc import Callable
+
 import pyro.distributions as dist
 import torch
 from pyro.distributions import transforms
@@ -15,6 +17,9 @@ class Flow(nn.Module):
     """
 
     layers = 2
+    loc: Tensor
+    scale: Tensor
+    order: Tensor
 
     def __init__(self, latent_dim: int, flow: str) -> None:
         super().__init__()
@@ -23,10 +28,13 @@ class Flow(nn.Module):
         self.register_buffer("loc", torch.zeros(latent_dim), persistent=False)
         self.register_buffer("scale", torch.ones(latent_dim), persistent=False)
         self.register_buffer("order", torch.arange(latent_dim).flip(0), persistent=False)
-        make = {"autoregressive": autoregressive, "coupling": transforms.affine_coupling}[flow]
-        self.steps = nn.ModuleList([make(latent_dim) for _ in range(self.layers)])
+        makers: dict[str, Callable[[int], nn.Module]] = {
+            "autoregressive": autoregressive,
+            "coupling": transforms.affine_coupling,
+        }
+        self.steps = nn.ModuleList([makers[flow](latent_dim) for _ in range(self.layers)])
 
-    def forward(self, y: Tensor | None = None) -> dist.Distribution:
+    def forward(self, y: Tensor | None = None) -> dist.TorchDistribution:
         turned = transforms.Permute(self.order)
         steps = [part.inv for step in self.steps for part in (step, turned)]  # inverted: scoring runs them forwards
         return dist.TransformedDistribution(dist.Normal(self.loc, self.scale).to_event(1), steps)

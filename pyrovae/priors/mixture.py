@@ -20,7 +20,7 @@ class Mixture(nn.Module):
         self.loc = nn.Parameter(torch.randn(components, latent_dim))
         self.log_scale = nn.Parameter(torch.zeros(components, latent_dim))
 
-    def forward(self, y: Tensor | None = None) -> dist.Distribution:
+    def forward(self, y: Tensor | None = None) -> dist.TorchDistribution:
         parts = dist.Normal(self.loc, self.log_scale.exp()).to_event(1)
         return GaussianMixture(dist.Categorical(logits=self.logits), parts)
 

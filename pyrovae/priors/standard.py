@@ -1,5 +1,7 @@
 """Fixed priors, the same whatever the context."""
 
+from collections.abc import Callable
+
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
@@ -8,17 +10,19 @@ from torch import Tensor, nn
 class Standard(nn.Module):
     """A family of location 0 and scale 1 in each dimension."""
 
-    family: type
+    family: Callable[..., dist.TorchDistribution]
+    loc: Tensor
+    scale: Tensor
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__()
         self.register_buffer("loc", torch.zeros(latent_dim), persistent=False)
         self.register_buffer("scale", torch.ones(latent_dim), persistent=False)
 
-    def forward(self, y: Tensor | None = None) -> dist.Distribution:
+    def forward(self, y: Tensor | None = None) -> dist.TorchDistribution:
         return self.distribution().to_event(1)
 
-    def distribution(self) -> dist.Distribution:
+    def distribution(self) -> dist.TorchDistribution:
         return self.family(self.loc, self.scale)
 
 
@@ -39,5 +43,5 @@ class StudentT(Standard):
 
     degrees_of_freedom = 5.0
 
-    def distribution(self) -> dist.Distribution:
+    def distribution(self) -> dist.TorchDistribution:
         return dist.StudentT(self.degrees_of_freedom, self.loc, self.scale)

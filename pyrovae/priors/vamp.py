@@ -1,5 +1,7 @@
 """A mixture of posteriors."""
 
+from typing import Any
+
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,9 @@ class Vamp(nn.Module):
     Given a context, each pseudo-input has that of its image, so that p(z) is the same for every y. Tomczak & Welling
     (2018), VAE with a VampPrior, arXiv:1705.07120.
     """
+
+    contexts: Tensor | None
+    started: Tensor
 
     def __init__(
         self,
@@ -35,10 +40,10 @@ class Vamp(nn.Module):
         with torch.no_grad():
             self.started.fill_(True)
             self.inputs.copy_(x)
-            if y is not None:
+            if self.contexts is not None and y is not None:
                 self.contexts.copy_(y)
 
-    def forward(self, y: Tensor | None = None) -> dist.Distribution:
+    def forward(self, y: Tensor | None = None) -> dist.TorchDistribution:
         encoder, posterior = self.shared
         parts = posterior(encoder(self.inputs, self.contexts))
         gaussian = isinstance(parts, dist.Independent) and isinstance(parts.base_dist, dist.Normal)
@@ -48,7 +53,8 @@ class Vamp(nn.Module):
     @property
     def numbers(self) -> int:
         """Held for each code that is scored."""
-        each = 1 if isinstance(self(), GaussianMixture) else self.shared[0].features
+        encoder: Any = self.shared[0]
+        each = 1 if isinstance(self(), GaussianMixture) else encoder.features
         return len(self.inputs) * each
 
 

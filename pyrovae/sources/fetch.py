@@ -33,9 +33,9 @@ def fetched(name: str, root: Path, places: set[Path], read: Callable[[Path, bool
                 _move(Path(folder), root)
             return read(root, False)
     except BaseException:
-        for folder in new:
+        for made in new:
             with contextlib.suppress(OSError):  # not empty
-                folder.rmdir()
+                made.rmdir()
         raise
 
 

@@ -63,7 +63,7 @@ class _Array:
             for part in flat.split(CHUNK):
                 view = memoryview(part.numpy())
                 while view:  # a compressed file hands out what it has
-                    if not (got := file.readinto(view)):
+                    if not (got := file.readinto(view)):  # type: ignore[attr-defined]  # its stub tells of less
                         raise EOFError(f"{self.entry.filename} ends early")
                     view = view[got:]
         array = flat.numpy().view(self.dtype)
@@ -90,7 +90,7 @@ def _source(archive: zipfile.ZipFile, path: Path) -> Source:
     if "images" not in names:
         raise InputError(f"dataset: expected an array 'images' in {path}, got {', '.join(names) or 'no array'}")
     held = {name: _Array.of(archive, names[name]) for name in KNOWN if name in names}
-    parts = {name: held[name] for name in ("images", "test_images") if name in held}
+    parts: dict[str, _Array] = {name: held[name] for name in ("images", "test_images") if name in held}
     for name, array in parts.items():
         _check_images(array, name, path)
     given = _labels(held, parts, path)

@@ -101,4 +101,5 @@ def square(images: Tensor, size: int | None) -> Tensor:
     from torchvision.transforms.v2 import functional
 
     side = min(images.shape[-2:])
-    return functional.resize(functional.center_crop(images, [side]), [size, size], antialias=True)
+    resized: Tensor = functional.resize(functional.center_crop(images, [side]), [size, size], antialias=True)
+    return resized
