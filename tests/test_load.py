@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import small_data, small_vae
 from test_interruption import contents
@@ -116,3 +117,37 @@ def test_memory_does_not_grow_over_the_epochs(compiled, tmp_path):
     print(f"compile {compiled}:", ", ".join(f"epoch {epoch} {held:.0f} MB" for epoch, held in marks))
     assert marks[-1][1] - marks[0][1] < 20
     assert Run(tmp_path / "run").config == Config.from_toml((tmp_path / "run/config.toml").read_text())
+
+
+LIMITED = """
+import pyrovae.sources.room as room
+room.memory = lambda device: 2**30
+import pyrovae.cli.session
+pyrovae.cli.session.draw = lambda run: ()
+from pyrovae.cli import main
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
+def test_a_million_images_stream_in_bounded_memory(tmp_path):
+    """784 MB of images on a machine that is told to have 1 GB: less memory than they alone would take beside torch."""
+    images = np.random.default_rng(0).integers(0, 256, (1_000_000, 28, 28), dtype=np.uint8)
+    np.savez(tmp_path / "images.npz", images=images)
+    del images
+    arguments = (
+        "train --dataset npz:images.npz --epochs 1 --batch-size 4096 --hidden 16 --compile no --device cpu --out run"
+    )
+    command = [sys.executable, "-c", LIMITED, *shlex.split(arguments)]
+    environment, most = os.environ | {"OMP_NUM_THREADS": "1", "TMPDIR": str(tmp_path)}, 0
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            held = re.search(r"RssAnon:\s+(\d+) kB", status)
+            most = max(most, int(held[1]) / 1e3 if held else 0)
+            time.sleep(0.05)
+    assert process.returncode == 0
+    assert Run(tmp_path / "run").summary["images"] == {"train": 800_000, "test": 200_000}
+    print(f"{most:.0f} MB at most")
+    assert most < 784

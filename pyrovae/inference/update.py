@@ -48,7 +48,7 @@ class Update:
         """Clip, and see whether all is finite: no tensor is read, as that would make a device wait."""
         finite = loss - loss  # 0, or else NaN
         if self.skip or self.grad_clip:
-            norm = torch.nn.utils.get_total_norm(given)
+            norm = torch.stack(torch._foreach_norm(given)).norm()
             finite = finite + (norm - norm)
         if self.grad_clip:
             torch._foreach_mul_(given, (self.grad_clip / norm).clamp(max=1))
