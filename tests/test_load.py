@@ -122,8 +122,6 @@ def test_memory_does_not_grow_over_the_epochs(compiled, tmp_path):
 LIMITED = """
 import pyrovae.sources.room as room
 room.memory = lambda device: 2**30
-import pyrovae.cli.session
-pyrovae.cli.session.draw = lambda run: ()
 from pyrovae.cli import main
 main()
 """
@@ -132,7 +130,7 @@ main()
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
 def test_a_million_images_stream_in_bounded_memory(tmp_path):
-    """784 MB of images on a machine that is told to have 1 GB: less memory than they alone would take beside torch."""
+    """784 MB of images on a machine that is told to have 1 GB: all of it, torch and figures too, stays below that."""
     images = np.random.default_rng(0).integers(0, 256, (1_000_000, 28, 28), dtype=np.uint8)
     np.savez(tmp_path / "images.npz", images=images)
     del images
@@ -150,4 +148,4 @@ def test_a_million_images_stream_in_bounded_memory(tmp_path):
     assert process.returncode == 0
     assert Run(tmp_path / "run").summary["images"] == {"train": 800_000, "test": 200_000}
     print(f"{most:.0f} MB at most")
-    assert most < 784
+    assert most < 1000
