@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import torch
@@ -21,7 +22,12 @@ PAIRS = 2_000_000  # of a code and an image, scored together
 
 def code_means(vae: VAE, data: Data, images: Images) -> Tensor:
     """The mean of q(z | x, y) for each image: (N, latent), on the CPU."""
-    return torch.cat([mean_of(q).cpu() for q, _ in _posteriors(vae, data, images)])
+    parts = (mean_of(q) for q, _ in _posteriors(vae, data, images))
+    first = next(parts)
+    means = torch.empty(len(images), first.shape[1], dtype=first.dtype)
+    for into, part in zip(means.split(BATCH), chain([first], parts)):
+        into.copy_(part)  # at once: small tensors kept between large ones would tear the memory to pieces
+    return means
 
 
 def kl_per_dimension(vae: VAE, data: Data, images: Images) -> Tensor | None:
