@@ -8,6 +8,7 @@ import click
 
 from pyrovae.config import MOST
 from pyrovae.errors import InputError, did_you_mean
+from pyrovae.files import path_of
 
 
 class Whole(click.ParamType):
@@ -28,13 +29,7 @@ class Named(click.ParamType):
     name = "path"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        if value == "":
-            raise InputError(f"{_called(param)}: expected a path, got ''")
-        try:
-            Path(value).exists()
-        except OSError as error:  # a name that is too long
-            raise InputError(f"{_called(param)}: expected a path, got: {error.strerror}") from None
-        return Path(value)
+        return path_of(_called(param), value)
 
 
 def _called(param: click.Parameter | None) -> str:

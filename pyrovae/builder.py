@@ -11,7 +11,7 @@ from pyrovae.budget import allocation_refused, expect_room, sized
 from pyrovae.config import Config
 from pyrovae.contexts import Context, Label, Quadrants
 from pyrovae.data import Data
-from pyrovae.errors import InputError, reason
+from pyrovae.errors import InputError, at_least, reason
 from pyrovae.inference import seeded
 from pyrovae.inference.parallel import size
 from pyrovae.likelihoods import LIKELIHOODS, Unseen
@@ -36,6 +36,9 @@ def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> VAE:
     Raises `InputError` for unknown names (with the nearest), for parts that do not fit each other, and for a model that
     does not fit in memory; of pyrovae's own parts before any is touched.
     """
+    if len(shape) != 3:
+        raise InputError(f"shape: expected (channels, height, width), got {tuple(shape)}")
+    at_least(1, **dict(zip(("channels", "height", "width"), shape)))
     members = {family: lookup(family, getattr(config, family), known) for family, known in FAMILIES.items()}
     _check_pixels(config, members["likelihood"])
     context = _context(config, shape, classes)

@@ -13,6 +13,17 @@ from pyrovae.errors import InputError
 LOCK = ".lock"
 
 
+def path_of(what: str, name: Path | str) -> Path:
+    """The path of this name; `InputError` for one that no file can have (Python takes an empty text for a dot)."""
+    try:
+        if not str(name) or "\0" in str(name):
+            raise InputError(f"{what}: expected a path, got {str(name)!r}")
+        Path(name).exists()
+    except OSError as error:  # a name that is too long
+        raise InputError(f"{what}: expected a path, got: {error.strerror}") from None
+    return Path(name)
+
+
 def write_whole(path: Path, content: bytes | str) -> None:
     """Write a file whole or not at all: when this returns, its new content is on the disk, and until then the old."""
     temporary = path.with_name(f".{path.name}.part")

@@ -19,7 +19,7 @@ from pyrovae.config import Config
 from pyrovae.data import Data, Pixels, load
 from pyrovae.errors import InputError, reason
 from pyrovae.figures import FIGURES
-from pyrovae.files import append_line, as_json, as_png, only_writer, write_whole
+from pyrovae.files import append_line, as_json, as_png, only_writer, path_of, write_whole
 from pyrovae.interrupts import held_back
 from pyrovae.records import read_config, read_evaluation, read_progress, read_records, read_summary
 from pyrovae.summary import changes, summarise
@@ -52,7 +52,7 @@ class Run:
     """
 
     def __init__(self, path: Path | str, **repeated: str) -> None:
-        self.path, self.repeated = Path(path), repeated
+        self.path, self.repeated = path_of("run", path), repeated
         if not (self.path / "config.toml").is_file():
             raise InputError(f"run: expected a run folder with a config.toml at {self.path}, got {_what_is(self.path)}")
         check_links(self.path, [*FILES, "figures"])
@@ -62,7 +62,7 @@ class Run:
     @classmethod
     def create(cls, path: Path | str, config: Config, force: bool = False) -> "Run":
         """A new run folder. What is there already is replaced only with `force`, and only what a run writes."""
-        path = Path(path)
+        path = path_of("out", path)
         if path.exists() and not path.is_dir():
             raise InputError(f"out: expected a folder at {path}, got a file")
         check_links(path, [*FILES, "figures"])

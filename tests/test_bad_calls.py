@@ -21,6 +21,8 @@ from pyrovae import (
 )
 from pyrovae.data import Images
 from pyrovae.gradients import gradient_noise
+from pyrovae.inference import SVI
+from pyrovae.objectives import TraceELBO
 
 PLAIN, LABEL, QUADRANT = (small_vae(condition=condition)[0] for condition in ("none", "label", "quadrant1"))
 AUTOENCODER, CONFIG = small_vae(posterior="delta")[0], small_vae()[1]
@@ -76,6 +78,9 @@ CALLS = {
             "'label' expects images with labels, got none",
         ),
         "unknown": (lambda: build(Config(prior="norml"), (1, 8, 8)), "prior: expected .*, got 'norml'; did you mean"),
+        "no channels": (lambda: build(Config(), (8, 8)), r"shape: expected \(channels, height, width\), got \(8, 8\)"),
+        "no height": (lambda: build(Config(), (1, 0, 8)), "height: expected 1 or more, got 0"),
+        "no number": (lambda: build(Config(), (1, 8.0, 8)), "height: expected a whole number, got 8.0"),
         "small": (lambda: build(Config(network="resnet"), (1, 3, 8)), "expected images of 4 pixels a side .*, got 3×8"),
         "pixels": (lambda: build(Config(pixels="bytes"), (1, 8, 8)), "pixels: likelihood 'bernoulli' expects"),
         "colours": (
@@ -236,9 +241,18 @@ CALLS = {
         "one draw": (lambda: gradient_noise(None, None, None, {}, 1), "draws: expected 2 or more, got 1"),
         "half a draw": (lambda: gradient_noise(None, None, None, {}, 2.5), "draws: expected a whole number, got 2.5"),
     },
+    "SVI": {
+        "precision": (
+            lambda: SVI(PLAIN.model, PLAIN.guide, None, TraceELBO(), precision="fp8"),
+            "precision: expected one of fp32, tf32, bf16, got 'fp8'",
+        ),
+    },
     "Run": {
         "nothing": (lambda: Run("nowhere"), "run: expected a run folder with a config.toml at nowhere, got nothing"),
-        "no path": (lambda: Run("a\0b"), "run: expected a run folder with a config.toml at .*, got nothing"),
+        "no path": (lambda: Run("a\0b"), r"run: expected a path, got 'a\\x00b'"),
+        "empty": (lambda: Run(""), "run: expected a path, got ''"),
+        "none to make": (lambda: Run.create("a\0b", CONFIG), r"out: expected a path, got 'a\\x00b'"),
+        "too long": (lambda: Run.create("a" * 300, CONFIG), "out: expected a path, got: File name too long"),
         "lines": (lambda: Run("a\nb"), r"run: expected a run folder with a config.toml at a\\nb, got nothing"),
         "a file": (lambda: Run.create(__file__, CONFIG), "out: expected a folder at .*, got a file"),
         "in a file": (

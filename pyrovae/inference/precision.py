@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
+PRECISIONS = ("fp32", "tf32", "bf16")
 aten = torch.ops.aten
 PRODUCTS = {
     aten.mm.default,

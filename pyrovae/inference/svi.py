@@ -8,9 +8,10 @@ import pyro
 import torch
 from torch import Tensor
 
+from pyrovae.errors import one_of
 from pyrovae.inference.compiled import capture
 from pyrovae.inference.parallel import summed
-from pyrovae.inference.precision import products
+from pyrovae.inference.precision import PRECISIONS, products
 from pyrovae.inference.replay import Replay, can_replay
 from pyrovae.inference.update import Update
 
@@ -51,7 +52,7 @@ class SVI:
     ) -> None:
         self.model, self.guide, self.loss = model, guide, loss
         self.validate = validate  # the next step, not those after it
-        self.prepare, self.record, self.precision = prepare, record, precision
+        self.prepare, self.record, self.precision = prepare, record, one_of("precision", precision, PRECISIONS)
         if optim is not None:  # without one there are no steps
             self.optim, self.update = optim, Update(optim, grad_clip, skip)
         self._graph: Callable[..., Any] | None = None
