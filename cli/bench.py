@@ -1,7 +1,6 @@
 """pyrovae bench: this step against its rivals."""
 
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -62,22 +61,3 @@ def _names(rows: str | None, known: Any) -> list[str]:
     if not chosen:
         raise InputError(f"rows: expected some of {', '.join(known)}, got none")
     return list(dict.fromkeys(chosen))
-
-
-def write(out: Path, stem: str, found: dict[str, Any], figures: dict[str, Any]) -> list[Path]:
-    """The files, each whole or not at all."""
-    from pyrovae.files import as_json, as_png, write_whole
-
-    paths = [out / f"{stem}.json", *(out / f"{stem}{suffix}.png" for suffix in figures)]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_whole(paths[0], as_json(found))
-        for path, figure in zip(paths[1:], figures.values()):
-            write_whole(path, as_png(figure))
-    except OSError as error:
-        raise InputError(f"out: expected a folder to write to, got {out}: {error.strerror}") from None
-    return paths
-
-
-def slug(hardware: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", hardware.lower()).strip("-")

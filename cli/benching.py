@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -22,9 +23,9 @@ from pyrovae.bench.floor import flops
 from pyrovae.bench.measure import BASE, build, repeat, result
 from pyrovae.bench.scoring import scoring
 from pyrovae.bench.work import Work
+from pyrovae.errors import InputError
 from pyrovae.figures.benchmark import benchmark, benchmark_curves
-
-from .bench import slug, write
+from pyrovae.files import as_json, as_png, write_whole
 
 PACKAGES = ("pyrovae", "torch", "pyro-ppl", "numpyro", "jax")
 TOP = 12  # lines of a profile
@@ -57,7 +58,7 @@ def run(work: Work, names: list[str], repetitions: int, dataset: str, out: Path,
         found["curves"] = list(track(curves(work), "curves", transient=True))
         figures["-curves"] = benchmark_curves(found["curves"], hardware)
     _show(found)
-    for path in write(out, f"benchmark-{slug(hardware)}", found, figures):
+    for path in _write(out, f"benchmark-{_slug(hardware)}", found, figures):
         click.echo(path)
 
 
@@ -137,3 +138,20 @@ def _show(found: dict[str, Any]) -> None:
     memory = found["peak_memory_of_training"]
     click.echo(f"peak memory {memory['gigabytes']} GB: {memory['command']}")
     click.echo(f"{found['hardware']}, {found['threads']} threads; torch {found['versions']['torch']}")
+
+
+def _write(out: Path, stem: str, found: dict[str, Any], figures: dict[str, Any]) -> list[Path]:
+    """The files, each whole or not at all."""
+    paths = [out / f"{stem}.json", *(out / f"{stem}{suffix}.png" for suffix in figures)]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(paths[0], as_json(found))
+        for path, figure in zip(paths[1:], figures.values()):
+            write_whole(path, as_png(figure))
+    except OSError as error:
+        raise InputError(f"out: expected a folder to write to, got {out}: {error.strerror}") from None
+    return paths
+
+
+def _slug(hardware: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", hardware.lower()).strip("-")
