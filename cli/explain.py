@@ -7,6 +7,7 @@ import click
 
 from pyrovae.config import Config, preset, presets
 from pyrovae.errors import InputError, did_you_mean
+from pyrovae.files import path_of
 from pyrovae.trust import CLASSES, PLACES, check_classes, check_places
 
 from .options import SettingsCommand, check_out, repeated_of, save_out
@@ -59,7 +60,7 @@ def _configured(what: str | None, settings: dict[str, Any]) -> tuple[Path | None
     """The run folder, if `what` is one, and the config with the flags over it."""
     if what is None or what in presets():
         return None, Config.from_toml(*([] if what is None else [preset(what)]), **settings)
-    path = NAMED.convert(what, None, None)
+    path = path_of("explain", what)
     if not path.exists():
         hint = did_you_mean(what, presets())
         raise InputError(f"explain: expected a preset (pyrovae list presets) or a run folder, got {what!r}{hint}")

@@ -34,16 +34,27 @@ class Term(NamedTuple):
     sign: str
     pyro: float
     by_hand: float | None
-
-    @property
-    def difference(self) -> float | None:
-        return None if self.by_hand is None else self.pyro - self.by_hand
+    difference: float | None  # the largest of any image, so that none makes up for another
 
     @property
     def holds(self) -> bool:
         """Whether the two agree; a term without a second value has nothing to be held against."""
-        difference = self.difference
-        return difference is None or abs(difference) <= TOLERANCE * max(1.0, abs(self.pyro))
+        return self.difference is None or self.difference <= TOLERANCE * max(1.0, abs(self.pyro))
+
+
+class Scores(NamedTuple):
+    """Of each image (n,), by Pyro and by hand."""
+
+    name: str
+    sign: str
+    pyro: Tensor
+    by_hand: Tensor | None
+
+    def term(self) -> Term:
+        if self.by_hand is None:
+            return Term(self.name, self.sign, _mean(self.pyro), None, None)
+        difference = (self.pyro - self.by_hand).abs().max().item()
+        return Term(self.name, self.sign, _mean(self.pyro), _mean(self.by_hand), difference)
 
 
 @dataclass(frozen=True)
@@ -88,9 +99,10 @@ def explain(vae: VAE, batch: Batch, config: Config | None = None) -> Explanation
         symbols = Symbols.of(y is not None, prior_reads_y)
         model, guide, elbo = _traced(vae, x, y)
         written = _by_hand(vae, x, y, guide.nodes["z"]["value"])
-        terms = _terms(model, guide, symbols, written)
-        total = _sum("sum", terms)
-        kls = _kls(vae, x, y, model, guide, terms) if vae.has_kl else []
+        scores = _scores(model, guide, symbols, written)
+        total = _sum("sum", scores).term()
+        reference = total.pyro if total.by_hand is None else total.by_hand
+        kls = _kls(vae, x, y, model, guide, scores) if vae.has_kl else []
         return Explanation(
             formulas=formulas(vae, prior_reads_y, config),
             symbols=symbols,
@@ -100,9 +112,9 @@ def explain(vae: VAE, batch: Batch, config: Config | None = None) -> Explanation
             parameters={part: _count(getattr(vae, part)) for part in PARTS},
             images=len(x),
             context=None if y is None else tuple(y.shape[1:]),
-            terms=terms,
+            terms=[each.term() for each in scores],
             total=total,
-            elbo=Term("Trace_ELBO", "", elbo / len(x), total.pyro if total.by_hand is None else total.by_hand),
+            elbo=Term("Trace_ELBO", "", elbo / len(x), reference, abs(elbo / len(x) - reference)),
             kls=kls,
             missing=[
                 f"{family} {type(part).__name__}"
@@ -162,38 +174,33 @@ def _by_hand(vae: VAE, x: Tensor, y: Tensor | None, z: Tensor) -> dict[str, Tens
     return found
 
 
-def _terms(model: Any, guide: Any, symbols: Symbols, written: dict[str, Tensor | None]) -> list[Term]:
+def _scores(model: Any, guide: Any, symbols: Symbols, written: dict[str, Tensor | None]) -> list[Scores]:
     places = {"prior": (model, "z", "+"), "likelihood": (model, "x", "+"), "posterior": (guide, "z", "−")}
-    terms = []
-    for family, (trace, site, sign) in places.items():
-        node = trace.nodes[site]
-        if node["mask"] is not False:  # a posterior without a density is left out, and the prior with it
-            by_hand = written[family]
-            name = f"log {getattr(symbols, family)}"
-            terms.append(Term(name, sign, _mean(node["log_prob"]), None if by_hand is None else _mean(by_hand)))
-    return terms
+    return [
+        Scores(f"log {getattr(symbols, family)}", sign, trace.nodes[site]["log_prob"], written[family])
+        for family, (trace, site, sign) in places.items()
+        if trace.nodes[site]["mask"] is not False  # a posterior without a density is left out, and the prior with it
+    ]
 
 
-def _sum(name: str, terms: list[Term]) -> Term:
-    signs = [-1 if term.sign == "−" else 1 for term in terms]
-    by_hand = [term.by_hand for term in terms]
-    whole = sum(sign * part for sign, part in zip(signs, by_hand) if part is not None)
-    return Term(
-        name, "=", sum(sign * term.pyro for sign, term in zip(signs, terms)), None if None in by_hand else whole
-    )
+def _sum(name: str, scores: list[Scores]) -> Scores:
+    signed = [(-1 if each.sign == "−" else 1, each) for each in scores]
+    by_hand = [sign * each.by_hand for sign, each in signed if each.by_hand is not None]
+    of_pyro = torch.stack([sign * each.pyro for sign, each in signed]).sum(0)
+    return Scores(name, "=", of_pyro, torch.stack(by_hand).sum(0) if len(by_hand) == len(scores) else None)
 
 
-def _kls(vae: VAE, x: Tensor, y: Tensor | None, model: Any, guide: Any, terms: list[Term]) -> list[Term]:
-    prior, _, posterior = terms
+def _kls(vae: VAE, x: Tensor, y: Tensor | None, model: Any, guide: Any, scores: list[Scores]) -> list[Term]:
+    prior, _, posterior = scores
     drawn = _sum("KL, at these z", [posterior._replace(sign="+"), prior._replace(sign="−")])
     exact = known_kl(guide.nodes["z"]["fn"], model.nodes["z"]["fn"])
     if exact is None:
-        return [drawn]
+        return [drawn.term()]
     of_prior, of_posterior = own(vae.prior, "moments"), own(vae.posterior, "moments")
     by_hand = None
     if of_prior is not None and of_posterior is not None:
-        by_hand = _mean(kl_of_gaussians(*of_posterior(vae.encoder(x, y)), *of_prior(y)))
-    return [drawn, Term("KL, exact", "", _mean(exact), by_hand)]
+        by_hand = kl_of_gaussians(*of_posterior(vae.encoder(x, y)), *of_prior(y))
+    return [drawn.term(), Scores("KL, exact", "", exact, by_hand).term()]
 
 
 def _mean(each: Tensor) -> float:
