@@ -95,10 +95,8 @@ def _check(found: Explanation) -> Iterator[RenderableType]:
     yield table
     if found.missing:
         yield Text(f"– no formula in plain PyTorch for {', '.join(found.missing)}: its class has no `by_hand`", QUIET)
-    yield Text(
-        f"{found.images} images, one code each, the same for both; in float64; the difference is the largest of an image.",
-        QUIET,
-    )
+    about = f"{found.images} images, one code each, the same for both; float64; the difference is an image's largest"
+    yield Text(about, QUIET)
     yield Text("They agree." if found.holds else "They do not agree.", GOOD if found.holds else BAD)
     if found.plain:
         yield Text("\nIn plain PyTorch that is, of each pixel or of each code:\n")

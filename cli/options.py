@@ -31,7 +31,8 @@ class SettingsCommand(click.Command):
         for parameter in self.get_params(ctx):
             field = Config.model_fields.get(parameter.name or "")
             about: Any = field.json_schema_extra if field else {"group": "Run"}
-            if row := parameter.get_help_record(ctx):
+            row = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if row:
                 groups.setdefault(about["group"], []).append(row)
         for group, rows in groups.items():
             with formatter.section(group):
