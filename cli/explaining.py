@@ -94,10 +94,12 @@ def _check(found: Explanation) -> Iterator[RenderableType]:
             table.add_row(*_row(term))
     yield table
     if found.missing:
-        yield Text(f"– no formula in plain PyTorch for {', '.join(found.missing)}: its class has no `by_hand`", QUIET)
+        about = f"– no formula in plain PyTorch for {', '.join(found.missing)}: its class has no `by_hand`"
+        yield Text(f"{about}; Trace_ELBO is held against the sum by site", QUIET)
     about = f"{found.images} images, one code each, the same for both; float64; the difference is an image's largest"
     yield Text(about, QUIET)
-    yield Text("They agree." if found.holds else "They do not agree.", GOOD if found.holds else BAD)
+    agree = "They agree, as far as both are there." if found.missing else "They agree."
+    yield Text(agree if found.holds else "They do not agree.", GOOD if found.holds else BAD)
     if found.plain:
         yield Text("\nIn plain PyTorch that is, of each pixel or of each code:\n")
         yield from _sources(found.plain)

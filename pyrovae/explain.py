@@ -71,7 +71,7 @@ class Explanation:
     context: tuple[int, ...] | None  # the shape of a y
     terms: list[Term]  # one for each site that counts
     total: Term  # their sum
-    elbo: Term  # Pyro's Trace_ELBO; by hand, or where a formula is missing, by site
+    elbo: Term  # Pyro's Trace_ELBO, against the sum by hand; where a formula is missing, against Pyro's sum by site
     kls: list[Term]  # at the same codes, and in closed form where that is known
     missing: list[str]  # classes that do not write their density out
 
@@ -101,7 +101,7 @@ def explain(vae: VAE, batch: Batch, config: Config | None = None) -> Explanation
         written = _by_hand(vae, x, y, guide.nodes["z"]["value"])
         scores = _scores(model, guide, symbols, written)
         total = _sum("sum", scores).term()
-        reference = total.pyro if total.by_hand is None else total.by_hand
+        difference = abs(elbo / len(x) - (total.pyro if total.by_hand is None else total.by_hand))
         kls = _kls(vae, x, y, model, guide, scores) if vae.has_kl else []
         return Explanation(
             formulas=formulas(vae, prior_reads_y, config),
@@ -114,7 +114,7 @@ def explain(vae: VAE, batch: Batch, config: Config | None = None) -> Explanation
             context=None if y is None else tuple(y.shape[1:]),
             terms=[each.term() for each in scores],
             total=total,
-            elbo=Term("Trace_ELBO", "", elbo / len(x), reference, abs(elbo / len(x) - reference)),
+            elbo=Term("Trace_ELBO", "", elbo / len(x), total.by_hand, difference),
             kls=kls,
             missing=[
                 f"{family} {type(part).__name__}"
