@@ -22,6 +22,7 @@ COMMANDS = {
     "sweep": "Train every combination of listed values and seeds.",
     "bench": "Time this step against its rivals.",
     "gradients": "Measure the noise of each objective's gradient.",
+    "explain": "Show the program that a configuration means, and check it.",
     "list": "List presets, datasets and components.",
 }
 

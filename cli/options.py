@@ -31,7 +31,8 @@ class SettingsCommand(click.Command):
         for parameter in self.get_params(ctx):
             field = Config.model_fields.get(parameter.name or "")
             about: Any = field.json_schema_extra if field else {"group": "Run"}
-            if row := parameter.get_help_record(ctx):
+            row = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if row:
                 groups.setdefault(about["group"], []).append(row)
         for group, rows in groups.items():
             with formatter.section(group):
@@ -72,21 +73,21 @@ def _flag_of(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def check_out(out: Path | None, kinds: tuple[str, ...], force: bool) -> None:
+def check_out(out: Path | None, kinds: tuple[str, ...], force: bool, what: str = "out") -> None:
     """Refuse an output file of another kind, one that exists, and one whose folder cannot be written."""
     if out is None:
         return
     if out.suffix not in kinds:
-        raise InputError(f"out: expected a file that ends in {' or '.join(kinds)}, got {str(out)!r}")
+        raise InputError(f"{what}: expected a file that ends in {' or '.join(kinds)}, got {str(out)!r}")
     if out.is_dir():
-        raise InputError(f"out: expected a file at {out}, got a folder")
+        raise InputError(f"{what}: expected a file at {out}, got a folder")
     if out.exists() and not force:
-        raise InputError(f"out: {out} already exists; expected --force or another name")
+        raise InputError(f"{what}: {out} already exists; expected --force or another name")
     folder = out.absolute().parent
     if not folder.is_dir():
-        raise InputError(f"out: expected a folder at {folder}, got {'a file' if folder.exists() else 'nothing'}")
+        raise InputError(f"{what}: expected a folder at {folder}, got {'a file' if folder.exists() else 'nothing'}")
     if not os.access(folder, os.W_OK):
-        raise InputError(f"out: expected a folder that can be written at {folder}, got one that can only be read")
+        raise InputError(f"{what}: expected a folder that can be written at {folder}, got one that can only be read")
 
 
 def check_out_folder(out: Path) -> None:
@@ -98,9 +99,9 @@ def check_out_folder(out: Path) -> None:
         raise InputError(f"out: expected a folder that can be written at {nearest}, got one that can only be read")
 
 
-def save_out(out: Path, content: bytes) -> None:
-    """Write the file that --out names, whole or not at all."""
+def save_out(out: Path, content: bytes, what: str = "out") -> None:
+    """Write the file that --out or another flag names, whole or not at all."""
     try:
         write_whole(out, content)
     except OSError as error:
-        raise InputError(f"out: expected a file that can be written at {out}, got: {error.strerror}") from None
+        raise InputError(f"{what}: expected a file that can be written at {out}, got: {error.strerror}") from None

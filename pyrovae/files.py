@@ -54,8 +54,13 @@ def as_json(content: Any) -> str:
 
 def as_png(figure: Any) -> bytes:
     """The content of a PNG file with a matplotlib figure."""
+    return as_picture(figure, "png")
+
+
+def as_picture(figure: Any, kind: str) -> bytes:
+    """The content of a file of that kind (png, svg, pdf) with a matplotlib figure."""
     held = io.BytesIO()
-    figure.savefig(held, format="png")
+    figure.savefig(held, format=kind)
     return held.getvalue()
 
 

@@ -46,7 +46,7 @@ def _is_required(parameter: inspect.Parameter) -> bool:
     return parameter.default is parameter.empty and parameter.kind not in optional
 
 
-def _parameters(member: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+def asked_by(member: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """What a function or class asks for; a constructor that hands `**settings` on asks for what its bases ask for."""
     wanted = dict(inspect.signature(member).parameters)
     for base in inspect.getmro(member)[1:] if inspect.isclass(member) else ():
@@ -64,7 +64,7 @@ def call(family: str, member: Callable[..., Any], offered: Mapping[str, Any]) ->
     3
     """
     try:
-        wanted = _parameters(member)
+        wanted = asked_by(member)
     except ValueError as error:  # of what is built in, Python tells none
         raise InputError(f"{family}: expected a class that names what it asks for, got: {error}") from None
     required = [name for name, parameter in wanted.items() if _is_required(parameter)]

@@ -2,6 +2,7 @@
 
 import pyro.distributions as dist
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class Bernoulli(nn.Module):
@@ -11,6 +12,7 @@ class Bernoulli(nn.Module):
     the cross-entropy, which no constant normalises; Loaiza-Ganem & Cunningham (2019), arXiv:1907.06845.
     """
 
+    formula = "Πᵢ πᵢ^xᵢ (1 − πᵢ)^(1 − xᵢ)\nπᵢ = σ(hᵢ)"
     features = 1
     domain = ("dynamic", "static", "threshold")
     relaxed = ("grey",)
@@ -18,3 +20,6 @@ class Bernoulli(nn.Module):
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         (logits,) = h.unbind(-4)
         return dist.Bernoulli(logits=logits, validate_args=False).to_event(3)  # unvalidated: grey pixels are fractions
+
+    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+        return -F.binary_cross_entropy_with_logits(h.squeeze(-4), x, reduction="none")

@@ -1,6 +1,9 @@
 """Grey pixels with a Beta density."""
 
+import math
+
 import pyro.distributions as dist
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -12,11 +15,21 @@ class Beta(nn.Module):
     infinite. It is a density over [−1/510, 511/510], which holds every grey pixel.
     """
 
+    formula = "Πᵢ 255/256 Beta(bᵢ; αᵢ, βᵢ)\nbᵢ = (255 xᵢ + ½)/256, (αᵢ, βᵢ) = softplus(hᵢ)"
     features = 2
     domain = ("grey",)
     floor = 1e-3  # of α and β
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
-        alpha, beta = (F.softplus(part) + self.floor for part in h.unbind(-4))
+        alpha, beta = self._alpha_beta(h)
         low, width = alpha.new_tensor(-0.5 / 255), alpha.new_tensor(256 / 255)
         return dist.AffineBeta(alpha, beta, low, width).to_event(3)
+
+    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+        (alpha, beta), b = self._alpha_beta(h), (255 * x + 0.5) / 256
+        constant = torch.lgamma(alpha + beta) - torch.lgamma(alpha) - torch.lgamma(beta) + math.log(255 / 256)
+        return constant + (alpha - 1) * b.log() + (beta - 1) * (1 - b).log()
+
+    def _alpha_beta(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        alpha, beta = (F.softplus(part) + self.floor for part in h.unbind(-4))
+        return alpha, beta

@@ -13,11 +13,15 @@ class Categorical(nn.Module):
     Van den Oord et al. (2016), Pixel recurrent neural networks, arXiv:1601.06759.
     """
 
+    formula = "Πᵢ exp hᵢ[xᵢ] / Σₖ exp hᵢ[k]"
     features = 256
     domain = ("bytes",)
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         return Values(logits=h.movedim(-4, -1)).to_event(3)
+
+    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+        return h.gather(-4, x.long().unsqueeze(-4)).squeeze(-4) - h.logsumexp(-4)
 
 
 class Values(dist.Categorical):

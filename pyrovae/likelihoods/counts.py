@@ -1,12 +1,14 @@
 """Bytes as counts."""
 
 import pyro.distributions as dist
+import torch
 from torch import Tensor, nn
 
 
 class Poisson(nn.Module):
     r"""log p(x | z) = Σ x log λ − λ − log x!, with λ = exp of the feature; mean and variance are both λ."""
 
+    formula = "Πᵢ λᵢ^xᵢ exp(−λᵢ) / xᵢ!\nλᵢ = exp hᵢ"
     features = 1
     domain = ("bytes",)
 
@@ -14,13 +16,24 @@ class Poisson(nn.Module):
         (log_rate,) = h.unbind(-4)
         return dist.Poisson(log_rate.exp()).to_event(3)
 
+    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+        log_rate = h.squeeze(-4)
+        return x * log_rate - log_rate.exp() - torch.lgamma(x + 1)
+
 
 class NegativeBinomial(nn.Module):
     r"""A Poisson of Gamma distributed rate: mean μ = exp of one feature, variance μ + μ²/r, r = exp of the other."""
 
+    formula = "Πᵢ Γ(xᵢ + rᵢ) / (Γ(rᵢ) xᵢ!) pᵢ^xᵢ (1 − pᵢ)^rᵢ\npᵢ = μᵢ/(μᵢ + rᵢ), (μᵢ, rᵢ) = exp hᵢ"
     features = 2
     domain = ("bytes",)
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         log_mean, log_r = h.unbind(-4)
         return dist.NegativeBinomial(log_r.exp(), logits=log_mean - log_r).to_event(3)
+
+    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+        log_mean, log_r = h.unbind(-4)
+        log_sum, r = torch.logaddexp(log_mean, log_r), log_r.exp()
+        ways = torch.lgamma(x + r) - torch.lgamma(r) - torch.lgamma(x + 1)
+        return ways + x * (log_mean - log_sum) + r * (log_r - log_sum)

@@ -50,6 +50,15 @@ class RoundedLogistic(TorchDistribution):
         return RoundedLogistic(self.loc.expand(batch_shape), self.scale.expand(batch_shape), validate_args=False)
 
 
+def log_rounded(x: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    """Log (F(x + ½) − F(x − ½)), F the logistic distribution; the two ends of 0..255 take what lies beyond them."""
+    side = torch.where(x > loc, -1.0, 1.0)  # above the mean, the difference of what is left above: no digits are lost
+    ends = (side * (torch.where(x > 254.5, torch.inf, x + 0.5) - loc) / scale).to(x.dtype)
+    starts = (side * (torch.where(x < 0.5, -torch.inf, x - 0.5) - loc) / scale).to(x.dtype)
+    high, low = F.logsigmoid(torch.maximum(ends, starts)), F.logsigmoid(torch.minimum(ends, starts))
+    return high + torch.log(-torch.expm1(low - high))
+
+
 def _loc_scale(loc: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
     return SPREAD * (loc + 1), SPREAD * log_scale.exp() + FLOOR
 
@@ -57,11 +66,15 @@ def _loc_scale(loc: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
 class DiscretizedLogistic(nn.Module):
     r"""Each pixel a `RoundedLogistic` with location and log-scale its two features."""
 
+    formula = "Πᵢ [F(xᵢ + ½) − F(xᵢ − ½)]\nF(v) = σ((v − μᵢ)/sᵢ), μᵢ and log sᵢ from hᵢ"
     features = 2
     domain = ("bytes",)
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         return RoundedLogistic(*_loc_scale(*h.unbind(-4))).to_event(3)
+
+    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+        return log_rounded(x, *_loc_scale(*h.unbind(-4)))
 
 
 class DiscretizedLogisticMixture(nn.Module):
@@ -70,6 +83,9 @@ class DiscretizedLogisticMixture(nn.Module):
     Salimans et al. (2017), PixelCNN++, arXiv:1701.05517.
     """
 
+    formula = (
+        "Πᵢ Σₖ πᵢₖ [Fₖ(xᵢ + ½) − Fₖ(xᵢ − ½)]\nFₖ(v) = σ((v − μᵢₖ)/sᵢₖ), log πᵢₖ, μᵢₖ and log sᵢₖ from hᵢ, k = 1..10"
+    )
     parts = 10
     features = 3 * parts  # of a grey pixel
     domain = ("bytes",)
@@ -86,6 +102,19 @@ class DiscretizedLogisticMixture(nn.Module):
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         logits, loc, log_scale, *links = h.movedim(-4, -1).split(self.parts, -1)  # each (..., C, H, W, parts)
         return LinkedMixture(logits.sum(-4), loc, log_scale, links[0].tanh() if links else None).to_event(3)
+
+    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+        logits, loc, log_scale, *links = h.movedim(-4, -1).split(self.parts, -1)
+        unit, joint = x[..., None] / SPREAD - 1, logits.sum(-4).log_softmax(-1)  # joint: log π_k P(channels so far | k)
+        scores = [torch.zeros_like(x[..., 0, :, :])]
+        for c in range(x.shape[-3]):
+            shift = sum(
+                links[0][..., i, :, :, :].tanh() * unit[..., of, :, :, :] for i, (to, of) in enumerate(LINKS) if to == c
+            )
+            where = _loc_scale(loc[..., c, :, :, :] + shift, log_scale[..., c, :, :, :])
+            joint = joint + log_rounded(x[..., c, :, :, None], *where)
+            scores.append(joint.logsumexp(-1))
+        return torch.stack(scores, -3).diff(dim=-3)
 
 
 LINKS = ((1, 0), (2, 0), (2, 1))  # green given red; blue given red, and given green

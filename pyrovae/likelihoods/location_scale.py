@@ -8,6 +8,8 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from pyrovae.by_hand import log_laplace, log_normal, log_student_t
+
 # Where a learned scale starts: if it is much wider, the code is not worth its KL at first, and often not later either.
 START = {"grey": 0.2, "standardized": 0.7}
 
@@ -35,9 +37,11 @@ class LocationScale(nn.Module):
             self.log_scale = nn.Parameter(log_scale, requires_grad=not fixed)
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
+        return self.distribution(*self.loc_scale(h)).to_event(3)
+
+    def loc_scale(self, h: Tensor) -> tuple[Tensor, Tensor]:
         loc, *log_scale = h.unbind(-4)
-        scale = (log_scale[0] + self.start).exp() + self.floor if log_scale else self.log_scale.exp()
-        return self.distribution(loc, scale).to_event(3)
+        return loc, (log_scale[0] + self.start).exp() + self.floor if log_scale else self.log_scale.exp()
 
     def distribution(self, loc: Tensor, scale: Tensor) -> dist.TorchDistribution:
         return self.family(loc, scale)
@@ -50,6 +54,7 @@ class Gaussian(LocationScale):
     Daniilidis & Levine (2021), arXiv:2006.13202.
     """
 
+    formula = "Πᵢ N(xᵢ; μᵢ, σ²)\nμᵢ = hᵢ"
     family = dist.Normal
 
     def __init__(self, scale: float | str = "shared", pixels: str = "standardized") -> None:
@@ -62,6 +67,9 @@ class Gaussian(LocationScale):
         if self.optimal and self.training:
             return OptimalNormal(loc, scale, self.log_scale)
         return super().distribution(loc, scale)
+
+    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+        return log_normal(x, *self.loc_scale(h))
 
 
 class OptimalNormal(dist.Normal):
@@ -98,7 +106,11 @@ class OptimalNormal(dist.Normal):
 class Laplace(LocationScale):
     r"""log p(x | z) = Σ −|x − μ|/b − log 2b: the absolute error."""
 
+    formula = "Πᵢ exp(−|xᵢ − μᵢ|/b) / 2b\nμᵢ = hᵢ"
     family = dist.Laplace
+
+    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+        return log_laplace(x, *self.loc_scale(h))
 
 
 class StudentT(LocationScale):
@@ -107,9 +119,14 @@ class StudentT(LocationScale):
     Takahashi et al. (2018), Student-t variational autoencoder for robust density estimation.
     """
 
+    formula = "Πᵢ t(xᵢ; ν, μᵢ, s)\nμᵢ = hᵢ, t Student's"
+
     def __init__(self, scale: float | str = "shared", pixels: str = "standardized") -> None:
         super().__init__(scale, pixels)
         self.log_df = nn.Parameter(torch.tensor(1.0))
 
     def distribution(self, loc: Tensor, scale: Tensor) -> dist.TorchDistribution:
         return dist.StudentT(2 + self.log_df.exp(), loc, scale)
+
+    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+        return log_student_t(x, 2 + self.log_df.exp(), *self.loc_scale(h))

@@ -2,6 +2,7 @@
 
 An objective is a Pyro ELBO that derives from `TraceELBO`. Its constructor may ask by name for `num_particles`,
 `vectorize_particles`, `max_plate_nesting` and any setting of `Config`.
+`formula` is what it minimises, as one reads it.
 """
 
 from pyrovae.objectives.analytic import AnalyticELBO

@@ -19,6 +19,7 @@ class IWAE(TraceELBO):
     Burda, Grosse & Salakhutdinov (2016), Importance weighted autoencoders, arXiv:1509.00519.
     """
 
+    formula = "−E[log 1/K Σₖ wₖ]\nwₖ = p(x | zₖ) (p(zₖ) / q(zₖ | x))^β"
     free_kl = staticmethod(apart)
     weighs_particles = True  # against each other: with one it is the ELBO
 
@@ -36,6 +37,8 @@ class Renyi(IWAE):
     Li & Turner (2016), Rényi divergence variational inference, arXiv:1602.02311.
     """
 
+    formula = "−E[log 1/K Σₖ wₖ^(1 − α)] / (1 − α)\nwₖ = p(x | zₖ) (p(zₖ) / q(zₖ | x))^β"
+
     def __init__(self, alpha: float = 0.5, **settings: Any) -> None:
         super().__init__(**settings)
         if alpha == 1:
@@ -52,6 +55,8 @@ class DReG(IWAE):
     The guide's gradient comes only through z, each sample with the square of its normalised weight; of a KL weighted by
     β, the part 1 − β with the weight itself. Tucker et al. (2019), arXiv:1810.04152.
     """
+
+    formula = f"{IWAE.formula}, the gradient doubly reparameterised"
 
     def loss_of(self, log_w: Tensor, model_trace: Any, guide_trace: Any) -> Tensor:
         share = log_w.detach().softmax(0)  # (K, n)

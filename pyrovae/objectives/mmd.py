@@ -20,6 +20,8 @@ class MMD(TraceELBO):
     with posterior `delta`, the Wasserstein autoencoder: Tolstikhin et al. (2018), arXiv:1711.01558.
     """
 
+    formula = "−E_q[log p(x | z)] + β E_q[log q(z | x) − log p(z)] + λ MMD²(q(z), p(z))"
+
     def __init__(self, mmd_weight: float = 100.0, **settings: Any) -> None:
         super().__init__(**settings)
         self.mmd_weight = mmd_weight

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 class Delta(nn.Module):
     r"""q(z | x) = δ(z − μ(x)): it has no density and no KL, which makes a plain autoencoder."""
 
+    formula = "δ(z − μ)\nμ = A h + a"
     density = False
 
     def __init__(self, features: int, latent_dim: int) -> None:

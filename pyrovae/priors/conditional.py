@@ -5,12 +5,16 @@ from typing import Any
 import pyro.distributions as dist
 from torch import Tensor, nn
 
+from pyrovae.by_hand import log_normal
+
 
 class Conditional(nn.Module):
     r"""p(z | y) = N(z; μ(y), diag σ(y)²), learned: a network of an image y, a table of a label y.
 
     Sohn, Lee & Yan (2015), Learning structured output representation using deep conditional generative models.
     """
+
+    formula = "N(z; μ(y), diag σ(y)²)\nμ(y), σ(y) learned"
 
     def __init__(self, latent_dim: int, network: Any, context: tuple[int, ...]) -> None:
         super().__init__()
@@ -22,3 +26,11 @@ class Conditional(nn.Module):
     def forward(self, y: Tensor) -> dist.TorchDistribution:
         loc, log_variance = self.head(self.body(y)).chunk(2, -1)
         return dist.Normal(loc, (0.5 * log_variance).exp()).to_event(1)
+
+    def by_hand(self, y: Tensor, z: Tensor) -> Tensor:
+        return log_normal(z, *self.moments(y)).sum(-1)
+
+    def moments(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviations."""
+        loc, log_variance = self.head(self.body(y)).chunk(2, -1)
+        return loc, (0.5 * log_variance).exp()

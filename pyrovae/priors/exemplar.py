@@ -1,6 +1,7 @@
 """A mixture around training images' codes."""
 
 import contextlib
+import math
 import sys
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import TransformedDistribution
 
+from pyrovae.by_hand import log_normal
 from pyrovae.errors import InputError
 from pyrovae.priors.equal_mixture import EqualMixture
 
@@ -26,6 +28,7 @@ class Exemplar(nn.Module):
     images, of which none is an exemplar, nothing. Norouzi, Fleet & Norouzi (2020), Exemplar VAE, arXiv:2004.04795.
     """
 
+    formula = "1/K Σₖ N(z; μ(xₖ), σ² I)\nμ(xₖ) the mean of q at training image xₖ"
     subset = 500
     started: Tensor
 
@@ -57,6 +60,12 @@ class Exemplar(nn.Module):
 
     def forward(self, y: Tensor | None = None) -> EqualMixture:
         return EqualMixture(self._drawn() if self.training else self._all(), self.log_scale.exp())
+
+    def by_hand(self, y: Tensor | None, z: Tensor) -> Tensor:
+        """With all exemplars."""
+        means, scale = self._all(), self.log_scale.exp()
+        scores = [log_normal(code, means, scale).sum(-1).logsumexp(-1) for code in z]
+        return torch.stack(scores) - math.log(len(means))
 
     def _drawn(self) -> Tensor:
         n = len(self.images)

@@ -7,6 +7,8 @@ import torch
 from pyro.distributions import transforms
 from torch import Tensor, nn
 
+from pyrovae.by_hand import log_det_jacobian, log_normal
+
 
 class Flow(nn.Module):
     r"""log p(z) = log N(f(z); 0, I) + log |det ∂f/∂z|, with f two affine transforms of Pyro.
@@ -16,6 +18,7 @@ class Flow(nn.Module):
     dimensions given the other half (Real NVP: Dinh et al. 2017, arXiv:1605.08803), fast both ways.
     """
 
+    formula = "N(f(z); 0, I) |det ∂f/∂z|\nf learned, one-to-one"
     layers = 2
     loc: Tensor
     scale: Tensor
@@ -38,6 +41,15 @@ class Flow(nn.Module):
         turned = transforms.Permute(self.order)
         steps = [part.inv for step in self.steps for part in (step, turned)]  # inverted: scoring runs them forwards
         return dist.TransformedDistribution(dist.Normal(self.loc, self.scale).to_event(1), steps)
+
+    def by_hand(self, y: Tensor | None, z: Tensor) -> Tensor:
+        return log_normal(self.bent(z), 0.0, 1.0).sum(-1) + log_det_jacobian(self.bent, z)
+
+    def bent(self, z: Tensor) -> Tensor:
+        """f(z): the way back to the normal distribution."""
+        for step in reversed(self.steps):
+            z = step(z.flip(-1))
+        return z
 
 
 def autoregressive(latent_dim: int) -> nn.Module:

@@ -7,12 +7,16 @@ import torch
 from pyro.distributions.torch_distribution import ExpandedDistribution
 from torch import Tensor, nn
 
+from pyrovae.by_hand import log_normal
+
 
 class Mixture(nn.Module):
     r"""p(z) = Σ π_k N(z; μ_k, diag σ_k²), with `components` k, all of it learned.
 
     Dilokthanakul et al. (2016), arXiv:1611.02648, use such a prior.
     """
+
+    formula = "Σₖ πₖ N(z; μₖ, diag σₖ²)"
 
     def __init__(self, latent_dim: int, components: int) -> None:
         super().__init__()
@@ -23,6 +27,10 @@ class Mixture(nn.Module):
     def forward(self, y: Tensor | None = None) -> dist.TorchDistribution:
         parts = dist.Normal(self.loc, self.log_scale.exp()).to_event(1)
         return GaussianMixture(dist.Categorical(logits=self.logits), parts)
+
+    def by_hand(self, y: Tensor | None, z: Tensor) -> Tensor:
+        parts = log_normal(z[..., None, :], self.loc, self.log_scale.exp()).sum(-1)  # (n, components)
+        return (self.logits.log_softmax(-1) + parts).logsumexp(-1)
 
 
 class GaussianMixture(dist.MixtureSameFamily):

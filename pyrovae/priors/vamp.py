@@ -1,11 +1,13 @@
 """A mixture of posteriors."""
 
+import math
 from typing import Any
 
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from pyrovae.by_hand import own
 from pyrovae.priors.mixture import GaussianMixture
 
 
@@ -16,6 +18,7 @@ class Vamp(nn.Module):
     (2018), VAE with a VampPrior, arXiv:1705.07120.
     """
 
+    formula = "1/K Σₖ q(z | uₖ)\nuₖ learned pseudo-inputs"
     contexts: Tensor | None
     started: Tensor
 
@@ -49,6 +52,14 @@ class Vamp(nn.Module):
         gaussian = isinstance(parts, dist.Independent) and isinstance(parts.base_dist, dist.Normal)
         mixture = GaussianMixture if gaussian else PosteriorMixture
         return mixture(dist.Categorical(logits=self.inputs.new_zeros(len(self.inputs))), parts)
+
+    def by_hand(self, y: Tensor | None, z: Tensor) -> Tensor | None:
+        """None for a posterior that is not written out."""
+        encoder, posterior = self.shared
+        if (of_posterior := own(posterior, "by_hand")) is None:
+            return None
+        h, k = encoder(self.inputs, self.contexts), len(self.inputs)
+        return torch.stack([of_posterior(h, code.expand(k, -1)).logsumexp(-1) for code in z]) - math.log(k)
 
     @property
     def numbers(self) -> int:
