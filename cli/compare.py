@@ -38,7 +38,7 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
         raise InputError(f"figure: expected --out FILE.png beside {figure}, got none")
     from pyrovae.sweeps import best_of, differences, over_seeds
 
-    opened = _open(runs)
+    opened = finished(runs)
     differing = differences(opened)
     if figure == "rate_distortion" and differing:
         raise InputError(f"figure rate_distortion: expected runs of one protocol, got {differing}")
@@ -58,8 +58,8 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
         click.echo(out)
 
 
-def _open(paths: Sequence[Path]) -> list[Any]:
-    """The runs; beside others a file, and the figures of a sweep, are passed over: results/* names them too."""
+def finished(paths: Sequence[Path]) -> list[Any]:
+    """The runs, all finished; beside others a file and the figures of a sweep are passed over: results/* names them."""
     from pyrovae.sweeps import runs_at
 
     several = len(paths) > 1

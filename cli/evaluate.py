@@ -42,13 +42,16 @@ def command(
     """
     from pyrovae.evaluation import reliable_k
     from pyrovae.files import only_writer
+    from pyrovae.report import save
     from pyrovae.runs import Run
 
     opened = Run(run, **repeated_of(given))
     with only_writer(opened.path):  # no training goes on from these weights meanwhile
         found = _found(opened, samples, images, seed, device, latents, ais_steps if ais else None)
         path = opened.save_evaluation(found)
-    _show(found, path, reliable_k(samples))
+        _show(found, path, reliable_k(samples))
+        if opened.finished and (opened.path / "report.html").exists():
+            save(opened)  # it says what evaluation.json does
 
 
 def _found(

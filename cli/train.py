@@ -27,12 +27,24 @@ MAY_CHANGE = {"epochs", "device", "lr", "grad_clip", "on_nan", "save_minutes"}  
 )
 @click.option("--resume", is_flag=True, help="go on from the run folder's checkpoint")
 @click.option("--force", is_flag=True, help="replace the run that --out holds")
+@click.option("--tensorboard", is_flag=True, help="write each epoch to DIR/tensorboard, too (pyrovae[tensorboard])")
 def command(
-    preset_name: str | None, config_file: Path | None, out: Path | None, resume: bool, force: bool, **given: Any
+    preset_name: str | None,
+    config_file: Path | None,
+    out: Path | None,
+    resume: bool,
+    force: bool,
+    tensorboard: bool,
+    **given: Any,
 ) -> None:
-    """Train a VAE, and draw its figures.
+    r"""Train a VAE, draw its figures and write a page about it.
 
     Settings come from the defaults, then --preset, then --config, then the flags below.
+
+    \b
+    pyrovae train                                     digits, in seconds
+    pyrovae train --preset mnist-vae --latent-dim 10  a named experiment, changed
+    pyrovae train --resume --epochs 200               go on with the last run
     """
     settings, repeated = {name: value for name, value in given.items() if value is not None}, {}
     if resume:
@@ -54,7 +66,7 @@ def command(
         path = out or _free(name_of(preset_name, config_file, settings))
     from .session import train  # torch is imported from here on
 
-    train(path, config, settings, force, repeated=repeated)
+    train(path, config, settings, force, tensorboard=tensorboard, repeated=repeated)
 
 
 def check_config(config: Config, file: Path | None, flags: Iterable[str]) -> None:
