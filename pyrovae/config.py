@@ -185,6 +185,9 @@ class Config(BaseModel):
     def __repr_args__(self) -> Iterable[tuple[str, Any]]:
         return self.differing().items()
 
+    def __str__(self) -> str:
+        return repr(self)
+
     def _repr_html_(self) -> str:
         differing = self.differing()
         return table(f"Config: {'what is not' if differing else 'all'} as by default", differing)

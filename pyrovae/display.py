@@ -49,7 +49,7 @@ def strip(images: "Tensor", n: int = 10) -> str:
     held = io.BytesIO()
     Image.fromarray(row.numpy()).save(held, "png")
     source = f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}"
-    style = "height: 48px; max-width: 100%; image-rendering: pixelated"
+    style = "display: block; height: 48px; max-width: 100%; image-rendering: pixelated"
     return f"<img alt='the first images' src='{source}' style='{style}'>"
 
 

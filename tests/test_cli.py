@@ -76,7 +76,7 @@ def test_train_leaves_a_run(trained):
     assert "a relaxed score, not a density" in process.stdout
     files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
     drawn = {f"figures/{name}.png" for name in FIGURES.keys() - {"conditions", "completions"}}
-    wanted = {"config.toml", "metrics.jsonl", "model.safetensors", "checkpoint.pt", "summary.json"}
+    wanted = {"config.toml", "metrics.jsonl", "model.safetensors", "checkpoint.pt", "summary.json", "report.html"}
     assert wanted | drawn <= files
     assert files - wanted - drawn <= {"progress.safetensors", "figures/traversals.png"}
     assert Config.from_toml((run / "config.toml").read_text()) == Config(epochs=2, hidden=16, device="cpu")

@@ -85,7 +85,7 @@ def test_the_commands_run_one_after_the_other(tmp_path, monkeypatch, data_dir):
     monkeypatch.setenv("PYROVAE_DATA", str(data_dir))
     (block,) = (text for text in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "pyrovae compare" in text)
     commands = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
-    assert len(commands) == 12
+    assert len(commands) == 13
     for arguments in commands:
         if arguments[0] == "bench":
             continue
@@ -96,6 +96,7 @@ def test_the_commands_run_one_after_the_other(tmp_path, monkeypatch, data_dir):
         assert result.exit_code == 0, arguments
     assert (tmp_path / "sevens.png").exists()
     assert (tmp_path / "compare.png").exists()
+    assert (tmp_path / "both.html").exists()
 
 
 def test_images_of_ones_own_train_as_it_says(tmp_path, monkeypatch):

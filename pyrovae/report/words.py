@@ -19,7 +19,7 @@ CAPTIONS = {
         "Codes drawn from the prior and decoded; the mean of p(x | z) is shown, not a draw from it. Where these "
         "are much worse than the reconstructions, the codes of images do not lie where the prior puts them."
     ),
-    "conditions": "One label in each row, one code in each column, which should keep its style while the label changes.",
+    "conditions": "One label in each row, one code in each column, which should keep its style whatever the label.",
     "completions": (
         "What the model sees, six completions drawn for it, and the truth. Where the seen part leaves the answer "
         "open, the completions should differ."
@@ -99,8 +99,8 @@ def _of_the_estimate(found: Mapping[str, Any], images: int) -> Iterator[str]:
     if difference is None or error is None or "–" in (number(difference), number(error)):
         return
     if abs(difference) > max(2 * error, 0.1):  # both are lower bounds
-        one, other = ("importance-sampled", "annealed") if difference > 0 else ("annealed", "importance-sampled")
-        yield f"On the images of both the {one} number is {number(abs(difference))} below the {other} one: too low."
+        one = "importance-sampled" if difference > 0 else "annealed"
+        yield f"On the images of both the {one} number is {number(abs(difference))} below the other: too low."
 
 
 def commands(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
