@@ -17,7 +17,8 @@ from conftest import small_data, small_vae
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyrovae import InputError, Run, fit
+from pyrovae import Config, InputError, Run, fit
+from pyrovae.cli.worker import work
 from pyrovae.figures import draw
 from pyrovae.report import page, save
 from pyrovae.report.curves import Scale, bars, panel, ticks
@@ -194,7 +195,16 @@ def test_runs_of_one_kind_are_ranked(runs):
 
 def test_runs_of_two_kinds_are_not_ranked(runs):
     text = page([Run(runs / name) for name in ("one", "label")])
-    assert "Not ranked: numbers of different protocols do not compare: condition none (one)" in words(text)
+    assert "Not ranked: numbers of different protocols do not compare: condition none (one), label" in words(text)
+    assert 'class="best"' not in text
+
+
+def test_estimates_of_several_numbers_of_samples_are_not_ranked(runs):
+    opened = [Run(runs / name) for name in ("one", "two")]
+    for run, samples in zip(opened, (100, 5000)):
+        run.save_evaluation(EVALUATION | {"samples": samples})
+    text = page(opened)
+    assert "log p(x) is not to be compared: K " in words(text)
     assert text.count('class="best"') == 1  # the loss
 
 
@@ -428,8 +438,16 @@ def test_the_command_writes_where_it_is_told(world, capsys):
     assert (world / "report.html").read_bytes() != before
 
 
-def test_every_run_of_a_sweep_has_one_and_the_sweep_has_one(here):
-    assert pyrovae("sweep --seed 0,1 --epochs 1 --hidden 8 --device cpu --jobs 2 --out grid") == 0
-    assert (here / "grid/seed=0/report.html").exists()
-    assert pyrovae("report grid --out grid.html") == 0
-    assert "2 runs side by side" in (here / "grid.html").read_text()
+def test_every_run_of_a_sweep_has_one(tmp_path):
+    for seed in (0, 1):
+        run = Run.create(tmp_path / f"seed={seed}", Config(epochs=1, hidden=(8,), device="cpu", seed=seed))
+        where = {"device": "cpu", "data_dir": None}
+        work([str(run.path)], [{}], where, samples=None, figures=seed == 0)
+    assert (tmp_path / "seed=0/report.html").exists()
+    assert not (tmp_path / "seed=1/report.html").exists()
+
+
+def test_a_sweep_is_its_runs(runs):
+    (runs / "sweep.json").write_text("{}")
+    assert pyrovae(f"report {runs} --out {runs}/sweep.html") == 0
+    assert "3 runs side by side" in (runs / "sweep.html").read_text()
