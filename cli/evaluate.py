@@ -8,12 +8,15 @@ from typing import Any
 import click
 
 from .options import repeated_of, repeats
-from .values import NAMED, SEED, Whole
+from .values import NAMED, SEED, Whole, examples
 
 ANNEALED = 100  # images, at most
 
 
-@click.command("evaluate")
+@click.command(
+    "evaluate",
+    epilog=examples("pyrovae evaluate results/digits", "pyrovae evaluate results/digits --samples 100 --images 1000"),
+)
 @click.argument("run", type=NAMED)
 @click.option("--samples", metavar="K", type=Whole(), default=5000, help="of z for each image  [5000]")
 @click.option("--images", metavar="N", type=Whole(), help="the first N test images  [all]")
@@ -38,7 +41,9 @@ def command(
 
     The estimate, its standard error over the images, its diagnostics and a report on the latent space (active units, KL
     of each dimension, mutual information, what can be read from the codes) go to RUN/evaluation.json; with --ais the
-    annealed estimate, too, beside the importance-sampled one of the same images.
+    annealed estimate, too, beside the importance-sampled one of the same images. RUN/report.html is written again.
+
+    RUN is a folder of `pyrovae train`. Twice the samples take twice the time, and come closer to log p(x) from below.
     """
     from pyrovae.evaluation import reliable_k
     from pyrovae.files import only_writer

@@ -13,13 +13,21 @@ from pyrovae.trust import check_classes, check_places
 
 from .options import SettingsCommand, repeated_of
 from .processes import PROCESSES
-from .values import NAMED
+from .values import NAMED, examples
 
 RESULTS = Path("results")
 MAY_CHANGE = {"epochs", "device", "lr", "grad_clip", "on_nan", "save_minutes"}  # of a run that is resumed
 
 
-@click.command("train", cls=SettingsCommand)
+@click.command(
+    "train",
+    cls=SettingsCommand,
+    epilog=examples(
+        "pyrovae train                                     digits, in seconds",
+        "pyrovae train --preset mnist-vae --latent-dim 10  a named experiment, changed",
+        "pyrovae train --resume --epochs 200               go on with the newest of results/digits",
+    ),
+)
 @click.option("--preset", "preset_name", metavar="NAME", help="start from a named experiment (pyrovae list presets)")
 @click.option("--config", "config_file", metavar="FILE", type=NAMED, help="start from a TOML file, over the preset")
 @click.option(
@@ -37,14 +45,9 @@ def command(
     tensorboard: bool,
     **given: Any,
 ) -> None:
-    r"""Train a VAE, draw its figures and write a page about it.
+    """Train a VAE, draw its figures and write a page about it.
 
     Settings come from the defaults, then --preset, then --config, then the flags below.
-
-    \b
-    pyrovae train                                     digits, in seconds
-    pyrovae train --preset mnist-vae --latent-dim 10  a named experiment, changed
-    pyrovae train --resume --epochs 200               go on with the last run
     """
     settings, repeated = {name: value for name, value in given.items() if value is not None}, {}
     if resume:
