@@ -396,7 +396,7 @@ def test_compare_does_not_rank_runs_of_two_kinds(world, monkeypatch, capsys):
 
 def test_names_with_brackets_are_shown(world, no_figures, capsys):
     assert pyrovae(f"train --epochs 1 {TINY} --out 'run[a]'") == 0
-    assert capsys.readouterr().out.count("run[a]") == 3
+    assert capsys.readouterr().out.count("run[a]") == 4
     assert pyrovae("compare run 'run[a]'") == 0
     assert "run[a]" in capsys.readouterr().out
 

@@ -21,7 +21,7 @@ from pyrovae import Config, InputError, Run, fit
 from pyrovae.cli.worker import work
 from pyrovae.figures import draw
 from pyrovae.report import page, save
-from pyrovae.report.curves import Scale, bars, panel, ticks
+from pyrovae.report.curves import Scale, panel, ticks
 from pyrovae.report.pictures import png
 
 VOID = {"meta", "img", "br"}
@@ -377,12 +377,6 @@ def test_ticks_are_few_and_evenly_spaced(low, width):
     steps = [b - a for a, b in pairwise(found)]
     assert all(step == pytest.approx(steps[0], rel=1e-3) for step in steps)
     assert all(low - 1e-6 * width <= tick <= low + width * (1 + 1e-6) for tick in found)
-
-
-def test_bars_are_as_high_as_their_values():
-    heights = [float(found) for found in re.findall('<rect.*?height="(.*?)"', bars([0.5, 2, 1, float("nan")]))]
-    assert heights == pytest.approx([2 * heights[1], heights[1], heights[1] / 2], abs=0.2)
-    assert bars(None) is bars([]) is bars(["a"]) is bars([float("nan")]) is None
 
 
 def test_a_scale_maps_its_ends():

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from pyrovae import __version__
 from pyrovae.display import in_one_line
 from pyrovae.report import words
-from pyrovae.report.curves import bars, curves_of
+from pyrovae.report.curves import curves_of
 from pyrovae.report.pictures import pictures_of
 from pyrovae.report.tables import evaluation, headline, latents, origin, settings
 from pyrovae.runs import Run
@@ -37,7 +37,6 @@ def page(runs: Sequence[Run]) -> str:
         pictures=pictures_of(runs),
         evaluation=evaluation(runs),
         latents=latents(runs),
-        bars=[bars((run.evaluation or {}).get("latents", {}).get("kl_per_dimension")) for run in runs],
         differ=differ,
         changed=changed,
         rest=rest,

@@ -1,4 +1,4 @@
-"""Curves and bars as SVG that takes its colours from the page: only numbers and words of our own are in it."""
+"""Curves as SVG that takes its colours from the page: only numbers and words of our own are in it."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -75,37 +75,12 @@ def panel(curves: Sequence[Curve], zoomed: bool = False) -> Markup:
     lines = [
         *(_level(up(y), y) for y in ticks(low, high)),
         *(_text(across(x), HEIGHT - BOTTOM + 18, x, "middle") for x in ticks(across.low, across.high, whole=True)),
-        _below("epoch"),
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2:.0f}" y="{HEIGHT - 3}" text-anchor="middle">epoch</text>',
         # an inner picture cuts off what leaves it
         f'<svg x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - TOP - BOTTOM}"'
         f' viewBox="{LEFT} {TOP} {WIDTH - LEFT - RIGHT} {HEIGHT - TOP - BOTTOM}">',
         *(_polyline(i, [(across(x), up(y)) for x, y in curve]) for i, curve in enumerate(curves)),
         "</svg>",
-    ]
-    return _picture(lines)
-
-
-def bars(values: Any) -> Markup | None:
-    """A bar for each of the values, the largest first; None for what is no list of numbers."""
-    if not isinstance(values, list) or not values or not all(isinstance(value, int | float) for value in values):
-        return None
-    ordered = sorted((min(max(float(value), 0.0), 1e30) for value in values if abs(value) < 1e30), reverse=True)[:MOST]
-    if not ordered:
-        return None
-    up = Scale(0.0, ordered[0] * 1.05 or 1.0, HEIGHT - BOTTOM, TOP)
-    width = (WIDTH - LEFT - RIGHT) / len(ordered)
-    lines = [
-        *(_level(up(y), y) for y in ticks(0, up.high)),
-        *(
-            f'<rect class="bar" x="{LEFT + (i + 0.08) * width:.1f}" y="{up(value):.1f}" width="{0.84 * width:.2f}"'
-            f' height="{HEIGHT - BOTTOM - up(value):.1f}"/>'
-            for i, value in enumerate(ordered)
-        ),
-        *(
-            _text(LEFT + (x - 0.5) * width, HEIGHT - BOTTOM + 18, x, "middle")
-            for x in ticks(1, len(ordered), whole=True)
-        ),
-        _below("latent dimension, by its KL"),
     ]
     return _picture(lines)
 
@@ -141,10 +116,6 @@ def _level(y: float, value: float) -> str:
     """A line across the picture, and the value that it stands for."""
     line = f'<line class="grid" x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}"/>'
     return line + _text(LEFT - 6, y + 4, value, "end")
-
-
-def _below(word: str) -> str:
-    return f'<text x="{(LEFT + WIDTH - RIGHT) / 2:.0f}" y="{HEIGHT - 3}" text-anchor="middle">{word}</text>'
 
 
 def _text(x: float, y: float, value: float, anchor: str) -> str:

@@ -158,8 +158,7 @@ def settings(runs: Sequence[Run]) -> tuple[list[Row], list[Row], list[Row]]:
     rows: tuple[list[Row], list[Row], list[Row]] = ([], [], [])
     for name, field in Config.model_fields.items():
         values = [getattr(run.config, name) for run in runs]
-        default = "none" if field.default is None else as_text(field.default)
-        cells = [NONE if value is None else as_text(value) for value in values]
+        *cells, default = ["none" if value is None else as_text(value) for value in (*values, field.default)]
         which = 0 if len({*cells}) > 1 else 1 if values[0] != field.default else 2
         rows[which].append(Row(name, [*cells, default], field.description or ""))
     return rows
