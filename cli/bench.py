@@ -10,10 +10,10 @@ from pyrovae.config import Config
 from pyrovae.errors import InputError, one_of
 
 from .options import check_out_folder
-from .values import NAMED, Whole
+from .values import NAMED, Whole, examples
 
 
-@click.command("bench")
+@click.command("bench", epilog=examples("pyrovae bench --dataset digits --rows pyro-resident,torch,pyrovae-compiled"))
 @click.option("--rows", metavar="NAME,...", help="of the table  [all]")
 @click.option("--repetitions", metavar="N", type=Whole(), default=5, help="of each row, in turn  [5]")
 @click.option("--dataset", metavar="NAME", default="mnist", help="whose training images are one epoch  [mnist]")
@@ -32,6 +32,7 @@ def command(
     """Time one epoch of the same VAE by pyrovae, Pyro, PyTorch and NumPyro, in turn, in one run.
 
     A table, and DIR/benchmark-HARDWARE.json and .png: medians, ratios, losses, the peak memory of `pyrovae train`.
+    Rows of NumPyro need pip install 'pyrovae[bench]'.
     """
     if threads:  # before anything starts threads of its own: JAX takes as many as it sees cores
         os.environ["OMP_NUM_THREADS"] = str(threads)

@@ -13,7 +13,7 @@ from pyrovae.files import as_png
 from pyrovae.grid import as_text
 
 from .options import check_out, save_out
-from .values import NAMED
+from .values import NAMED, examples
 
 NOT_COMPARED = {"network", "hidden", "activation", "data_dir", "device", "epochs"}  # network and hidden are one column
 FIGURES = ("losses", "rate_distortion")
@@ -21,7 +21,12 @@ TOLD = ("dataset", "pixels", "condition", "network", "latent_dim", "likelihood",
 SCORES = {"loss": "loss", "reconstruction": "reconstruction", "kl": "KL"}
 
 
-@click.command("compare")
+@click.command(
+    "compare",
+    epilog=examples(
+        "pyrovae compare results/*", "pyrovae compare results/digits-sweep --figure rate_distortion --out tradeoff.png"
+    ),
+)
 @click.argument("runs", nargs=-1, required=True, type=NAMED)
 @click.option("--out", metavar="FILE", type=NAMED, help="the picture, FILE.png")
 @click.option("--figure", metavar="NAME", default="losses", help="what it shows: losses or rate_distortion  [losses]")
@@ -30,7 +35,8 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
     """Compare RUNS, folders of runs or of sweeps: a table of the test losses and, with --out, a picture.
 
     Runs of one dataset, pixel protocol, likelihood and condition are ranked by test loss; others are only listed, with
-    what differs. Runs that differ in their seeds alone are averaged in a second table.
+    what differs. Runs that differ in their seeds alone are averaged in a second table. Side by side with their figures:
+    pyrovae report RUNS.
     """
     check_out(out, (".png",), force)
     one_of("figure", figure, FIGURES)
@@ -38,7 +44,7 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
         raise InputError(f"figure: expected --out FILE.png beside {figure}, got none")
     from pyrovae.sweeps import best_of, differences, over_seeds
 
-    opened = _open(runs)
+    opened = finished(runs)
     differing = differences(opened)
     if figure == "rate_distortion" and differing:
         raise InputError(f"figure rate_distortion: expected runs of one protocol, got {differing}")
@@ -58,8 +64,8 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
         click.echo(out)
 
 
-def _open(paths: Sequence[Path]) -> list[Any]:
-    """The runs; beside others a file, and the figures of a sweep, are passed over: results/* names them too."""
+def finished(paths: Sequence[Path]) -> list[Any]:
+    """The runs, all finished; beside others a file and the figures of a sweep are passed over: results/* names them."""
     from pyrovae.sweeps import runs_at
 
     several = len(paths) > 1

@@ -8,12 +8,15 @@ from typing import Any
 import click
 
 from .options import repeated_of, repeats
-from .values import NAMED, SEED, Whole
+from .values import NAMED, SEED, Whole, examples
 
 ANNEALED = 100  # images, at most
 
 
-@click.command("evaluate")
+@click.command(
+    "evaluate",
+    epilog=examples("pyrovae evaluate results/digits", "pyrovae evaluate results/digits --samples 100 --images 1000"),
+)
 @click.argument("run", type=NAMED)
 @click.option("--samples", metavar="K", type=Whole(), default=5000, help="of z for each image  [5000]")
 @click.option("--images", metavar="N", type=Whole(), help="the first N test images  [all]")
@@ -38,17 +41,22 @@ def command(
 
     The estimate, its standard error over the images, its diagnostics and a report on the latent space (active units, KL
     of each dimension, mutual information, what can be read from the codes) go to RUN/evaluation.json; with --ais the
-    annealed estimate, too, beside the importance-sampled one of the same images.
+    annealed estimate, too, beside the importance-sampled one of the same images. RUN/report.html is written again.
+
+    RUN is a folder of `pyrovae train`. Twice the samples take twice the time, and come closer to log p(x) from below.
     """
     from pyrovae.evaluation import reliable_k
     from pyrovae.files import only_writer
+    from pyrovae.report import save
     from pyrovae.runs import Run
 
     opened = Run(run, **repeated_of(given))
     with only_writer(opened.path):  # no training goes on from these weights meanwhile
         found = _found(opened, samples, images, seed, device, latents, ais_steps if ais else None)
         path = opened.save_evaluation(found)
-    _show(found, path, reliable_k(samples))
+        _show(found, path, reliable_k(samples))
+        if opened.finished and (opened.path / "report.html").exists():
+            save(opened)  # it says what evaluation.json does
 
 
 def _found(

@@ -7,12 +7,12 @@ import click
 
 from pyrovae.errors import InputError
 
-from .values import NAMED, SEED, Whole, whole
+from .values import NAMED, SEED, Whole, examples, whole
 
 PLAIN, WEIGHED = ("elbo", "analytic", "stl"), ("iwae", "dreg")  # one particle each, and several
 
 
-@click.command("gradients")
+@click.command("gradients", epilog=examples("pyrovae gradients results/digits --draws 1000"))
 @click.argument("run", type=NAMED)
 @click.option("--draws", metavar="N", type=Whole(2), default=200, help="of each gradient  [200]")
 @click.option("--images", metavar="N", type=Whole(), default=128, help="the first N training images  [128]")
@@ -24,6 +24,8 @@ def command(run: Path, draws: int, images: int, particles: str, seed: int, devic
 
     For the parameters of guide and model: the variance, summed over all, and the mean ratio of a gradient's size to its
     standard deviation, over draws of the code for one batch of training images. Losses are in nats per image.
+
+    RUN is a folder of `pyrovae train`, of any objective: its weights are where the gradients are taken.
     """
     counts = [whole("particles", text, 2) for text in particles.split(",")]
     from rich.progress import track

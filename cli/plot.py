@@ -5,15 +5,18 @@ from pathlib import Path
 import click
 
 from .options import repeated_of, repeats
-from .values import NAMED
+from .values import NAMED, examples
 
 
-@click.command("plot")
+@click.command("plot", epilog=examples("pyrovae plot results/digits", "pyrovae plot results/digits latent samples"))
 @click.argument("run", type=NAMED)
 @click.argument("figures", nargs=-1, metavar="[FIGURE ...]")
 @repeats
 def command(run: Path, figures: tuple[str, ...], **given: str) -> None:
-    """Draw all the figures that fit RUN into RUN/figures, or the ones named (pyrovae list figures)."""
+    """Draw all the figures that fit RUN, a folder of `pyrovae train`, or the ones named (pyrovae list figures).
+
+    They go to RUN/figures, and from there to a page by pyrovae report RUN.
+    """
     from pyrovae.figures import draw
     from pyrovae.runs import Run
 

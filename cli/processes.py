@@ -20,7 +20,8 @@ def is_first() -> bool:
 
 def resume_command(path: Path) -> str:
     start = "pyrovae" if PROCESSES == 1 else f"torchrun --nproc-per-node={PROCESSES} -m pyrovae"
-    return f"{start} train --resume --out {shlex.quote(str(path))}"
+    logged = " --tensorboard" if (path / "tensorboard").is_dir() else ""
+    return f"{start} train --resume --out {shlex.quote(str(path))}{logged}"
 
 
 def end(path: Path | None, reason: str, code: int) -> NoReturn:

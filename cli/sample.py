@@ -9,10 +9,16 @@ import click
 from pyrovae.errors import InputError
 
 from .options import check_out, repeated_of, repeats, save_out
-from .values import NAMED, SEED, Whole
+from .values import NAMED, SEED, Whole, examples
 
 
-@click.command("sample")
+@click.command(
+    "sample",
+    epilog=examples(
+        "pyrovae sample results/digits -n 20 --out digits.png",
+        "pyrovae sample results/mnist-cvae -n 1000 --label 7 --out sevens.npz",
+    ),
+)
 @click.argument("run", type=NAMED)
 @click.option("-n", "n", metavar="N", type=Whole(), default=64, help="how many images  [64]")
 @click.option("--label", metavar="NAME", help="of this class, if the model is given labels  [all in turn]")
@@ -24,7 +30,10 @@ from .values import NAMED, SEED, Whole
 def command(
     run: Path, n: int, label: str | None, seed: int, draw: bool, out: Path | None, force: bool, **given: str
 ) -> None:
-    """Draw N images from the model that RUN holds."""
+    """Draw N images from the model that RUN holds, a folder of `pyrovae train`.
+
+    A model that is given quadrants completes test images.
+    """
     check_out(out, (".png", ".npz"), force)
     import numpy as np
 

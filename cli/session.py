@@ -2,6 +2,7 @@
 
 import math
 import os
+import shlex
 import signal
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
+from pyrovae.board import logged, writer_class
 from pyrovae.builder import build
 from pyrovae.config import Config
 from pyrovae.data import load
@@ -26,6 +28,7 @@ from pyrovae.inference import choose_device
 from pyrovae.inference.compiled import estimate
 from pyrovae.inference.parallel import Lost, rank, size, together, wait_for_all
 from pyrovae.interrupts import Insisted
+from pyrovae.report import save
 from pyrovae.runs import Run
 from pyrovae.spread import collapse
 from pyrovae.together import fit_together
@@ -45,6 +48,7 @@ def train(
     settings: dict[str, Any],
     force: bool,
     figures: bool = True,
+    tensorboard: bool = False,
     repeated: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Train the run at `path`: a new one of this config, or without one the run that is there, from its checkpoint.
@@ -52,6 +56,8 @@ def train(
     Of several paths a new run takes the first that nothing is at. Classes and places that a run names are `repeated`.
     Under `torchrun` all processes train it, and the first one writes.
     """
+    if tensorboard:
+        writer_class()  # missing, it is missed before any work
     resumed, at = None, path if isinstance(path, Path) else None
     if config is None:
         resumed = Run(path, **repeated)  # type: ignore[arg-type]  # a run that is there has one path
@@ -66,7 +72,8 @@ def train(
                 _follow(fitting, resumed)
                 return
             with _claimed(path) as at, only_writer(at):
-                _begin_and_end(fitting, resumed or Run.create(at, config, force), resumed is not None, figures)
+                run = resumed or Run.create(at, config, force)
+                _begin_and_end(fitting, run, resumed is not None, figures, tensorboard)
         except KeyboardInterrupt:
             end(at, "interrupted", 130)
         except Lost as error:
@@ -104,13 +111,13 @@ def _claimed(path: Path | Iterable[Path]) -> Iterator[Path]:
         return
 
 
-def _begin_and_end(fitting: Fit, run: Run, goes_on: bool, figures: bool) -> None:
+def _begin_and_end(fitting: Fit, run: Run, goes_on: bool, figures: bool, tensorboard: bool) -> None:
     try:
         if goes_on:
             run.resume(fitting, fitting.config)
         else:
             run.save(fitting)  # so that it can be resumed from its first epoch on
-        summary = _lead(fitting, run)
+        summary = _lead(fitting, run, tensorboard)
     except Insisted:
         raise
     except KeyboardInterrupt:
@@ -119,9 +126,11 @@ def _begin_and_end(fitting: Fit, run: Run, goes_on: bool, figures: bool) -> None
         raise
     except OSError as error:  # a full disk
         end(run.path, f"expected room to write to {run.path}, got: {error.strerror or error}", 1)
-    for name, figure in draw(run) if figures else ():
-        run.save_figure(name, figure)
-    _show(summary, fitting, run.path)
+    if figures:
+        for name, figure in draw(run):
+            run.save_figure(name, figure)
+        save(run)
+    _show(summary, fitting, run, tensorboard)
 
 
 def train_together(runs: Sequence[Run], settings: dict[str, Any]) -> FloatingPointError | None:
@@ -185,7 +194,7 @@ def _follow(fitting: Fit, resumed: Run | None) -> None:
             pass
 
 
-def _lead(fitting: Fit, run: Run) -> dict[str, Any]:
+def _lead(fitting: Fit, run: Run, tensorboard: bool) -> dict[str, Any]:
     """Train, write down each epoch and tell of it; the summary."""
     data, config = fitting.data, fitting.config
     images = f"{len(data.train):,} images for training, {len(data.test):,} for testing"
@@ -197,7 +206,8 @@ def _lead(fitting: Fit, run: Run) -> dict[str, Any]:
         warnings.showwarning = lambda message, *_: progress.say(f"warning: {message}")
         warned = False
         records = run.metrics if fitting.epoch else []
-        for epoch in fitting.paused(60 * config.save_minutes if size() == 1 else math.inf):
+        epochs = fitting.paused(60 * config.save_minutes if size() == 1 else math.inf)
+        for epoch in logged(epochs, fitting, run.path / "tensorboard") if tensorboard else epochs:
             if epoch is None:
                 run.save(fitting)
                 continue
@@ -221,7 +231,7 @@ def _spare_threads(fitting: Fit) -> None:
         torch.set_num_threads(1)
 
 
-def _show(summary: dict[str, Any], fitting: Fit, path: Path) -> None:
+def _show(summary: dict[str, Any], fitting: Fit, run: Run, tensorboard: bool) -> None:
     chosen = summary["best"]
     table = Table()
     for column in ("", "loss", "reconstruction", "KL"):
@@ -229,13 +239,15 @@ def _show(summary: dict[str, Any], fitting: Fit, path: Path) -> None:
     for name in ("train", "validation", "test"):
         if name in chosen:
             table.add_row(name, *(f"{chosen[name][key]:.2f}" for key in ("loss", "reconstruction", "kl")))
-    click.echo(f"{path}: nats per image, weights of {summary['weights']}")
+    click.echo(f"{run.path}: nats per image, weights of {summary['weights']}")
     Console().print(table)
     lines = [
         f"{summary['final']['epoch']} epochs in {summary['seconds']:.0f} s on {summary['device']}",
         f"{summary['parameters']:,} parameters",
         *([f"{summary['bits_per_dimension']:.3f} bits per dimension"] if "bits_per_dimension" in summary else []),
         f"pixels {summary['protocol']}" + (f": {summary['note']}" if summary["note"] else ""),
-        f"figures in {path / 'figures'}",
+        f"figures in {run.path / 'figures'}",
+        *([f"TensorBoard: tensorboard --logdir {shlex.quote(str(run.path))}"] if tensorboard else []),
+        *([f"report in {run.path / 'report.html'}"] if (run.path / "report.html").exists() else []),
     ]
     click.echo("\n".join(lines))

@@ -8,10 +8,18 @@ from pyrovae.grid import combinations
 
 from .options import SettingsCommand
 from .train import RESULTS, check_config, name_of, texts_of
-from .values import NAMED, Whole
+from .values import NAMED, Whole, examples
 
 
-@click.command("sweep", cls=SettingsCommand, lists=True)
+@click.command(
+    "sweep",
+    cls=SettingsCommand,
+    lists=True,
+    epilog=examples(
+        "pyrovae sweep --latent-dim 2,10 --seed 0,1,2",
+        "pyrovae sweep --preset mnist-vae --beta 0.5,1,2 --seed 0,1 --evaluate 500",
+    ),
+)
 @click.option("--preset", "preset_name", metavar="NAME", help="start from a named experiment (pyrovae list presets)")
 @click.option("--config", "config_file", metavar="FILE", type=NAMED, help="start from a TOML file, over the preset")
 @click.option("--out", metavar="DIR", type=NAMED, help="the folder of the runs  [results/NAME-sweep]")
@@ -36,7 +44,8 @@ def command(
     Any setting takes values between commas: --latent-dim 2,10,50 --seed 0,1,2. Alternatives for --hidden stand between
     semicolons: --hidden '128,128;512,256'. A repeated flag adds values. Called again, it goes on where it was stopped.
 
-    The runs go to DIR, the table to DIR/sweep.json, two figures to DIR/figures.
+    The runs go to DIR, the table to DIR/sweep.json, two figures to DIR/figures; pyrovae compare DIR and
+    pyrovae report DIR show them again.
     """
     listed = {name: values for name, values in given.items() if values}
     grid = combinations(texts_of(preset_name, config_file), listed)

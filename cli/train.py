@@ -13,13 +13,21 @@ from pyrovae.trust import check_classes, check_places
 
 from .options import SettingsCommand, repeated_of
 from .processes import PROCESSES
-from .values import NAMED
+from .values import NAMED, examples
 
 RESULTS = Path("results")
 MAY_CHANGE = {"epochs", "device", "lr", "grad_clip", "on_nan", "save_minutes"}  # of a run that is resumed
 
 
-@click.command("train", cls=SettingsCommand)
+@click.command(
+    "train",
+    cls=SettingsCommand,
+    epilog=examples(
+        "pyrovae train                                     digits, in seconds",
+        "pyrovae train --preset mnist-vae --latent-dim 10  a named experiment, changed",
+        "pyrovae train --resume --epochs 200               go on with the newest of results/digits",
+    ),
+)
 @click.option("--preset", "preset_name", metavar="NAME", help="start from a named experiment (pyrovae list presets)")
 @click.option("--config", "config_file", metavar="FILE", type=NAMED, help="start from a TOML file, over the preset")
 @click.option(
@@ -27,10 +35,17 @@ MAY_CHANGE = {"epochs", "device", "lr", "grad_clip", "on_nan", "save_minutes"}  
 )
 @click.option("--resume", is_flag=True, help="go on from the run folder's checkpoint")
 @click.option("--force", is_flag=True, help="replace the run that --out holds")
+@click.option("--tensorboard", is_flag=True, help="write each epoch to DIR/tensorboard, too (pyrovae[tensorboard])")
 def command(
-    preset_name: str | None, config_file: Path | None, out: Path | None, resume: bool, force: bool, **given: Any
+    preset_name: str | None,
+    config_file: Path | None,
+    out: Path | None,
+    resume: bool,
+    force: bool,
+    tensorboard: bool,
+    **given: Any,
 ) -> None:
-    """Train a VAE, and draw its figures.
+    """Train a VAE, draw its figures and write a page about it.
 
     Settings come from the defaults, then --preset, then --config, then the flags below.
     """
@@ -54,7 +69,7 @@ def command(
         path = out or _free(name_of(preset_name, config_file, settings))
     from .session import train  # torch is imported from here on
 
-    train(path, config, settings, force, repeated=repeated)
+    train(path, config, settings, force, tensorboard=tensorboard, repeated=repeated)
 
 
 def check_config(config: Config, file: Path | None, flags: Iterable[str]) -> None:

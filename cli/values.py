@@ -37,6 +37,11 @@ def _called(param: click.Parameter | None) -> str:
     return param.opts[0].lstrip("-").replace("-", "_") if param else "value"
 
 
+def examples(*lines: str) -> str:
+    """What a command's help ends with: command lines, to be copied."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
 SEED = Whole(0, 2**32 - 1)
 NAMED = Named()
 

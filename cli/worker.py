@@ -33,6 +33,7 @@ def work(
     `repeated` are the classes and places that each may name.
     """
     from pyrovae.figures import draw
+    from pyrovae.report import save
     from pyrovae.runs import Run
     from pyrovae.sweeps import is_drawn, is_evaluated
 
@@ -56,6 +57,8 @@ def work(
             cli.main(arguments, standalone_mode=False)
         if figures and not is_drawn(run):
             for name, figure in reversed(list(draw(run))):  # losses is the last: it says that all are there
+                if name == "losses":
+                    save(run)  # with all others; it draws its own curves
                 run.save_figure(name, figure)
     if failed:
         raise failed

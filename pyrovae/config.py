@@ -3,6 +3,7 @@
 import math
 import re
 import tomllib
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pyrovae.display import table
 from pyrovae.errors import InputError, did_you_mean, one_of
 
 DEVICES = r"auto|cpu|cuda(:[0-9]{1,2})?"
@@ -173,6 +175,22 @@ class Config(BaseModel):
     def replace(self, **settings: Any) -> "Config":
         """The same settings but for those given, and for what follows from them."""
         return Config(**(_free_to_follow(self.model_dump()) | settings))
+
+    def differing(self) -> dict[str, Any]:
+        """What is not as by default, and does not follow from what is: enough to make these settings again."""
+        free, fields = _free_to_follow(self.model_dump()), Config.model_fields
+        follow = _following(free)
+        return {name: value for name, value in free.items() if name in follow or value != fields[name].default}
+
+    def __repr_args__(self) -> Iterable[tuple[str, Any]]:
+        return self.differing().items()
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def _repr_html_(self) -> str:
+        differing = self.differing()
+        return table(f"Config: {'what is not' if differing else 'all'} as by default", differing)
 
     def to_toml(self) -> str:
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))

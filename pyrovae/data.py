@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pyrovae.config import Config
+from pyrovae.display import strip, table
 from pyrovae.errors import InputError
 from pyrovae.sources import read_source
 from pyrovae.sources.room import PART, changed, fits, taken
@@ -29,6 +30,9 @@ class Images:
     def __repr__(self) -> str:
         shape = "×".join(map(str, self.images.shape[1:]))
         return f"Images({len(self):,} of {shape}, {'unlabelled' if self.labels is None else 'labelled'})"
+
+    def _repr_html_(self) -> str:
+        return table(repr(self), {}, strip(self.images))
 
     def __getitem__(self, rows: Tensor | slice) -> "Images":
         return Images(self.images[rows], None if self.labels is None else self.labels[rows])
@@ -112,6 +116,23 @@ class Data:
     classes: tuple[str, ...] = ()
     pixels: Pixels = field(default_factory=Pixels)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {name}" for name, count in self._counts().items())
+        return f"Data({self.name!r}: {counts} images of {self._size}; pixels {self.pixels.protocol})"
+
+    def _repr_html_(self) -> str:
+        classes = ", ".join(self.classes[:20]) + (", ..." if len(self.classes) > 20 else "")
+        told = {"pixels": self.pixels.protocol, "shape": self._size, "classes": classes or "no labels"}
+        return table(f"Data: {self.name}", self._counts("images for ") | told, strip(self.train.images))
+
+    def _counts(self, what: str = "") -> dict[str, str]:
+        sets = {"training": self.train, "validation": self.validation, "testing": self.test}
+        return {what + name: f"{len(images):,}" for name, images in sets.items() if images is not None}
+
+    @property
+    def _size(self) -> str:
+        return "×".join(map(str, self.shape))
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from pyrovae.builder import build
 from pyrovae.config import Config
 from pyrovae.data import Data, Pixels, load
+from pyrovae.display import in_brackets, table, told_of
 from pyrovae.errors import InputError, reason
 from pyrovae.figures import FIGURES
 from pyrovae.files import append_line, as_json, as_png, only_writer, path_of, write_whole
@@ -38,8 +39,11 @@ FILES = (
     "summary.json",
     "evaluation.json",
     "progress.safetensors",
+    "report.html",
     SIGNATURE,
 )
+FOLDERS = ("figures", "tensorboard")
+EVENTS = "tensorboard/events.out.tfevents.*"
 
 
 class Run:
@@ -55,9 +59,15 @@ class Run:
         self.path, self.repeated = path_of("run", path), repeated
         if not (self.path / "config.toml").is_file():
             raise InputError(f"run: expected a run folder with a config.toml at {self.path}, got {_what_is(self.path)}")
-        check_links(self.path, [*FILES, "figures"])
+        check_links(self.path, [*FILES, *FOLDERS])
         if self.finished:
             check_version(self._read("summary.json", _version), self.path)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}: {in_brackets(told_of(self), but=['folder'])})"
+
+    def _repr_html_(self) -> str:
+        return table("Run", told_of(self))
 
     @classmethod
     def create(cls, path: Path | str, config: Config, force: bool = False) -> "Run":
@@ -65,10 +75,11 @@ class Run:
         path = path_of("out", path)
         if path.exists() and not path.is_dir():
             raise InputError(f"out: expected a folder at {path}, got a file")
-        check_links(path, [*FILES, "figures"])
+        check_links(path, [*FILES, *FOLDERS])
         if (path / "config.toml").exists() and not force:
             raise InputError(f"out: {path} already holds a run; expected --resume, --force or another --out")
         names = [*FILES, "figures/sample.png", *(f"figures/{name}.png" for name in FIGURES)]
+        names += [str(events.relative_to(path)) for events in sorted(path.glob(EVENTS))]
         held = [name for name in names if (path / name).exists()]
         if held and not force:
             raise InputError(f"out: {path} already holds {held[0]}; expected --force or another --out")
@@ -213,7 +224,7 @@ class Run:
             fit.note({"epoch": fit.epoch} | changed)
             self.save(fit)
         if not fit.done:
-            for name in ("evaluation.json", "summary.json"):  # they are of the weights that go on
+            for name in ("evaluation.json", "summary.json", "report.html"):  # they are of the weights that go on
                 (self.path / name).unlink(missing_ok=True)
         write_whole(self.path / "metrics.jsonl", "".join(kept))
         write_whole(self.path / "config.toml", config.to_toml())
@@ -233,6 +244,10 @@ class Run:
     def save_figure(self, name: str, figure: Any) -> Path:
         """Write figures/`name`.png."""
         return self._write(f"figures/{name}.png", as_png(figure))
+
+    def save_report(self, page: str) -> Path:
+        """Write report.html."""
+        return self._write("report.html", page)
 
     def _write(self, name: str, content: bytes | str) -> Path:
         path = self.path / name

@@ -13,6 +13,7 @@ from pyrovae.budget import allocation_refused
 from pyrovae.builder import expect_fitting, objective_of
 from pyrovae.config import Config
 from pyrovae.data import Data
+from pyrovae.display import number, table
 from pyrovae.errors import InputError, reason
 from pyrovae.faults import REMEDIES, Watch, whole
 from pyrovae.inference import SVI, choose_device, seeded
@@ -53,6 +54,7 @@ class Fit:
         self.vae, self.data, self.config = vae.to(self.device), data.to(self.device), config
         self.epoch, self.best_epoch, self.best_loss = 0, 0, math.inf
         self.step, self.seconds = 0, 0.0  # of the epoch under way
+        self.scores: dict[str, Any] = {}  # of the last one that ended here
         self._random: dict[str, Any] = {}
         self.fault: FloatingPointError | None = None
         self.changed: list[dict[str, Any]] = []  # settings, since the first epoch
@@ -78,6 +80,18 @@ class Fit:
         )
         self.watch = Watch(self.svi)
         self.to_compile = to_compile(config.compile, self.steps)
+
+    def __repr__(self) -> str:
+        return "Fit(" + ", ".join(f"{name} {value}" for name, value in self._told().items()) + ")"
+
+    def _repr_html_(self) -> str:
+        return table("Fit: an iterator over epochs", self._told())
+
+    def _told(self) -> dict[str, str]:
+        told = {"epoch": f"{self.epoch:,} of {self.config.epochs:,}", "device": str(self.device)}
+        if self.scores:
+            told["test loss"] = f"{number(self.scores['test']['loss'])} nats per image"
+        return told | ({"best epoch": f"{self.best_epoch:,}"} if self.data.validation is not None else {})
 
     @property
     def steps(self) -> int:
@@ -153,7 +167,7 @@ class Fit:
             self.best_epoch = self.epoch
         elif (loss := held_out["reconstruction"] + self.config.beta * held_out["kl"]) < self.best_loss:
             self.best_epoch, self.best_loss = self.epoch, loss
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.scores = 0, 0.0, scores
         return {"epoch": self.epoch, "seconds": round(seconds, 3), **scores}
 
     def train_epoch(self, until: float = math.inf) -> bool:

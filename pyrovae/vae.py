@@ -12,6 +12,7 @@ from pyro.nn import PyroModule
 from torch import Tensor, nn
 
 from pyrovae.contexts import Context, Quadrants
+from pyrovae.display import parts_of, table
 from pyrovae.errors import InputError, at_least
 from pyrovae.likelihoods import Likelihood
 
@@ -98,6 +99,20 @@ class VAE(PyroModule):
         if not isinstance(self.context, Quadrants):
             raise InputError("complete: expected a model conditioned on quadrants, got another")
         return self.generate(y=y, mean=mean)
+
+    def _repr_html_(self) -> str:
+        y = "" if self.context is None else ", y"
+        given = y.replace(", ", " | ")
+        told: dict[str, Any] = {
+            f"z ~ p(z{given})": self.prior,
+            f"x ~ p(x | z{y})": self.likelihood,
+            f"z ~ q(z | x{y})": self.posterior,
+            "decoder": self.decoder,
+            "encoder": self.encoder,
+        }
+        if self.context is not None:
+            told["y"] = self.context
+        return table("VAE", {name: parts_of(part) for name, part in told.items()})
 
     @property
     def device(self) -> torch.device:

@@ -43,7 +43,7 @@ def about_weights(path: Path) -> About:
 def check_version(version: str, where: Path) -> None:
     """0.1.x reads what any 0.1.x wrote."""
     known = __version__.split(".")[:2]
-    if version.split(".")[:2] != known:
+    if str(version).split(".")[:2] != known:  # a file may hold anything
         raise InputError(f"run: expected a run of pyrovae {'.'.join(known)}, got one of {version} at {where}")
 
 

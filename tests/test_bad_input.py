@@ -165,6 +165,14 @@ BAD_INPUT = [
     ("compare run --out a.pdf", "out: expected a file that ends in .png, got 'a.pdf'"),
     ("compare run --out taken.png", "out: taken.png already exists; expected --force or another name"),
     ("compare run --out nowhere/a.png", "out: expected a folder at .*nowhere, got nothing"),
+    # report
+    ("report", "runs: expected a value, got none"),
+    ("report nowhere", "run: expected a run folder .* at nowhere, got nothing"),
+    ("report unfinished", "expected a finished run at unfinished, got one without summary.json; go on with: .*"),
+    ("report run --out a.pdf", "out: expected a file that ends in .html, got 'a.pdf'"),
+    ("report run --out nowhere/a.html", "out: expected a folder at .*nowhere, got nothing"),
+    ("report run ''", "runs: expected a path, got ''"),
+    ("report bad-config", "run: expected a sound config.toml|config: expected TOML"),
     # list
     ("list figurs", "(?=.*presets)(?=.*'figurs').*did you mean 'figures'"),
     # empty texts

@@ -76,7 +76,7 @@ def test_train_leaves_a_run(trained):
     assert "a relaxed score, not a density" in process.stdout
     files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
     drawn = {f"figures/{name}.png" for name in FIGURES.keys() - {"conditions", "completions"}}
-    wanted = {"config.toml", "metrics.jsonl", "model.safetensors", "checkpoint.pt", "summary.json"}
+    wanted = {"config.toml", "metrics.jsonl", "model.safetensors", "checkpoint.pt", "summary.json", "report.html"}
     assert wanted | drawn <= files
     assert files - wanted - drawn <= {"progress.safetensors", "figures/traversals.png"}
     assert Config.from_toml((run / "config.toml").read_text()) == Config(epochs=2, hidden=16, device="cpu")
@@ -396,7 +396,7 @@ def test_compare_does_not_rank_runs_of_two_kinds(world, monkeypatch, capsys):
 
 def test_names_with_brackets_are_shown(world, no_figures, capsys):
     assert pyrovae(f"train --epochs 1 {TINY} --out 'run[a]'") == 0
-    assert capsys.readouterr().out.count("run[a]") == 3
+    assert capsys.readouterr().out.count("run[a]") == 4
     assert pyrovae("compare run 'run[a]'") == 0
     assert "run[a]" in capsys.readouterr().out
 

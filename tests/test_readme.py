@@ -97,6 +97,7 @@ def test_the_commands_run_one_after_the_other(tmp_path, monkeypatch, data_dir):
     assert (tmp_path / "sevens.png").exists()
     assert (tmp_path / "compare.png").exists()
     assert (tmp_path / "plates.png").exists()
+    assert (tmp_path / "both.html").exists()
 
 
 def test_images_of_ones_own_train_as_it_says(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pyrovae.errors import InputError
+from pyrovae.files import as_png
 
 TRAIN, TEST, VALIDATION = "#4C78A8", "#E45756", "#8C8C8C"
 INK, PALE = "#333333", "#B0B0B0"
@@ -32,6 +33,7 @@ STYLE: dict[Any, Any] = {
     "grid.color": "#E6E6E6",
     "legend.frameon": False,
 }
+DPI, DENSITY = 150, 1.5  # of a figure; its pixels for each one of a page
 CELL = 0.5  # inches a side of one image
 MOST, THIN = 256, 4  # pixels a side of a drawn image; how often its longer side holds the shorter one
 
@@ -40,10 +42,18 @@ class Unfit(InputError):
     """The figure does not fit the run."""
 
 
+class Shown(Figure):
+    """A figure that a notebook shows by itself: matplotlib's own needs pyplot there."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        width, height = (round(inches * self.get_dpi() / DENSITY) for inches in self.get_size_inches())
+        return as_png(self), {"width": width, "height": height}
+
+
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, np.ndarray]:
     """A figure of so many inches with a grid of axes, outside pyplot's global state."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1), dpi=150)
+        figure = Shown(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1), dpi=DPI)
         return figure, figure.subplots(rows, columns, squeeze=False)
 
 
