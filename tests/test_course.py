@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import re
-import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -110,7 +109,7 @@ WRONG = {
         ("def bayes(s, p): return torch.softmax(s, 1)", "not used"),
         ("def bayes(s, p): return torch.softmax(s + p, 1)", "logarithms add"),
         ("def bayes(s, p): return torch.log_softmax(s + p.log(), 1)", "log probabilities"),
-        ("def bayes(s, p): return s.exp() * p", "add up to 1, got"),
+        ("def bayes(s, p): return s.exp() * p", "add up to 1 over"),
         ("def bayes(s, p): return torch.softmax(2 * s, 1)", "their sum"),
         ("def bayes(s, p): return s.exp() * p / (s.exp() * p).sum(1, keepdim=True)", "becomes 0"),
     ],
@@ -151,25 +150,14 @@ WRONG = {
 }
 
 
-@pytest.fixture(scope="module")
-def taught():
-    """The names that each lesson leaves behind, after all its code was run, with its exercises unanswered."""
-    held = {}
-
-    def names_of(number):
-        if number not in held:
-            held[number] = {}
-            for kind, text in notebooks.cells(LESSONS[number]):
-                if kind == "code":
-                    exec(compile(text, LESSONS[number].name, "exec"), held[number])
-                    plt.close("all")
-        return held[number]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [str(COURSE), *sys.path])
-        patch.setattr(plt, "show", lambda: None)
-        yield names_of
-    sys.modules.pop("checks", None)
+def run(lesson):
+    """The names that a lesson leaves behind, after all its code was run, with its exercises unanswered."""
+    names = {}
+    for kind, text in notebooks.cells(lesson):
+        if kind == "code":
+            exec(compile(text, lesson.name, "exec"), names)
+            plt.close("all")
+    return names
 
 
 def said(names, code, exercise, capsys):
@@ -188,27 +176,18 @@ def solution(exercise):
     return code
 
 
-@pytest.mark.parametrize("number", LESSONS)
-def test_a_lesson_runs_from_top_to_bottom(number, taught, capsys):
-    taught(number)
-    printed = capsys.readouterr().out
-    for exercise in (name for name in WRONG if name[0] == number):
-        assert f"{exercise}: no answer yet" in printed
-
-
-def test_what_lesson_1_says_is_so(taught):
-    family = {beta: scores for beta, (_, scores) in taught("1")["family"].items()}
+def claims_of_lesson_1(names):
+    family = {beta: scores for beta, (_, scores) in names["family"].items()}
     assert family[0.01]["kl"] > family[0.1]["kl"] > family[1.0]["kl"] > 1
     assert family[2.0]["kl"] == pytest.approx(0, abs=0.05)
-    assert taught("1")["autoencoder_counts"].min() < 10
-    assert taught("1")["vae_counts"].min() > 10
+    assert names["autoencoder_counts"].min() < 10
+    assert names["vae_counts"].min() > 10
     assert 0.5 < family[1.0]["reconstruction"] - family[0.01]["reconstruction"] < 2.5
-    error = {name: (taught("1")[name] - taught("1")["x_test"]).square().mean() for name in ("lines", "networks")}
+    error = {name: (names[name] - names["x_test"]).square().mean() for name in ("lines", "networks")}
     assert error["networks"] < 0.7 * error["lines"]
 
 
-def test_what_lesson_2_says_is_so(taught):
-    names = taught("2")
+def claims_of_lesson_2(names):
     assert names["by_hand"].item() == pytest.approx(names["by_pyro"], rel=1e-5)
     assert names["by_hand"].item() == pytest.approx(names["by_pyrovae"].item(), rel=1e-5)
     assert names["exact_kl"].item() == pytest.approx(names["analytic"].item(), rel=1e-5)
@@ -217,8 +196,7 @@ def test_what_lesson_2_says_is_so(taught):
     assert names["score"].std() > 10 * names["reparameterised"].std()
 
 
-def test_what_lesson_3_says_is_so(taught):
-    names = taught("3")
+def claims_of_lesson_3(names):
     assert names["given_scores"]["loss"] < names["plain_scores"]["loss"] - 2.3
     assert names["given_scores"]["kl"] < names["plain_scores"]["kl"]
     assert (names["guess"] == names["labels"]).double().mean() > 0.9
@@ -228,8 +206,7 @@ def test_what_lesson_3_says_is_so(taught):
     assert -names["log_p"](names["collapsed"]).mean().item() == pytest.approx(baseline, abs=1)
 
 
-def test_what_lesson_4_says_is_so(taught):
-    names = taught("4")
+def claims_of_lesson_4(names):
     patients = {cure.split(":")[0]: record for cure, (_, _, record) in names["patients"].items()}
     assert patients["none"]["active_units"] == 0
     assert patients["free bits"]["active_units"] == 8
@@ -239,16 +216,24 @@ def test_what_lesson_4_says_is_so(taught):
     assert 0 < names["gain"].std() < 0.7 * names["score"]["normal"].std()
 
 
-@pytest.mark.parametrize("exercise", WRONG)
-def test_the_solution_is_right(exercise, taught, capsys):
-    assert said(taught(exercise[0]), solution(exercise), exercise, capsys) == f"{exercise}: right\n"
+CLAIMS = {"1": claims_of_lesson_1, "2": claims_of_lesson_2, "3": claims_of_lesson_3, "4": claims_of_lesson_4}
 
 
-@pytest.mark.parametrize(("exercise", "code", "hint"), [(name, *each) for name in WRONG for each in WRONG[name]])
-def test_a_wrong_answer_gets_its_hint(exercise, code, hint, taught, capsys):
-    told = said(taught(exercise[0]), code, exercise, capsys)
-    assert told.startswith(f"{exercise}: not yet: ")
-    assert hint in told
+@pytest.mark.parametrize("number", LESSONS)
+def test_a_lesson_runs_says_what_is_so_and_its_checks_tell_right_from_wrong(number, monkeypatch, capsys):
+    """In one test, so that each lesson is run once."""
+    monkeypatch.syspath_prepend(COURSE)
+    monkeypatch.setattr(plt, "show", lambda: None)
+    names = run(LESSONS[number])
+    printed = capsys.readouterr().out
+    CLAIMS[number](names)
+    for exercise in (name for name in WRONG if name[0] == number):
+        assert f"{exercise}: no answer yet" in printed
+        assert said(names, solution(exercise), exercise, capsys) == f"{exercise}: right\n"
+        for code, hint in WRONG[exercise]:
+            told = said(names, code, exercise, capsys)
+            assert told.startswith(f"{exercise}: not yet: "), code
+            assert hint in told, code
 
 
 @pytest.mark.parametrize("number", LESSONS)

@@ -303,8 +303,8 @@ print(f"on the grid: {log_p.mean():.3f}")
 #
 # ### Exercise 2.1: the importance-weighted bound
 #
-# Write $\log \frac1K \sum_k w_k$ from `log_w` of shape `(K, n)`; the result has shape `(n,)`. The weights of real
-# images are of the size $e^{-1000}$, which a computer takes for 0: mind the order of `exp`, `mean` and `log`.
+# Write $\log \frac1K \sum_k w_k$ from `log_w` of shape `(K, n)`; the result has shape `(n,)`. The weights of
+# larger images are of the size $e^{-1000}$, which a computer takes for 0: mind the order of `exp`, `mean` and `log`.
 
 
 # %%
