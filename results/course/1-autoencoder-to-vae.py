@@ -129,7 +129,7 @@ print(dict(enumerate(counts(autoencoder).tolist())))
 # Two changes:
 #
 # - The encoder returns a distribution instead of a point,
-#   $q(z \mid x) = \mathcal N(z;\, \mu(x), \mathrm{diag}\, \sigma^2(x))$: a small cloud around $\mu(x)$. In training, the
+#   $q(z \mid x) = \mathcal N(z;\, \mu(x), \mathrm{diag}\, \sigma^2(x))$: a small cloud around $\mu(x)$. In training the
 #   code that is decoded is drawn from it. This is the posterior `diagonal`.
 # - The loss gets a second term, which pulls each cloud towards the *prior* $p(z) = \mathcal N(z;\, 0, I)$, the
 #   distribution that we want to draw codes from:
