@@ -10,6 +10,8 @@ from rich.text import Text
 from pyrovae.config import presets
 from pyrovae.errors import one_of
 
+from .completion import of
+
 
 def _members(module: str, registry: str) -> Callable[[], dict[str, str]]:
     """Names and the first lines of their docstrings."""
@@ -42,7 +44,7 @@ KINDS = {
 
 
 @click.command("list")
-@click.argument("kind", required=False, metavar="[KIND]")
+@click.argument("kind", required=False, metavar="[KIND]", shell_complete=of(lambda: KINDS))
 def command(kind: str | None) -> None:
     """List what there is to choose from: presets, datasets, networks, activations, likelihoods, priors, posteriors,
     objectives or figures; without KIND all of them.

@@ -14,6 +14,8 @@ from pyrovae.files import write_whole
 from pyrovae.grid import as_text
 from pyrovae.trust import CLASSES, PLACES
 
+from .completion import of_setting
+
 
 class SettingsCommand(click.Command):
     """A command that has every setting as a flag, and shows them by group.
@@ -42,7 +44,9 @@ class SettingsCommand(click.Command):
 def _flag(name: str, field: FieldInfo, lists: bool) -> click.Option:
     default = "" if field.default is None else f"  [{as_text(field.default)}]"
     about = f"{field.description}{default}"
-    return click.Option([_flag_of(name)], metavar=_metavar(field), help=about, multiple=lists)
+    return click.Option(
+        [_flag_of(name)], metavar=_metavar(field), help=about, multiple=lists, shell_complete=of_setting
+    )
 
 
 def _metavar(field: FieldInfo) -> str:

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
+from .completion import of_figure
 from .options import repeated_of, repeats
 from .values import NAMED, examples
 
 
 @click.command("plot", epilog=examples("pyrovae plot results/digits", "pyrovae plot results/digits latent samples"))
 @click.argument("run", type=NAMED)
-@click.argument("figures", nargs=-1, metavar="[FIGURE ...]")
+@click.argument("figures", nargs=-1, metavar="[FIGURE ...]", shell_complete=of_figure)
 @repeats
 def command(run: Path, figures: tuple[str, ...], **given: str) -> None:
     """Draw all the figures that fit RUN, a folder of `pyrovae train`, or the ones named (pyrovae list figures).

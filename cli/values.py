@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from pyrovae.config import MOST
 from pyrovae.errors import InputError, did_you_mean
@@ -30,6 +31,10 @@ class Named(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         return path_of(_called(param), value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The shell's own files and folders."""
+        return [CompletionItem(incomplete, type="file")]
 
 
 def _called(param: click.Parameter | None) -> str:

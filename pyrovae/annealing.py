@@ -106,6 +106,13 @@ def annealed_log_likelihoods(
     one, as it does not need a guide that covers the posterior: the chains move to where the guide does not draw.
     `acceptance` is that of the transitions. Neal (2001), Annealed importance sampling; Wu et al. (2017), On the
     quantitative analysis of decoder-based generative models, arXiv:1611.04273, who start at the prior.
+
+    >>> config = Config(pixels="static", device="cpu")
+    >>> data = load(config)
+    >>> vae = build(config, data.shape)
+    >>> (found,) = annealed_log_likelihoods(vae, data, data.test[slice(0, 5)], chains=4, steps=5)
+    >>> found["log_likelihood"].shape
+    torch.Size([5])
     """
     at_least(1, chains=chains, steps=steps, images=len(images))
     expect_density(vae)

@@ -35,6 +35,10 @@ def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> VAE:
 
     Raises `InputError` for unknown names (with the nearest), for parts that do not fit each other, and for a model that
     does not fit in memory; of pyrovae's own parts before any is touched.
+
+    >>> vae = build(Config(hidden=(32,), latent_dim=4, prior="mixture", components=5), (1, 8, 8))
+    >>> vae.prior().event_shape, sum(parameter.numel() for parameter in vae.parameters())
+    (torch.Size([4]), 4661)
     """
     if len(shape) != 3:
         raise InputError(f"shape: expected (channels, height, width), got {tuple(shape)}")

@@ -33,6 +33,12 @@ class Config(BaseModel):
     """The settings of one run. Frozen; an unknown name or a value out of range raises `InputError`.
 
     Names of components (`likelihood`, `prior`, ...) are looked up when the model is built: `pyrovae.builder`.
+
+    >>> config = Config(latent_dim=8, hidden="256,128")
+    >>> config.hidden, config.prior, config.replace(condition="quadrant1").prior
+    ((256, 128), 'normal', 'conditional')
+    >>> Config.from_toml(config.to_toml()) == config
+    True
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -107,6 +107,13 @@ class Data:
     """A dataset: training, test and perhaps validation images, and how their pixels are read.
 
     Images lie whole on `device`, if they fit there, and are handed to it batch by batch, if they do not.
+
+    >>> data = load(Config(dataset="digits"))
+    >>> data.train, data.shape
+    (Images(1,438 of 1×8×8, labelled), (1, 8, 8))
+    >>> x, labels = data.batch(data.test, slice(0, 5))
+    >>> x.shape, labels.shape
+    (torch.Size([5, 1, 8, 8]), torch.Size([5]))
     """
 
     name: str
@@ -158,6 +165,12 @@ def load(config: Config) -> Data:
     """The images that `config` names: `dataset`, `data_dir`, `image_size`, `pixels` and `validation`.
 
     Raises `InputError` where files are missing, broken or of the wrong shape, and says which were looked for.
+
+    >>> data = load(Config(dataset="digits", pixels="threshold", validation=100))
+    >>> len(data.train), len(data.validation), len(data.test)
+    (1338, 100, 359)
+    >>> data.batch(data.train, slice(0, 10)).x.unique()
+    tensor([0., 1.])
     """
     source = read_source(config.dataset, config.data_dir, config.image_size)
     train, test = _split(source)

@@ -8,7 +8,14 @@ from typing import Any
 
 
 class InputError(ValueError):
-    """Bad input, told in one line: what was expected and what came."""
+    """Bad input, told in one line: what was expected and what came.
+
+    >>> try:
+    ...     Config(latnet_dim=3)
+    ... except InputError as error:
+    ...     print(error)
+    unknown setting 'latnet_dim'; did you mean 'latent_dim'?
+    """
 
     def __init__(self, message: str) -> None:
         """Names of files and arrays may hold line breaks, or codes that a terminal obeys: these are spelled out."""

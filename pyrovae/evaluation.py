@@ -41,6 +41,12 @@ def log_likelihoods(vae: VAE, data: Data, images: Images, samples: int = 5000) -
     `log_likelihood` is log (1/K) Σ w, a lower bound in expectation; `elbo` the mean of log w; `effective_samples`
     (Σ w)² / Σ w²; `pareto_k` the tail index of the weights (Yao et al. 2018, arXiv:1802.02538). Burda et al. (2016),
     arXiv:1509.00519, use K = 5,000.
+
+    >>> config = Config(pixels="static", device="cpu")
+    >>> data = load(config)
+    >>> (found,) = log_likelihoods(build(config, data.shape), data, data.test[slice(0, 20)], samples=100)
+    >>> found["log_likelihood"].shape, bool((found["log_likelihood"] > found["elbo"]).all())
+    (torch.Size([20]), True)
     """
     at_least(1, samples=samples, images=len(images))
     expect_density(vae)

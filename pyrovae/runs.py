@@ -53,6 +53,12 @@ class Run:
     `Run(path, likelihood="soft.py:SoftLaplace")`; and so are data outside the folder, of a run that was made elsewhere.
 
     Raises `InputError` where a file is missing or damaged, or of another version: 0.1.x reads what any 0.1.x wrote.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     made = Run.create(folder, Config(latent_dim=3))
+    ...     Run(folder).config.latent_dim, made.begun, made.finished
+    (3, False, False)
     """
 
     def __init__(self, path: Path | str, **repeated: str) -> None:

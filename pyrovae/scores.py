@@ -20,6 +20,12 @@ def evaluate(vae: VAE, data: Data, images: Images, watch: Spread | None = None) 
     """`loss`, `reconstruction` and `kl` over all `images`, in nats per image, with one code drawn for each.
 
     No gradient is taken and no weight, batch statistic or optimizer state moves. `watch` sees all codes' means.
+
+    >>> config = Config(device="cpu")
+    >>> data = load(config)
+    >>> scores = evaluate(build(config, data.shape), data, data.test)
+    >>> {name: round(score) for name, score in scores.items()}
+    {'loss': 44, 'reconstruction': 44, 'kl': 0}
     """
     at_least(1, images=len(images))
     kl_weight = KLWeight(1.0 if vae.has_kl else None)

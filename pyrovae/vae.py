@@ -27,6 +27,12 @@ class VAE(PyroModule):
     the model was built for, z (n, latent), y (n, classes) for labels and (n, C, H, W) for quadrants. Its parameters are
     torch's, not Pyro's: fit it with `pyrovae.fit` or `pyrovae.SVI`; Pyro's own SVI finds none in its parameter store.
     Kingma & Welling (2014), arXiv:1312.6114; conditional: Sohn, Lee & Yan (2015).
+
+    >>> vae = build(Config(condition="label", latent_dim=3), (1, 8, 8), classes=10)
+    >>> labels = torch.tensor([7, 7, 2])
+    >>> images = vae.generate(y=labels)
+    >>> images.shape, vae.encode(images, labels).event_shape, vae.reconstruct(images, labels).shape
+    (torch.Size([3, 1, 8, 8]), torch.Size([3]), torch.Size([3, 1, 8, 8]))
     """
 
     def __init__(

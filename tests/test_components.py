@@ -13,7 +13,7 @@ from pyrovae.posteriors import POSTERIORS
 from pyrovae.priors import PRIORS
 
 PROTOCOLS = ("grey", "dynamic", "static", "threshold", "standardized")
-LEARNED = ("mixture", "vamp", "exemplar", "flow", "conditional")
+LEARNED = [name for name in PRIORS if [*small_vae(prior=name, condition="label")[0].prior.parameters()]]
 
 
 def fits(prior, posterior, condition):

@@ -126,6 +126,11 @@ def test_the_examples_in_docstrings_run():
     assert sum(result.attempted for result in results) >= 12
 
 
+@pytest.mark.parametrize("name", [name for name in pyrovae.__all__ if name != "__version__"])
+def test_every_public_name_has_an_example(name):
+    assert ">>> " in getattr(pyrovae, name).__doc__
+
+
 def test_every_command_of_the_readme_exists():
     commands = re.findall(r"^pyrovae (\w+)", "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)), re.MULTILINE)
     assert set(commands) == set(COMMANDS)

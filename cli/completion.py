@@ -1,0 +1,69 @@
+"""What the shell completes: the names of presets, of members of the families, of figures; and files."""
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+from click import Context, Parameter
+
+import pyrovae
+from pyrovae.config import Config, presets
+
+PACKAGE = Path(pyrovae.__file__).parent
+Complete = Callable[[Context, Parameter, str], list[str]]
+
+FAMILIES = {  # setting -> where its values have names
+    "dataset": ("pyrovae.sources", "DATASETS"),
+    "network": ("pyrovae.networks", "NETWORKS"),
+    "activation": ("pyrovae.networks", "ACTIVATIONS"),
+    "likelihood": ("pyrovae.likelihoods", "LIKELIHOODS"),
+    "prior": ("pyrovae.priors", "PRIORS"),
+    "posterior": ("pyrovae.posteriors", "POSTERIORS"),
+    "objective": ("pyrovae.objectives", "OBJECTIVES"),
+}
+
+
+def names_in(module: str, registry: str) -> list[str]:
+    """The keys of a dict at the foot of a file, read from its source: to import it would import torch, for seconds."""
+    place = PACKAGE.joinpath(*module.split(".")[1:])
+    tree = ast.parse((place / "__init__.py" if place.is_dir() else place.with_suffix(".py")).read_text())
+    imported = {
+        alias.name: node.module for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    names: list[str] = []
+    for node in tree.body:
+        target = getattr(node, "target", None) or getattr(node, "targets", [None])[0]
+        if getattr(target, "id", None) != registry or not isinstance(held := getattr(node, "value", None), ast.Dict):
+            continue
+        for key, value in zip(held.keys, held.values):
+            if isinstance(key, ast.Constant):
+                names.append(str(key.value))
+            elif isinstance(value, ast.Name) and (source := imported.get(value.id)):  # {**OTHERS}
+                names += names_in(source, value.id)
+    return names
+
+
+def choices(name: str) -> list[str]:
+    """The values of a setting that have names."""
+    if name in FAMILIES:
+        return names_in(*FAMILIES[name])
+    if name == "device":
+        return ["auto", "cpu", "cuda"]
+    field = Config.model_fields.get(name)
+    return [choice for choice in get_args(field.annotation) if isinstance(choice, str)] if field else []
+
+
+def of_setting(_: Context, param: Parameter, typed: str) -> list[str]:
+    """Of a flag that takes a list, what follows the last comma."""
+    head, comma, last = typed.rpartition(",") if getattr(param, "multiple", False) else ("", "", typed)
+    return [head + comma + name for name in choices(param.name or "") if name.startswith(last)]
+
+
+def of(names: Callable[[], Any]) -> Complete:
+    """Complete one of these."""
+    return lambda _ctx, _param, typed: [name for name in names() if name.startswith(typed)]
+
+
+of_preset = of(presets)
+of_figure = of(lambda: names_in("pyrovae.figures", "FIGURES"))
