@@ -1,6 +1,7 @@
 """One run folder: create, save, load, resume.
 
-config.toml, metrics.jsonl, model.safetensors, checkpoint.pt, summary.json, progress.safetensors and figures/*.png.
+config.toml, metrics.jsonl, model.safetensors, checkpoint.pt, summary.json, progress.safetensors and figures/*.png;
+evaluation.json and explore.html if they were asked for.
 """
 
 import io
@@ -37,6 +38,7 @@ FILES = (
     "checkpoint.pt",
     "summary.json",
     "evaluation.json",
+    "explore.html",
     "progress.safetensors",
     SIGNATURE,
 )
@@ -213,7 +215,7 @@ class Run:
             fit.note({"epoch": fit.epoch} | changed)
             self.save(fit)
         if not fit.done:
-            for name in ("evaluation.json", "summary.json"):  # they are of the weights that go on
+            for name in ("evaluation.json", "explore.html", "summary.json"):  # they are of the weights that go on
                 (self.path / name).unlink(missing_ok=True)
         write_whole(self.path / "metrics.jsonl", "".join(kept))
         write_whole(self.path / "config.toml", config.to_toml())
@@ -229,6 +231,10 @@ class Run:
     def save_evaluation(self, found: dict[str, Any], name: str = "evaluation") -> Path:
         """Write `name`.json."""
         return self._write(f"{name}.json", as_json(found))
+
+    def save_page(self, page: str) -> Path:
+        """Write explore.html."""
+        return self._write("explore.html", page)
 
     def save_figure(self, name: str, figure: Any) -> Path:
         """Write figures/`name`.png."""
