@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pyrovae.contexts import Label, Quadrants
 from pyrovae.data import Data, Images
+from pyrovae.errors import InputError, reason
 from pyrovae.explore.export import Asked, export
 from pyrovae.explore.rounding import Rounded
 from pyrovae.explore.store import Store
@@ -75,8 +76,13 @@ def contents(run: Any, store: Store) -> dict[str, Any]:
 
 def _shown(vae: VAE, data: Data) -> Shown:
     images = _spread(data.test, MOST_CODES)
-    codes = code_means(vae, data, images)
-    amounts = kl_per_dimension(vae, data, images) if vae.has_kl else None
+    try:
+        codes = code_means(vae, data, images)
+        amounts = kl_per_dimension(vae, data, images) if vae.has_kl else None
+    except ValueError as error:  # a distribution was given what is no number
+        raise InputError(f"explore: expected a model that encodes test images, got: {reason(error)}") from None
+    if not codes.isfinite().all():
+        raise InputError("explore: expected a model that encodes test images, got codes that are not finite")
     measure = "variance of the codes" if amounts is None else "KL"
     if amounts is None:
         amounts = codes.var(0, correction=min(1, len(codes) - 1))

@@ -1,6 +1,5 @@
 """A VAE's encoder and decoder as programs for the page, with pictures in [0, 1] in and out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +80,7 @@ def export(asked: Asked, store: Store, seed: int, codes: Tensor, contexts: Args,
 
 
 def _exported(what: str, function: Any, store: Store, seed: int, tolerance: float, tried: Args) -> dict[str, Any]:
-    samples: Sequence[list[Tensor]] = [[part[row : row + 1] for part in tried.values()] for row in range(_length(tried))]
+    samples = [[part[row : row + 1] for part in tried.values()] for row in range(_length(tried))]
     program = trace(what, function, seed, **dict(zip(tried, samples[0])))
     for name, answer in program.answer(program.held, *samples[0]).items():
         if not answer.isfinite().all():

@@ -64,6 +64,7 @@ const STEP = {
 
   move(places, fill) {
     if (Array.isArray(places)) places = placesOf(places);
+    fill = Number(fill); // a text, as infinity is no number of JSON
     return (out, [a]) => {
       for (let i = 0; i < out.length; i++) out[i] = places[i] < 0 ? fill : a[places[i]];
     };

@@ -1,5 +1,6 @@
 """Operations of ATen that take more than one step, or a step of their own."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,10 +22,15 @@ def _given(node: Node, place: int, name: str, default: Any = None) -> Any:
     return node.args[place] if place < len(node.args) else node.kwargs.get(name, default)
 
 
+def _both(values: Any) -> tuple[int, ...]:
+    """For rows and columns, where one number stands for both."""
+    sides = (values,) if isinstance(values, int) else tuple(values)
+    return sides * 2 if len(sides) == 1 else sides
+
+
 def _pair(values: Any, one: int) -> list[int]:
-    """Of a dimension that is not there, it is `one`."""
-    values = [values] if isinstance(values, int) else [*values]
-    return values * 2 if len(values) == 1 and one < 0 else [one] * (2 - len(values)) + values
+    """For rows and columns, where a line has no rows: these are then `one`."""
+    return [one] * (2 - len(values)) + [*values]
 
 
 def weighted(name: str) -> Operation:
@@ -71,6 +77,18 @@ def folded(kind: str) -> Operation:
         return steps.fold(kind, steps.slot(node.args[0]), _shape(steps, node.args[0]), dims or [])  # type: ignore[arg-type]
 
     return taken
+
+
+def variance(steps: Steps, node: Node, shape: torch.Size) -> int:
+    whole, slot = _shape(steps, node.args[0]), steps.slot(node.args[0])
+    dims = [dim % len(whole) for dim in _given(node, 1, "dim") or range(len(whole))]
+    kept = torch.Size([1 if dim in dims else side for dim, side in enumerate(whole)])
+    mean = steps.move([(steps.fold("mean", slot, whole, dims), kept)], lambda numbered: numbered.expand(whole))
+    away = steps.step("each", whole.numel(), [slot, mean], "sub")
+    total = steps.fold("sum", steps.step("each", whole.numel(), [away, away], "mul"), whole, dims)
+    correction = _given(node, 2, "correction")
+    free = whole.numel() // kept.numel() - (1 if correction is None else correction)
+    return steps.step("each", shape.numel(), [total, steps.slot(free)], "div")
 
 
 def softmax(logarithm: bool) -> Operation:
@@ -124,9 +142,7 @@ def convolution(steps: Steps, node: Node, shape: torch.Size) -> int:
     return steps.step("conv", shape.numel(), [steps.slot(x), steps.slot(weight), biases], told)
 
 
-def _normed(
-    steps: Steps, x: Any, weight: Any, bias: Any, length: int, block: int, inner: int, epsilon: float
-) -> int:
+def _normed(steps: Steps, x: Any, weight: Any, bias: Any, length: int, block: int, inner: int, epsilon: float) -> int:
     """Blocks of x standardised (of 0: none), then number i times weight[i / inner] plus its bias, again and again."""
     slots = [
         steps.constant(torch.full((length,), value)) if given is None else steps.slot(given)
@@ -154,7 +170,7 @@ def batch_norm(steps: Steps, node: Node, shape: torch.Size) -> int:
         if shape[0] > 1:
             raise steps.refuse("normalisation by a batch")
         return _normed(steps, x, weight, bias, channels, pixels, pixels, epsilon)  # type: ignore[arg-type]
-    held = steps.values
+    held: Any = steps.values
     scale = (held[variance] + epsilon).rsqrt() * (1 if weight is None else held[weight])
     shift = (0 if bias is None else held[bias]) - held[mean] * scale
     slots = [steps.slot(x), steps.constant(scale), steps.constant(shift)]
@@ -163,10 +179,10 @@ def batch_norm(steps: Steps, node: Node, shape: torch.Size) -> int:
 
 def pooled(kind: str, fill: float) -> Operation:
     def taken(steps: Steps, node: Node, shape: torch.Size) -> int:
-        kernel = _pair(node.args[1], -1)
-        stride = _pair(_given(node, 2, "stride") or kernel, -1)
-        padding = _pair(_given(node, 3, "padding", 0), -1)
-        dilation = _pair(_given(node, 4, "dilation", 1), -1) if kind == "max" else [1, 1]
+        kernel = _both(node.args[1])
+        stride = _both(_given(node, 2, "stride") or kernel)
+        padding = _both(_given(node, 3, "padding", 0))
+        dilation = _both(_given(node, 4, "dilation", 1)) if kind == "max" else (1, 1)
         if kind == "mean" and any(padding) and not _given(node, 5, "count_include_pad", True):
             raise steps.refuse(f"{node.target} that does not count its padding")
         x = _shape(steps, node.args[0])
@@ -187,7 +203,7 @@ def pooled(kind: str, fill: float) -> Operation:
 def padded(steps: Steps, node: Node, shape: torch.Size) -> int:
     sides: Sequence[int] = node.args[1]  # type: ignore[assignment]
     source = (steps.slot(node.args[0]), _shape(steps, node.args[0]))
-    return steps.move([source], lambda numbered: F.pad(numbered, sides), float(_given(node, 2, "value", 0)))
+    return steps.move([source], lambda numbered: F.pad(numbered, sides), _given(node, 2, "value", 0))
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -203,6 +219,9 @@ OPERATIONS: dict[str, Operation] = {
     "amax": folded("max"),
     "amin": folded("min"),
     "prod": folded("prod"),
+    "any": folded("max"),
+    "all": folded("min"),
+    "var": variance,
     "_softmax": softmax(logarithm=False),
     "_log_softmax": softmax(logarithm=True),
     "mm": product,
@@ -213,7 +232,7 @@ OPERATIONS: dict[str, Operation] = {
     "native_layer_norm": layer_norm,
     "native_batch_norm": batch_norm,
     "_native_batch_norm_legit_no_training": batch_norm,
-    "max_pool2d_with_indices": pooled("max", float("-inf")),
+    "max_pool2d_with_indices": pooled("max", -math.inf),
     "avg_pool2d": pooled("mean", 0.0),
     "constant_pad_nd": padded,
 }

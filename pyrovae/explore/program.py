@@ -17,7 +17,10 @@ from pyrovae.inference import seeded
 from pyrovae.inference.compiled import CHECK
 
 aten = torch.ops.aten
-SIMPLER = [aten.elu, aten.gelu, aten.hardtanh, aten.leaky_relu]  # told by the operations that they are made of
+SIMPLER = [  # told by the operations that they are made of
+    *(aten.elu, aten.gelu, aten.hardtanh, aten.leaky_relu),
+    *(aten._adaptive_avg_pool2d, aten.upsample_bilinear2d),
+]
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class Program:
 
 def called(node: Node, values: Mapping[Node, Any]) -> Any:
     """The operation of `node`, carried out on what the nodes before it returned."""
-    args, kwargs = (map_arg(part, lambda given: values[given]) for part in (node.args, node.kwargs))
+    args: Any = map_arg(node.args, lambda given: values[given])
+    kwargs: Any = map_arg(node.kwargs, lambda given: values[given])
     function: Callable[..., Any] = node.target  # type: ignore[assignment]  # a call's target is what is called
     return function(*args, **kwargs)
 
@@ -78,9 +82,9 @@ def trace(what: str, function: Callable[..., dict[str, Tensor]], seed: int, **ex
 def without_idle(program: Program, *args: Tensor) -> dict[Node, Tensor]:
     """`held`, with weights set to 0 that do not count, or whose work others can do: a file holds them for nothing.
 
-    The first are those of pixels that a context does not show. They are found by running the program on NaN in place of
-    `args`: all becomes NaN that depends on them. The second are those of numbers that a product reads twice, as an image
-    and in its context; numbers are the same if they change from run to run, and are equal in each.
+    The first are those of pixels that a context does not show. They are found by running the program on NaN in place
+    of `args`: all becomes NaN that depends on them. The second are those of numbers that a product reads twice, as an
+    image and in its context; numbers are the same if they change from run to run, and are equal in each.
     """
     held = dict(program.held)
     nothing = program.run(held, *(torch.full_like(arg, torch.nan) for arg in args))

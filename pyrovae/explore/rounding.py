@@ -33,8 +33,8 @@ def rounded(
 ) -> tuple[dict[Node, Tensor | Rounded], float]:
     """The tensors that `program` holds, rounded so that its answers to `samples` change by at most `tolerance`.
 
-    And by how much they change. A number is as fine as its factor is large: of two terms of a sum that are equally fine,
-    none wastes bits. Where no rounding would do, all stays as it is.
+    And by how much they change. A number is as fine as its factor is large: of the terms of a sum, then, none is finer
+    than others. Where no rounding would do, all stays as it is.
     """
     held = without_idle(program, *samples[0])
     scales = _scales(program, held, samples)

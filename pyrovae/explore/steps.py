@@ -12,8 +12,10 @@ the numbers of a tensor, the last dimension fastest, as all of them are float32;
     norm    blocks of numbers, standardised, times a weight and plus a bias
 """
 
+import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,25 +23,10 @@ from torch import Tensor
 from torch.fx import Node
 
 from pyrovae.errors import InputError
+from pyrovae.explore.names import EACH, MOVES, SAME_AS
 from pyrovae.explore.program import Program, called
 from pyrovae.explore.rounding import Rounded
 from pyrovae.explore.store import Store
-
-# Of each number, by the names that ATen gives them and `nn.js`, too.
-EACH = {
-    *("neg abs sign exp exp2 expm1 log log1p log2 log10 sqrt rsqrt reciprocal sin cos tan asin acos atan".split()),
-    *("sinh cosh tanh asinh acosh atanh sigmoid relu erf floor ceil round trunc isnan isinf".split()),
-    *("add sub mul div maximum minimum pow fmod remainder atan2 hypot eq ne lt le gt ge where".split()),
-    *("logical_not logical_and logical_or logical_xor".split()),
-}
-SAME_AS = {"bitwise_not": "logical_not", "bitwise_and": "logical_and", "bitwise_or": "logical_or"}  # of truth
-# These only move numbers, so that it can be asked of the numbers of places where each one goes.
-MOVES = set(
-    "view _unsafe_view reshape permute transpose t expand expand_as squeeze unsqueeze select slice split"
-    " split_with_sizes unbind cat stack diagonal alias clone copy detach flip roll repeat index index_select gather"
-    " index_put constant_pad_nd slice_scatter select_scatter diagonal_scatter upsample_nearest2d pixel_shuffle"
-    " pixel_unshuffle as_strided tril triu im2col lift_fresh_copy contiguous diag_embed unfold narrow".split()
-)
 
 
 class Steps:
@@ -115,26 +102,28 @@ class Steps:
             return slot
         if len(sources) == 1 and places.untyped_storage().data_ptr() == numbered[0].untyped_storage().data_ptr():
             return self.step("move", len(flat), [slot], _strides(places))
-        return self.step("move", len(flat), [slot], self._places(flat), fill)
+        return self.step("move", len(flat), [slot], self._places(flat), str(fill).replace("inf", "Infinity"))
 
     def fold(self, kind: str, slot: int, shape: torch.Size, dims: Sequence[int]) -> int:
+        """The slot of numbers that are folded over these dimensions, or over all of them if none is named."""
         dims = sorted(dim % max(len(shape), 1) for dim in dims) if dims else [*range(len(shape))]
         places = torch.empty(shape, device="meta")
         kept = [dim for dim in range(len(shape)) if dim not in dims]
-        outer, inner = ([[shape[dim] for dim in some], [places.stride(dim) for dim in some], 0] for some in (kept, dims))
-        size = torch.Size(outer[0]).numel()
-        return self.step("fold", size, [slot], kind, outer, inner)
+
+        def part(some: Sequence[int]) -> list[Any]:
+            return [[shape[dim] for dim in some], [places.stride(dim) for dim in some], 0]
+
+        size = math.prod(shape[dim] for dim in kept)
+        return self.step("fold", size, [slot], kind, part(kept), part(dims))
 
     def refuse(self, name: str) -> InputError:
         return InputError(f"explore: expected {self.what} of operations that the page can do, got {name}")
 
     def _taken(self, node: Node) -> int:
-        pick, target = None, node.target
-        if getattr(target, "__name__", "") == "getitem":
-            node, pick = node.args  # type: ignore[assignment]  # of what an operation returned
-            target = node.target
-        name = target.overloadpacket.__name__  # type: ignore[union-attr]
-        shape = self.values[node].shape if pick is None else self.values[node][pick].shape
+        shape, pick = self.values[node].shape, None
+        if node.target is operator.getitem:  # of what an operation returned
+            node, pick = cast(tuple[Node, int], node.args)
+        name = cast(torch._ops.OpOverload, node.target).overloadpacket.__name__
         name = SAME_AS.get(name, name)
         if name in self.operations and not pick:
             return self.operations[name](self, node, shape)
@@ -151,7 +140,7 @@ class Steps:
         def moved(*numbered: Tensor) -> Tensor:
             values = {**self.values, **dict(zip(sources, numbered))}
             made = called(node, values)
-            return made if pick is None else made[pick]
+            return cast(Tensor, made if pick is None else made[pick])
 
         try:
             return self.move(shapes, moved, 0.0)

@@ -15,30 +15,37 @@ def palette(classes: int) -> list[str]:
 
 def subtitle(run: Any) -> str:
     config, (channels, height, width) = run.config, run.data.shape
-    images = f"{height}×{width} {'grey' if channels == 1 else 'colour' if channels == 3 else f'{channels}-channel'} images"
+    images = (
+        f"{height}×{width} {'grey' if channels == 1 else 'colour' if channels == 3 else f'{channels}-channel'} images"
+    )
     kind = "variational autoencoder" if run.vae.has_kl else "plain autoencoder"
     given = {"none": "", "label": ", given the label"}.get(config.condition, ", given a part of the image")
     dimensions = f"{config.latent_dim} latent dimension{'s' if config.latent_dim > 1 else ''}"
-    return f"A {kind} of {config.dataset}: {images}{given}, {dimensions}"
+    loss = (
+        f"; {run.summary['best']['test']['loss']:.2f} nats per test image, pixels {config.pixels}"
+        if run.finished
+        else ""
+    )
+    return f"A {kind} of {config.dataset}: {images}{given}, {dimensions}{loss}"
 
 
 def about(run: Any) -> Iterator[str]:
     """The page, for somebody who has not met such a model."""
     vae: VAE = run.vae
     yield "This model writes an image as a code, a few numbers z, and draws the image again from its code. " + (
-        "The encoder names no single code but a region of likely ones: the ellipse. The decoder draws an image for every"
-        " place. The two were trained to draw well from these regions, and to let all regions together fill one simple"
-        " shape, the prior; so that between the codes of real images, too, the decoder draws what could be real."
+        "The encoder names no single code but a region of likely ones: the ellipse. The decoder draws an image for"
+        " every place. The two were trained to draw well from these regions, and to let all regions together fill one"
+        " simple shape, the prior; so that between the codes of real images, too, the decoder draws what could be real."
         if vae.has_kl
         else "It is a plain autoencoder: nothing gives the codes a shape together, so that between those of real images"
         " the decoder may draw what could not be real."
     )
     yield {
-        "none": "The dots are the codes of test images, which it was not trained on. Their colours are labels that it was"
-        " never told.",
-        "label": "It is told the class of an image when it encodes and when it draws, so that a code holds the style and"
-        " need not hold the class: keep the code, press another class, and see that class in the same style. The dots are"
-        " the codes of test images, each given its class. A drawing is encoded as the class that is chosen.",
+        "none": "The dots are the codes of test images, which it was not trained on."
+        + (" Their colours are labels that it was never told." if run.classes else ""),
+        "label": "It is told the class of an image when it encodes and when it draws, so that a code holds the style"
+        " and need not hold the class: keep the code, press another class, and see that class in the same style. The"
+        " dots are the codes of test images, each given its class. A drawing is encoded as the class that is chosen.",
     }.get(
         run.config.condition,
         "It sees a part of the picture, the one without a veil, and draws the rest: the code says which of the possible"
