@@ -32,7 +32,7 @@ function render() {
 
 function place() {
   if (state.posterior.draws) return "the picture's code: draws from its posterior, which is no ellipse, and their mean";
-  if (!state.posterior.variance && !state.posterior.factor) return "the picture's code: a point, as this posterior has no width";
+  if (!spreads(state.posterior)) return "the picture's code: a point, as this posterior has no width";
   return "the picture's code, and one and two standard deviations";
 }
 

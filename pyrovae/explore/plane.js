@@ -65,12 +65,13 @@ function restartTiles() {
   for (let line = 0; line < lines; line++) for (let i = 0; i < tiles.side; i++) tiles.left.push([i, line]);
   tiles.left.sort((a, b) => order(b) - order(a)); // taken from the end
   function order([i, line]) { return (i % 2 || line % 2 ? 1e4 : 0) + Math.hypot(i - tiles.side / 2, line - lines / 2); }
-  requestAnimationFrame(drawTiles);
+  clearTimeout(tiles.timer);
+  drawTiles();
 }
 
 function drawTiles() {
   const start = performance.now(), ink = behind.getContext("2d");
-  if (!tiles.wanted || !tiles.left.length || tiles.busy === start) return;
+  if (!tiles.wanted || !tiles.left.length) return;
   do {
     const [i, line] = tiles.left.pop();
     const image = decode(codeAt((i + 0.5) / tiles.side, (line + 0.5) / tiles.side));
@@ -78,7 +79,7 @@ function drawTiles() {
     tiles.drawn++;
   } while (tiles.left.length && performance.now() - start < 9);
   changed();
-  if (!tiles.queued) { tiles.queued = true; requestAnimationFrame(() => { tiles.queued = false; drawTiles(); }); }
+  tiles.timer = setTimeout(drawTiles, performance.now() - start); // half of the time is the pointer's
 }
 
 const tinted = document.createElement("canvas");
@@ -111,7 +112,7 @@ function drawPlane() {
   if (at("codes").checked) sheet.drawImage(dots, 0, 0);
   const strokes = [[style.getPropertyValue("--card"), 4.5], [ink, 2]]; // a light edge, so that it is seen on anything
   if (state.posterior) for (const [colour, thick] of strokes) drawPosterior(colour, thick * scale);
-  if (state.posterior) drawMark(state.code, ink, 2 * scale, 0.5);
+  if (state.posterior && (state.posterior.draws || spreads(state.posterior))) drawMark(state.code, ink, 2 * scale, 0.5);
   else for (const [colour, thick] of strokes) drawMark(state.code, colour, thick * scale, 6);
   if (state.hover) for (const [colour, thick] of strokes) drawMark(state.hover, colour, thick * scale, 9);
 }
@@ -160,6 +161,8 @@ function drawMark(z, colour, thick, radius) {
   sheet.stroke();
 }
 
+const spreads = posterior => Boolean(posterior.variance || posterior.factor);
+
 // The ellipses of one and two standard deviations: half axes in units of z, and the angle of the longer one.
 function ellipse(posterior) {
   const [a, b, c] = covariance(posterior, state.across, state.up);
@@ -177,7 +180,7 @@ function drawPosterior(colour, thick) {
       sheet.arc(toX(posterior.draws[i + state.across]), toY(posterior.draws[i + state.up]), thick * 0.9, 0, 2 * Math.PI);
       sheet.fill();
     }
-  } else if (posterior.variance || posterior.factor) {
+  } else if (spreads(posterior)) {
     const { long, short, angle } = ellipse(posterior), x = toX(posterior.mean[state.across]);
     for (const deviations of [1, 2]) {
       sheet.globalAlpha = deviations === 1 ? 1 : 0.6;
