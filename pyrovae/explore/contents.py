@@ -21,7 +21,7 @@ MOST_CODES = 2000
 MOST_AXES = 24  # latent dimensions that the plane may show
 PICTURES, PIXELS = 120, 400_000  # test images to pick from, and how many pixels they may have together, about
 DRAWS = 120
-TRIED = 32  # codes, draws and places of the plane that rounding is tried on, of each so many
+TRIED = 48  # codes, draws and places of the plane that rounding is tried on, of each so many
 FINE = 2**13  # steps on either side of 0 in which codes are held
 
 
@@ -139,11 +139,11 @@ def _tried(
     units = pictures.images.cpu().float() / 255
     rows = torch.arange(len(codes)) % len(units)
     if asked.vae.context is None:
-        return codes, {}, {"u": units[:TRIED]}
+        return codes, {}, {"u": units}
     if isinstance(asked.vae.context, Quadrants):
-        return codes, {"u": units[rows]}, {"u": units[:TRIED]}
+        return codes, {"u": units[rows]}, {"u": units}
     y = asked.vae.context(torch.arange(len(codes)) % len(data.classes))
-    return codes, {"y": y}, {"u": units[:TRIED], "y": y[: len(units[:TRIED])]}
+    return codes, {"y": y}, {"u": units, "y": asked.vae.context(pictures.labels.cpu())}  # type: ignore[union-attr]
 
 
 def _labels(images: Images, store: Store) -> dict[str, Any] | None:
