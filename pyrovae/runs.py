@@ -1,6 +1,7 @@
 """One run folder: create, save, load, resume.
 
-config.toml, metrics.jsonl, model.safetensors, checkpoint.pt, summary.json, progress.safetensors and figures/*.png.
+config.toml, metrics.jsonl, model.safetensors, checkpoint.pt, summary.json, progress.safetensors, figures/*.png and
+report.html; evaluation.json, explore.html and tensorboard/ if they were asked for.
 """
 
 import io
@@ -38,6 +39,7 @@ FILES = (
     "checkpoint.pt",
     "summary.json",
     "evaluation.json",
+    "explore.html",
     "progress.safetensors",
     "report.html",
     SIGNATURE,
@@ -230,7 +232,7 @@ class Run:
             fit.note({"epoch": fit.epoch} | changed)
             self.save(fit)
         if not fit.done:
-            for name in ("evaluation.json", "summary.json", "report.html"):  # they are of the weights that go on
+            for name in ("evaluation.json", "summary.json", "report.html", "explore.html"):  # of weights that go on
                 (self.path / name).unlink(missing_ok=True)
         write_whole(self.path / "metrics.jsonl", "".join(kept))
         write_whole(self.path / "config.toml", config.to_toml())
@@ -251,9 +253,9 @@ class Run:
         """Write figures/`name`.png."""
         return self._write(f"figures/{name}.png", as_png(figure))
 
-    def save_report(self, page: str) -> Path:
-        """Write report.html."""
-        return self._write("report.html", page)
+    def save_page(self, name: str, page: str) -> Path:
+        """Write `name`.html."""
+        return self._write(f"{name}.html", page)
 
     def _write(self, name: str, content: bytes | str) -> Path:
         path = self.path / name

@@ -49,7 +49,7 @@ def page(runs: Sequence[Run]) -> str:
 
 def save(run: Run) -> Path:
     """Write the page of a run into its folder."""
-    return run.save_report(page([run]))
+    return run.save_page("report", page([run]))
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:

@@ -1,0 +1,94 @@
+"""A VAE's encoder and decoder as programs for the page, with pictures in [0, 1] in and out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor, distributions
+
+from pyrovae.contexts import Quadrants
+from pyrovae.data import Pixels
+from pyrovae.errors import InputError
+from pyrovae.explore.operations import OPERATIONS
+from pyrovae.explore.program import trace
+from pyrovae.explore.rounding import rounded
+from pyrovae.explore.steps import Steps
+from pyrovae.explore.store import Store
+from pyrovae.vae import VAE, known_mean, mean_of
+
+DECODED, ENCODED = 3e-5, 1e-4  # by how much rounding may change pictures in [0, 1], and codes
+DRAWS = 100  # of a posterior that no ellipse describes
+Args = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the page asks of a model. y is of labels, one-hot (1, classes); u are pictures in [0, 1], (1, C, H, W)."""
+
+    vae: VAE
+    pixels: Pixels
+
+    def decode(self, z: Tensor, y: Tensor | None = None, u: Tensor | None = None) -> Args:
+        """The mean of p(x | z, y) as a picture; a model of quadrants sees those of u."""
+        context = self._context(y, u)
+        x = mean_of(self.vae.likelihood(self.vae.decoder(z, context)))
+        if context is not None and isinstance(self.vae.context, Quadrants):
+            x = torch.where(self.vae.context.seen, context, x)
+        return {"image": self.pixels.to_unit(x)}
+
+    def encode(self, u: Tensor, y: Tensor | None = None) -> Args:
+        """Q(z | x, y): its `mean`, and its covariance as `factor` factorᵀ + diag `variance`, or `draws` from it."""
+        return told(self.vae.posterior(self.vae.encoder(self._read(u), self._context(y, u))))
+
+    def _read(self, u: Tensor) -> Tensor:
+        """Pictures as the model sees them; binary ones stay as they are drawn."""
+        if self.pixels.protocol == "bytes":
+            return u * 255
+        return (u - self.pixels.mean) / self.pixels.std if self.pixels.protocol == "standardized" else u
+
+    def _context(self, y: Tensor | None, u: Tensor | None) -> Tensor | None:
+        context = self.vae.context
+        if context is None or u is None:
+            return y
+        return context(self._read(u)) if context.reads == "images" else y
+
+
+def told(q: TorchDistribution) -> Args:
+    """A distribution over codes of one image in tensors of one row."""
+    base = q.base_dist if isinstance(q, distributions.Independent) else q
+    if isinstance(base, distributions.Normal):
+        return {"mean": base.loc, "variance": base.scale.square()}
+    if isinstance(base, distributions.LowRankMultivariateNormal):
+        return {"mean": base.loc, "variance": base._unbroadcasted_cov_diag, "factor": base._unbroadcasted_cov_factor}
+    if isinstance(base, distributions.MultivariateNormal):
+        return {"mean": base.loc, "factor": base._unbroadcasted_scale_tril}
+    if q.has_rsample and known_mean(q) is None:
+        draws = q.rsample(torch.Size([DRAWS]))  # (draws, 1, latent)
+        return {"mean": draws.mean(0), "draws": draws}
+    return {"mean": mean_of(q)}
+
+
+def export(asked: Asked, store: Store, seed: int, codes: Tensor, contexts: Args, pictures: Args) -> dict[str, Any]:
+    """Decoder and encoder for the page, their numbers in `store`, and by how much rounding changes what they answer.
+
+    `codes` (n, latent) with their `contexts`, and `pictures` with theirs, are what they are tried on.
+    """
+    decoder = _exported("a decoder", asked.decode, store, seed, DECODED, {"z": codes} | contexts)
+    encoder = _exported("an encoder", asked.encode, store, seed, ENCODED, pictures)
+    return {"decoder": decoder, "encoder": encoder}
+
+
+def _exported(what: str, function: Any, store: Store, seed: int, tolerance: float, tried: Args) -> dict[str, Any]:
+    samples = [[part[row : row + 1] for part in tried.values()] for row in range(_length(tried))]
+    program = trace(what, function, seed, **dict(zip(tried, samples[0])))
+    for name, answer in program.answer(program.held, *samples[0]).items():
+        if not answer.isfinite().all():
+            raise InputError(f"explore: expected {what} that returns finite numbers, got others in its {name}")
+    held, change = rounded(program, samples, tolerance)
+    return Steps(what, program, held, OPERATIONS, store, *samples[0]).told() | {"change": change}
+
+
+def _length(tried: Args) -> int:
+    (length,) = {len(part) for part in tried.values()}
+    return length

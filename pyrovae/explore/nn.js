@@ -1,0 +1,222 @@
+"use strict";
+// Runs the programs that pyrovae/explore/steps.py writes: tensors are Float32Arrays, their shapes are known beforehand.
+
+function erf(x) { // Abramowitz & Stegun (1964), 7.1.26: within 1.5e-7
+  const t = 1 / (1 + 0.3275911 * Math.abs(x));
+  const sum = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return Math.sign(x) * (1 - sum * Math.exp(-x * x));
+}
+
+function evenRound(x) { // halves to the even number, as torch does
+  const low = Math.floor(x), rest = x - low;
+  return rest < 0.5 || (rest === 0.5 && low % 2 === 0) ? low : low + 1;
+}
+
+const EACH = {
+  neg: a => -a, abs: Math.abs, sign: Math.sign, exp: Math.exp, exp2: a => 2 ** a, expm1: Math.expm1,
+  log: Math.log, log1p: Math.log1p, log2: Math.log2, log10: Math.log10, sqrt: Math.sqrt, rsqrt: a => 1 / Math.sqrt(a),
+  reciprocal: a => 1 / a, sin: Math.sin, cos: Math.cos, tan: Math.tan, asin: Math.asin, acos: Math.acos,
+  atan: Math.atan, sinh: Math.sinh, cosh: Math.cosh, tanh: Math.tanh, asinh: Math.asinh, acosh: Math.acosh,
+  atanh: Math.atanh, sigmoid: a => 1 / (1 + Math.exp(-a)), relu: a => a < 0 ? 0 : a, erf,
+  floor: Math.floor, ceil: Math.ceil, round: evenRound, trunc: Math.trunc,
+  isnan: a => a !== a ? 1 : 0, isinf: a => Math.abs(a) === Infinity ? 1 : 0,
+  add: (a, b) => a + b, sub: (a, b) => a - b, mul: (a, b) => a * b, div: (a, b) => a / b,
+  maximum: Math.max, minimum: Math.min, pow: Math.pow, fmod: (a, b) => a % b,
+  remainder: (a, b) => a - b * Math.floor(a / b), atan2: Math.atan2, hypot: Math.hypot,
+  eq: (a, b) => a === b ? 1 : 0, ne: (a, b) => a !== b ? 1 : 0, lt: (a, b) => a < b ? 1 : 0,
+  le: (a, b) => a <= b ? 1 : 0, gt: (a, b) => a > b ? 1 : 0, ge: (a, b) => a >= b ? 1 : 0,
+  logical_not: a => a ? 0 : 1, logical_and: (a, b) => a && b ? 1 : 0, logical_or: (a, b) => a || b ? 1 : 0,
+  logical_xor: (a, b) => !a !== !b ? 1 : 0,
+  where: (a, b, c) => a ? b : c,
+};
+
+// The most frequent ones with their loops, as a browser makes fast what it sees in one piece. x and y are 0 for a number.
+const LOOP = {
+  add: (out, a, b, x, y) => { for (let i = 0; i < out.length; i++) out[i] = a[i * x] + b[i * y]; },
+  sub: (out, a, b, x, y) => { for (let i = 0; i < out.length; i++) out[i] = a[i * x] - b[i * y]; },
+  mul: (out, a, b, x, y) => { for (let i = 0; i < out.length; i++) out[i] = a[i * x] * b[i * y]; },
+  div: (out, a, b, x, y) => { for (let i = 0; i < out.length; i++) out[i] = a[i * x] / b[i * y]; },
+  sigmoid: (out, a, b, x) => { for (let i = 0; i < out.length; i++) out[i] = 1 / (1 + Math.exp(-a[i * x])); },
+};
+
+const FOLD = {
+  sum: [0, (a, b) => a + b], mean: [0, (a, b) => a + b], prod: [1, (a, b) => a * b],
+  max: [-Infinity, Math.max], min: [Infinity, Math.min],
+};
+
+// The places of a tensor of this shape and these strides, first place `at`.
+function placesOf([shape, strides, at]) {
+  let places = Int32Array.of(at);
+  shape.forEach((side, dim) => {
+    const longer = new Int32Array(places.length * side);
+    for (let i = 0; i < places.length; i++)
+      for (let j = 0; j < side; j++) longer[i * side + j] = places[i] + j * strides[dim];
+    places = longer;
+  });
+  return places;
+}
+
+// Each kind of step: what it knows beforehand becomes a function of the arrays that it fills and reads.
+const STEP = {
+  each(name) {
+    const f = EACH[name], loop = LOOP[name];
+    return (out, [a, b, c]) => {
+      const n = out.length, x = a.length === n ? 1 : 0, y = b && b.length === n ? 1 : 0, z = c && c.length === n ? 1 : 0;
+      if (loop) loop(out, a, b, x, y);
+      else if (!b) for (let i = 0; i < n; i++) out[i] = f(a[i * x]);
+      else if (!c) for (let i = 0; i < n; i++) out[i] = f(a[i * x], b[i * y]);
+      else for (let i = 0; i < n; i++) out[i] = f(a[i * x], b[i * y], c[i * z]);
+    };
+  },
+
+  move(places, fill) {
+    if (Array.isArray(places)) places = placesOf(places);
+    fill = Number(fill); // a text, as infinity is no number of JSON
+    return (out, [a]) => {
+      for (let i = 0; i < out.length; i++) out[i] = places[i] < 0 ? fill : a[places[i]];
+    };
+  },
+
+  join() {
+    return (out, parts) => {
+      let at = 0;
+      for (const part of parts) { out.set(part, at); at += part.length; }
+    };
+  },
+
+  fold(kind, outer, inner) {
+    const [start, f] = FOLD[kind], from = placesOf(outer), over = placesOf(inner);
+    const share = kind === "mean" ? 1 / over.length : 1;
+    return (out, [a]) => {
+      for (let i = 0; i < out.length; i++) {
+        let total = start;
+        for (let j = 0; j < over.length; j++) total = f(total, a[from[i] + over[j]]);
+        out[i] = total * share;
+      }
+    };
+  },
+
+  mm([batch, rows, inner, columns]) {
+    return (out, [a, b]) => {
+      out.fill(0);
+      for (let row = 0; row < batch * rows; row++) {
+        const right = Math.floor(row / rows) * inner * columns, into = row * columns;
+        for (let k = 0; k < inner; k++) {
+          const factor = a[row * inner + k], from = right + k * columns;
+          if (factor !== 0) for (let j = 0; j < columns; j++) out[into + j] += factor * b[from + j];
+        }
+      }
+    };
+  },
+
+  // One tap of the kernel, one row of the image at a time. A transposed convolution hands on what it reads, the other
+  // way round, so that both are the same loops: `near` is the side that is strided over.
+  conv(told) {
+    const { images, groups, transposed, kernel, stride, padding, dilation } = told;
+    const [inChannels, inRows, inColumns] = told.from, [outChannels, outRows, outColumns] = told.to;
+    const [nearRows, nearColumns] = transposed ? [inRows, inColumns] : [outRows, outColumns];
+    const [farRows, farColumns] = transposed ? [outRows, outColumns] : [inRows, inColumns];
+    const ins = inChannels / groups, outs = outChannels / groups;
+    return (out, [x, weight, bias]) => {
+      const size = outRows * outColumns;
+      for (let i = 0; i < images * outChannels; i++) out.fill(bias[i % outChannels], i * size, (i + 1) * size);
+      for (let image = 0; image < images; image++)
+        for (let group = 0; group < groups; group++)
+          for (let o = group * outs; o < (group + 1) * outs; o++)
+            for (let c = 0; c < ins; c++) {
+              const channel = group * ins + c;
+              const from = (image * inChannels + channel) * inRows * inColumns;
+              const into = (image * outChannels + o) * size;
+              const taps = (transposed ? channel * outs + o - group * outs : o * ins + c) * kernel[0] * kernel[1];
+              for (let v = 0; v < kernel[0]; v++)
+                for (let h = 0; h < kernel[1]; h++) {
+                  const w = weight[taps + v * kernel[1] + h], shift = h * dilation[1] - padding[1];
+                  const first = Math.max(0, Math.ceil(-shift / stride[1]));
+                  const last = Math.min(nearColumns - 1, Math.floor((farColumns - 1 - shift) / stride[1]));
+                  for (let row = 0; row < nearRows; row++) {
+                    const far = row * stride[0] + v * dilation[0] - padding[0];
+                    if (far < 0 || far >= farRows) continue;
+                    if (transposed) {
+                      const near = from + row * nearColumns, start = into + far * farColumns + shift;
+                      for (let j = first; j <= last; j++) out[start + j * stride[1]] += w * x[near + j];
+                    } else {
+                      const near = into + row * nearColumns, start = from + far * farColumns + shift;
+                      for (let j = first; j <= last; j++) out[near + j] += w * x[start + j * stride[1]];
+                    }
+                  }
+                }
+            }
+    };
+  },
+
+  norm(block, inner, epsilon) {
+    return (out, [x, weight, bias]) => {
+      if (block === 0) out.set(x);
+      for (let at = 0; block > 0 && at < x.length; at += block) {
+        let mean = 0, variance = 0;
+        for (let i = at; i < at + block; i++) mean += x[i] / block;
+        for (let i = at; i < at + block; i++) variance += (x[i] - mean) ** 2 / block;
+        const scale = 1 / Math.sqrt(variance + epsilon);
+        for (let i = at; i < at + block; i++) out[i] = (x[i] - mean) * scale;
+      }
+      for (let at = 0, k = 0; at < x.length; at += inner, k = (k + 1) % weight.length)
+        for (let i = at; i < at + inner; i++) out[i] = out[i] * weight[k] + bias[k];
+    };
+  },
+};
+
+const LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;,=>?@^_`{|}~";
+
+// The bytes of a store: five letters for four bytes, deflated.
+async function unpacked(text) {
+  const rest = (5 - text.length % 5) % 5, groups = (text.length + rest) / 5, whole = text + "~".repeat(rest);
+  const digits = new Uint8Array(128), packed = new DataView(new ArrayBuffer(4 * groups));
+  for (let i = 0; i < LETTERS.length; i++) digits[LETTERS.charCodeAt(i)] = i;
+  for (let i = 0; i < groups; i++) {
+    let value = 0;
+    for (let j = 5 * i; j < 5 * i + 5; j++) value = 85 * value + digits[whole.charCodeAt(j)];
+    packed.setUint32(4 * i, value);
+  }
+  const bytes = new Blob([packed.buffer.slice(0, 4 * groups - rest)]);
+  return new Response(bytes.stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer();
+}
+
+const ARRAYS = { float32: Float32Array, int32: Int32Array, int16: Int16Array, uint8: Uint8Array };
+
+// What `Store.put` or `Store.put_rounded` put there.
+function stored(bytes, { type, at, size, rows }) {
+  if (type !== "rounded") {
+    const Kind = ARRAYS[type];
+    return new Kind(bytes.slice(at, at + size * Kind.BYTES_PER_ELEMENT));
+  }
+  const steps = new Float32Array(bytes.slice(at, at + 4 * rows)), planes = new Uint8Array(bytes, at + 4 * rows, 3 * size);
+  const numbers = new Float32Array(size), columns = size / rows;
+  for (let i = 0; i < size; i++) {
+    const whole = planes[i] + 256 * planes[size + i] + 65536 * planes[2 * size + i] - 8388608;
+    numbers[i] = whole * steps[Math.floor(i / columns)];
+  }
+  return numbers;
+}
+
+// A program as a function: named inputs, Float32Arrays, become named outputs, which the next call overwrites.
+function programOf({ sizes, inputs, constants, steps, outputs }, bytes) {
+  const arrays = sizes.map(() => null), last = sizes.map(() => Infinity), free = new Map();
+  for (const [slot, told] of constants) arrays[slot] = stored(bytes, told);
+  for (const slot of Object.values(inputs)) arrays[slot] = new Float32Array(sizes[slot]);
+  for (const [, slot] of steps) last[slot] = -1;
+  steps.forEach(([, , reads], number) => reads.forEach(slot => { if (last[slot] < Infinity) last[slot] = number; }));
+  for (const slot of Object.values(outputs)) last[slot] = Infinity;
+  const actions = steps.map(([kind, slot, reads, ...more], number) => { // an array that nobody reads again is reused
+    arrays[slot] = (free.get(sizes[slot]) || []).pop() || new Float32Array(sizes[slot]);
+    for (const read of new Set([...reads, slot]))
+      if (last[read] <= number) free.set(sizes[read], [...(free.get(sizes[read]) || []), arrays[read]]);
+    if (kind === "move" && !Array.isArray(more[0])) more[0] = stored(bytes, more[0]);
+    const act = STEP[kind](...more), read = reads.map(slot => arrays[slot]), out = arrays[slot];
+    return () => act(out, read);
+  });
+  return given => {
+    for (const [name, numbers] of Object.entries(given)) if (name in inputs) arrays[inputs[name]].set(numbers);
+    for (const act of actions) act();
+    return Object.fromEntries(Object.entries(outputs).map(([name, slot]) => [name, arrays[slot]]));
+  };
+}

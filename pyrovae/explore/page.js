@@ -1,0 +1,139 @@
+
+// What the pointer does becomes a code, a picture or a context; what follows is computed in the next frame.
+
+let asked = false;
+
+function changed() {
+  if (asked || !bytes) return;
+  asked = true;
+  requestAnimationFrame(() => { asked = false; render(); });
+}
+
+function render() {
+  const z = state.hover || state.code, start = performance.now();
+  state.image = decode(z).slice();
+  const spent = performance.now() - start;
+  state.milliseconds = state.milliseconds ? 0.9 * state.milliseconds + 0.1 * spent : spent;
+  show(at("decoded"), state.image);
+  showPicture();
+  drawPlane();
+  const named = d => `${nameOfDimension(d)} = ${asText(z[d])}`, encoded = state.posterior && !state.hover;
+  at("code").textContent = (flat ? [state.across] : [state.across, state.up]).map(named).join(", ")
+    + (encoded ? ` – ${place()}` : "");
+  const other = told.condition === "labels" && (!encoded || state.label !== state.encodedAs);
+  at("what").textContent = other ? `decoded as ${told.classes[state.label]}` : encoded ? "reconstruction" : "decoded";
+  at("speed").textContent = `${state.milliseconds.toFixed(1)} ms`;
+  at("whose").textContent = state.number < 0 ? "drawing" : nameOf(state.number);
+  for (const slider of document.querySelectorAll(".slider")) slider.update(z);
+  document.querySelectorAll("#strip button").forEach((button, i) => button.setAttribute("aria-pressed", i === state.number));
+  const backdrop = backdropOf();
+  if (backdrop !== tiles.of) { tiles.of = backdrop; restartTiles(); }
+}
+
+function place() {
+  if (state.posterior.draws) return "the picture's code: draws from its posterior, which is no ellipse, and their mean";
+  if (!spreads(state.posterior)) return "the picture's code: a point, as this posterior has no width";
+  return "the picture's code, and one and two standard deviations";
+}
+
+function nameOf(number) {
+  return pictureLabels ? told.classes[pictureLabels[number]] : `test image ${number + 1}`;
+}
+
+function backdropOf() { // what the decoded plane depends on
+  const fixed = Array.from(state.code, (value, d) => d === state.across || d === state.up ? 0 : value);
+  const context = told.condition === "images" ? Array.from(state.picture) : told.condition === "labels" ? state.label : 0;
+  return JSON.stringify([at("manifold").checked, state.across, state.up, fixed, context]);
+}
+
+function shareOf(event, canvas) {
+  const box = canvas.getBoundingClientRect();
+  return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+}
+
+function listenToPlane() {
+  let down = false;
+  const go = event => moveTo(codeAt(...shareOf(event, plane)));
+  plane.addEventListener("pointerdown", event => { down = true; state.hover = null; plane.setPointerCapture(event.pointerId); go(event); });
+  plane.addEventListener("pointermove", event => {
+    if (down) go(event);
+    else if (event.pointerType !== "touch") { state.hover = codeAt(...shareOf(event, plane)); changed(); }
+  });
+  for (const end of ["pointerup", "pointercancel"]) plane.addEventListener(end, () => { down = false; });
+  plane.addEventListener("pointerleave", () => { state.hover = null; changed(); });
+  plane.addEventListener("keydown", event => {
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+    if (!way || (flat && way[1])) return;
+    event.preventDefault();
+    const z = state.code.slice(), step = view().reach * (event.shiftKey ? 0.1 : 0.02);
+    z[state.across] += way[0] * step;
+    if (!flat) z[state.up] += way[1] * step;
+    state.hover = null;
+    moveTo(z);
+  });
+  new ResizeObserver(resize).observe(plane);
+  dark.addEventListener("change", () => { drawDots(); fillLegend(); changed(); });
+}
+
+function listenToPicture() {
+  const canvas = at("picture"), erase = at("erase");
+  told.drawable = channels === 1;
+  erase.hidden = at("clear").hidden = !told.drawable;
+  if (!told.drawable) return;
+  canvas.classList.add("drawable");
+  canvas.title = "Draw here";
+  let last = null;
+  const spot = event => { const [x, y] = shareOf(event, canvas); return [x * width, y * height]; };
+  const go = event => {
+    const now = spot(event);
+    paint(last || now, now, erase.getAttribute("aria-pressed") === "true");
+    last = now;
+    readPicture();
+  };
+  canvas.addEventListener("pointerdown", event => { canvas.setPointerCapture(event.pointerId); last = null; go(event); });
+  canvas.addEventListener("pointermove", event => { if (last) go(event); });
+  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { last = null; });
+  erase.addEventListener("click", () => erase.setAttribute("aria-pressed", erase.getAttribute("aria-pressed") !== "true"));
+  at("clear").addEventListener("click", () => {
+    state.picture.fill(told.paper > 0.5 ? 1 : 0);
+    state.number = -1;
+    erase.setAttribute("aria-pressed", false);
+    readPicture();
+  });
+}
+
+async function start() {
+  bytes = await unpacked(at("numbers").textContent.trim());
+  [decoder, encoder] = [programOf(told.decoder, bytes), programOf(told.encoder, bytes)];
+  [codes, draws, pictures] = [told.codes, told.draws, told.pictures].map(one => stored(bytes, one));
+  [labels, pictureLabels, seen] = [told.labels, told.picture_labels, told.seen].map(one => one && stored(bytes, one));
+  let total = 0;
+  for (const value of pictures) total += value / 255;
+  told.paper = total / pictures.length; // light, or dark
+  for (const canvas of [at("picture"), at("decoded")]) {
+    [canvas.width, canvas.height] = [width, height];
+    canvas.style.aspectRatio = `${width} / ${height}`;
+  }
+  at("manifold").checked = told.latent < 3;
+  at("status").hidden = true;
+  document.querySelector("main").hidden = false;
+  fillAxes();
+  fillClasses();
+  fillStrip();
+  fillLegend();
+  fillSliders();
+  listenToPlane();
+  listenToPicture();
+  for (const id of ["codes", "manifold"]) at(id).addEventListener("change", changed);
+  at("random").addEventListener("click", randomCode);
+  at("middle").addEventListener("click", () => moveTo(Float32Array.from(told.centre)));
+  for (let i = 0; i < 5; i++) decode(state.code); // the first times a browser is slow
+  resize();
+  pick(0);
+}
+
+start().catch(error => {
+  at("status").hidden = false;
+  at("status").textContent = `This page needs a browser of 2023 or later: ${error.message}`;
+  throw error;
+});
