@@ -85,7 +85,7 @@ def test_the_commands_run_one_after_the_other(tmp_path, monkeypatch, data_dir):
     monkeypatch.setenv("PYROVAE_DATA", str(data_dir))
     (block,) = (text for text in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "pyrovae compare" in text)
     commands = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
-    assert len(commands) == 13
+    assert {arguments[0] for arguments in commands} == {*COMMANDS}
     for arguments in commands:
         if arguments[0] == "bench":
             continue
@@ -98,6 +98,7 @@ def test_the_commands_run_one_after_the_other(tmp_path, monkeypatch, data_dir):
     assert (tmp_path / "compare.png").exists()
     assert (tmp_path / "plates.png").exists()
     assert (tmp_path / "both.html").exists()
+    assert (tmp_path / "results/mine/explore.html").exists()
 
 
 def test_images_of_ones_own_train_as_it_says(tmp_path, monkeypatch):
