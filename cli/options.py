@@ -14,7 +14,8 @@ from pyrovae.files import write_whole
 from pyrovae.grid import as_text
 from pyrovae.trust import CLASSES, PLACES
 
-from .completion import of_setting
+from .completion import of_preset, of_setting
+from .values import NAMED
 
 
 class SettingsCommand(click.Command):
@@ -54,6 +55,14 @@ def _metavar(field: FieldInfo) -> str:
         return "|".join(choices)
     words = {"tuple": "N,N", "int": "N", "float": "X", "Path": "DIR"}
     return next((word for kind, word in words.items() if kind in str(field.annotation)), "NAME")
+
+
+def starts(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Flags for what the settings begin as, before the flags go over them."""
+    about = "start from a TOML file, over the preset"
+    command = click.option("--config", "config_file", metavar="FILE", type=NAMED, help=about)(command)
+    about = "start from a named experiment (pyrovae list presets)"
+    return click.option("--preset", "preset_name", metavar="NAME", shell_complete=of_preset, help=about)(command)
 
 
 def repeats(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,8 +6,7 @@ import click
 
 from pyrovae.grid import combinations
 
-from .completion import of_preset
-from .options import SettingsCommand
+from .options import SettingsCommand, starts
 from .train import RESULTS, check_config, name_of, texts_of
 from .values import NAMED, Whole, examples
 
@@ -21,14 +20,7 @@ from .values import NAMED, Whole, examples
         "pyrovae sweep --preset mnist-vae --beta 0.5,1,2 --seed 0,1 --evaluate 500",
     ),
 )
-@click.option(
-    "--preset",
-    "preset_name",
-    metavar="NAME",
-    shell_complete=of_preset,
-    help="start from a named experiment (pyrovae list presets)",
-)
-@click.option("--config", "config_file", metavar="FILE", type=NAMED, help="start from a TOML file, over the preset")
+@starts
 @click.option("--out", metavar="DIR", type=NAMED, help="the folder of the runs  [results/NAME-sweep]")
 @click.option("--jobs", metavar="N", type=Whole(), help="runs at a time  [as many as CPU cores; 1 on CUDA]")
 @click.option("--evaluate", metavar="K", type=Whole(), help="estimate log p(x) with K samples, too")

@@ -11,8 +11,7 @@ from pyrovae.config import Config, preset
 from pyrovae.errors import InputError
 from pyrovae.trust import check_classes, check_places
 
-from .completion import of_preset
-from .options import SettingsCommand, repeated_of
+from .options import SettingsCommand, repeated_of, starts
 from .processes import PROCESSES
 from .values import NAMED, examples
 
@@ -29,14 +28,7 @@ MAY_CHANGE = {"epochs", "device", "lr", "grad_clip", "on_nan", "save_minutes"}  
         "pyrovae train --resume --epochs 200               go on with the newest of results/digits",
     ),
 )
-@click.option(
-    "--preset",
-    "preset_name",
-    metavar="NAME",
-    shell_complete=of_preset,
-    help="start from a named experiment (pyrovae list presets)",
-)
-@click.option("--config", "config_file", metavar="FILE", type=NAMED, help="start from a TOML file, over the preset")
+@starts
 @click.option(
     "--out", metavar="DIR", type=NAMED, help="the run folder  [results/NAME, or NAME-2, ... if that is taken]"
 )
