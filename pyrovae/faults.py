@@ -1,7 +1,8 @@
 """Losses that are not finite: which step, which sites, and what usually helps."""
 
+import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -73,3 +74,13 @@ def _at_anything() -> Iterator[None]:
 def whole(parameters: list[Tensor]) -> bool:
     """Whether all parameters are finite."""
     return all(bool(parameter.isfinite().all()) for parameter in parameters)
+
+
+def expect_finite(scores: Mapping[str, Mapping[str, float]], epoch: int) -> None:
+    """Raise `FloatingPointError` for a loss that is not finite; it names the part of it that is not."""
+    for name, part in scores.items():
+        if not math.isfinite(part["loss"]):
+            sites = ", ".join(key for key in ("reconstruction", "kl") if not math.isfinite(part[key]))
+            raise FloatingPointError(
+                f"epoch {epoch}: expected a finite {name} loss, got {part['loss']} (not finite: {sites}); {REMEDIES}"
+            )

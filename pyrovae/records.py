@@ -2,15 +2,18 @@
 
 import json
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 from safetensors.torch import load_file
 from torch import Tensor
 
 from pyrovae.config import Config
+from pyrovae.errors import InputError, reason
 
+T = TypeVar("T")
 NUMBER = int | float
 MAY_BE_MISSING = {"data_dir", "image_size"} | {  # as they have no value, or the first runs did not know of them yet
     *("compile", "cycle", "free_bits", "grad_clip", "mmd_weight", "on_nan", "precision", "save_minutes", "schedule")
@@ -27,6 +30,20 @@ SUMMARY = {
 }
 ABOUT: dict[str, Any] = {"shape": list, "classes": list, "pixels": {"protocol": str, "mean": NUMBER, "std": NUMBER}}
 EVALUATION = {"log_likelihood": NUMBER, "standard_error": NUMBER | None, "samples": int, "images": int}
+
+
+def read(folder: Path, name: str, parse: Callable[[Path], T]) -> T:
+    """What `parse` finds in a file of a run folder; `InputError` if there is none, or none that is sound."""
+    path = folder / name
+    if not path.exists():
+        hint = " (published results leave the weights out)" if name == "model.safetensors" else ""
+        raise InputError(f"run: expected {name} in {folder}, got none{hint}")
+    try:
+        return parse(path)
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file fails in as many ways as there are formats
+        raise InputError(f"run: expected a sound {name} in {folder}, got: {reason(error)}") from None
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:

@@ -19,11 +19,11 @@ from pyrovae.builder import build
 from pyrovae.config import Config
 from pyrovae.data import Data, Pixels, load
 from pyrovae.display import in_brackets, table, told_of
-from pyrovae.errors import InputError, reason
+from pyrovae.errors import InputError
 from pyrovae.figures import FIGURES
 from pyrovae.files import append_line, as_json, as_png, only_writer, path_of, write_whole
 from pyrovae.interrupts import held_back
-from pyrovae.records import read_config, read_evaluation, read_progress, read_records, read_summary
+from pyrovae.records import read, read_config, read_evaluation, read_progress, read_records, read_summary
 from pyrovae.summary import changes, summarise
 from pyrovae.training import Fit
 from pyrovae.trust import CLASSES, PLACES, SIGNATURE, check_classes, check_links, check_places, repeat, sign
@@ -176,16 +176,7 @@ class Run:
         return {name: held[name] / 255 for name in sorted(held, key=lambda name: (name != "original", name.zfill(9)))}
 
     def _read(self, name: str, parse: Callable[[Path], T]) -> T:
-        path = self.path / name
-        if not path.exists():
-            hint = " (published results leave the weights out)" if name == "model.safetensors" else ""
-            raise InputError(f"run: expected {name} in {self.path}, got none{hint}")
-        try:
-            return parse(path)
-        except InputError:
-            raise
-        except Exception as error:  # a damaged file fails in as many ways as there are formats
-            raise InputError(f"run: expected a sound {name} in {self.path}, got: {reason(error)}") from None
+        return read(self.path, name, parse)
 
     def record(self, epoch: dict[str, Any], fit: Fit) -> None:
         """Save an epoch of `fit`: its record, its pictures, its weights if they are the best, and the checkpoint."""

@@ -15,7 +15,7 @@ from pyrovae.config import Config
 from pyrovae.data import Data
 from pyrovae.display import number, table
 from pyrovae.errors import InputError, reason
-from pyrovae.faults import REMEDIES, Watch, whole
+from pyrovae.faults import REMEDIES, Watch, expect_finite, whole
 from pyrovae.inference import SVI, choose_device, seeded
 from pyrovae.inference.compiled import to_compile, why_not
 from pyrovae.inference.machine import random_state, set_random_state
@@ -149,13 +149,7 @@ class Fit:
         if self.data.validation is not None:
             scores["validation"] = evaluate(self.vae, self.data, self.data.validation)
         scores["test"] = evaluate(self.vae, self.data, self.data.test, spread)
-        for name, part in scores.items():
-            if not math.isfinite(part["loss"]):
-                sites = ", ".join(key for key in ("reconstruction", "kl") if not math.isfinite(part[key]))
-                raise FloatingPointError(
-                    f"epoch {self.epoch + 1}: expected a finite {name} loss, got {part['loss']}"
-                    f" (not finite: {sites}); {REMEDIES}"
-                )
+        expect_finite(scores, self.epoch + 1)
         skipped = {"skipped": int(self.svi.update.skipped)} if self.config.on_nan == "skip" else {}
         return scores | skipped | ({} if spread.active_units is None else {"active_units": spread.active_units})
 
