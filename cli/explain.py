@@ -25,8 +25,8 @@ KINDS = (".png", ".svg", ".pdf")
 def command(
     what: str | None, images: int | None, figure: Path | None, graphviz: bool, force: bool, **given: Any
 ) -> None:
-    """Show the program that a preset, a run folder or the flags below mean: its formulas, model and guide as written,
-    each site of their traces, and the ELBO by site on real images, checked against the densities in plain PyTorch.
+    """Show the program that a preset, a run folder or the flags below mean: its formulas, plates, model and guide as
+    written, each site of their traces, and the ELBO by site on real images, checked against densities in plain PyTorch.
 
     A name of a preset means the preset, another one a run folder (./NAME where both are there). Flags go over it; those
     of data or model that change a run leave its settings, and new weights.

@@ -14,6 +14,8 @@ from pyrovae.config import Config
 from pyrovae.explain import PARTS, Explanation, Term
 from pyrovae.formulas import network
 
+from .diagram import LEGEND, diagram
+
 WIDEST = 110  # characters: longer lines are no easier to read
 HEAD, QUIET, GOOD, BAD = "bold cyan", "dim", "green", "bold red"
 
@@ -26,6 +28,7 @@ def show(found: Explanation, config: Config, title: str) -> str:
         console.print(Text(title, "bold"))
         for heading, parts in {
             "The formulas": _formulas(found, config),
+            "The plates": [Padding(diagram(found), 0), Text(f"\n{LEGEND}", QUIET)],
             "The program, as written": _sources(found.program),
             f"The sites, of a batch of {found.images}": _sites(found),
             "The ELBO, by site": _check(found),

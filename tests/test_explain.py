@@ -16,6 +16,7 @@ from torch.autograd import functional
 from pyrovae import fit
 from pyrovae.anatomy import source_of, written
 from pyrovae.by_hand import own
+from pyrovae.cli.diagram import diagram
 from pyrovae.config import presets
 from pyrovae.explain import explain
 from pyrovae.figures.plates import by_graphviz, plates, typeset
@@ -351,6 +352,29 @@ def test_a_run_does_not_choose_the_code(world, capsys):
 
 
 # --- pictures ---
+
+
+@pytest.mark.parametrize(
+    ("settings", "drawn", "not_drawn"),
+    [
+        ({}, ["φ ┄┄┄┄┄┄┼┄┄┄▷ │ z"], ["│ y", "◀", "◁", "▶ │ 3 "]),
+        ({"prior": "vamp"}, ["θ ──────┼───▶ │ 3 "], ["│ y", "◀"]),
+        ({"condition": "label"}, ["│ y", "◁┄┄┄┄┄┄┄┄┄┄┄┄┐ ", "┌───┴─"], ["▶ │ 3 ", "◀──────────┐"]),
+        ({"condition": "label", "prior": "mixture"}, ["▶ │ 3 ", "◁┄┄┄┄┄┄┄┄┄┄┄┄┐ "], ["◀──────────┐"]),
+        ({"condition": "quadrant1"}, ["│ 1×8×8 "], []),
+        ({"condition": "label", "prior": "conditional"}, ["▶ │ 3           │ ◀──────────┐ ┊", "┌─┴─┴─"], []),
+    ],
+)
+def test_the_plates_on_the_terminal_show_the_arrows_that_are_there(settings, drawn, not_drawn):
+    """Into z from y only where the prior reads it, from parameters θ only where it has some."""
+    found = explained(trained=False, **settings)
+    text = diagram(found).plain
+    assert len({len(line) for line in text.splitlines()}) == 1
+    assert "┌─ images, N = 12 ─" in text
+    for part in drawn:
+        assert part in text
+    for part in not_drawn:
+        assert part not in text
 
 
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
