@@ -22,7 +22,7 @@ MOST_AXES = 24  # latent dimensions that the plane may show
 PICTURES, PIXELS = 120, 400_000  # test images to pick from, and how many pixels they may have together, about
 DRAWS = 120
 TRIED = 48  # codes, draws and places of the plane that rounding is tried on, of each so many
-FINE = 2**13  # steps on either side of 0 in which codes are held
+FINE = 2**11  # steps on either side of 0 in which codes are held
 
 
 @dataclass(frozen=True)
@@ -153,4 +153,5 @@ def _labels(images: Images, store: Store) -> dict[str, Any] | None:
 def _fine(numbers: Tensor) -> Rounded:
     """Each row in its own steps."""
     steps = (numbers.abs().amax(1) / FINE).clamp_min(1e-30)
-    return Rounded(steps, (numbers / steps[:, None]).round().long(), numbers.shape)
+    whole = (numbers / steps[:, None]).round().long()
+    return Rounded(steps, torch.ones(numbers.shape[1]), whole, numbers.shape)

@@ -181,21 +181,35 @@ async function unpacked(text) {
   return new Response(bytes.stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer();
 }
 
-const ARRAYS = { float32: Float32Array, int32: Int32Array, int16: Int16Array, uint8: Uint8Array };
+const ARRAYS = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array };
 
-// What `Store.put` or `Store.put_rounded` put there.
-function stored(bytes, { type, at, size, rows }) {
-  if (type !== "rounded") {
-    const Kind = ARRAYS[type];
-    return new Kind(bytes.slice(at, at + size * Kind.BYTES_PER_ELEMENT));
-  }
-  const steps = new Float32Array(bytes.slice(at, at + 4 * rows)), planes = new Uint8Array(bytes, at + 4 * rows, 3 * size);
-  const numbers = new Float32Array(size), columns = size / rows;
-  for (let i = 0; i < size; i++) {
-    const whole = planes[i] + 256 * planes[size + i] + 65536 * planes[2 * size + i] - 8388608;
-    numbers[i] = whole * steps[Math.floor(i / columns)];
+// What `Store.put` put there, or one of its kin.
+function stored(bytes, { type, at, size, rows, columns }) {
+  if (type === "rounded") return restored(bytes, at, rows, columns);
+  const Kind = ARRAYS[type];
+  return new Kind(bytes.slice(at, at + size * Kind.BYTES_PER_ELEMENT));
+}
+
+function restored(bytes, at, rows, columns) {
+  const after = at + 4 * (rows + columns), steps = new Float32Array(bytes.slice(at, after));
+  const last = new Uint8Array(bytes, after, rows), first = new Uint8Array(bytes, after + rows, rows * columns);
+  const rest = new Uint8Array(bytes, after + rows + rows * columns), numbers = new Float32Array(rows * columns);
+  for (let row = 0, next = 0; row < rows; row++) {
+    let held = 0, many = 0; // bits that are read and not used yet
+    for (let i = row * columns, j = rows; j < rows + columns; i++, j++) {
+      for (; many < last[row]; many += 8) held = held << 8 | rest[next++];
+      many -= last[row];
+      numbers[i] = ((first[i] - 128) * 2 ** last[row] + (held >>> many)) * (steps[row] * steps[j]);
+      held &= (1 << many) - 1;
+    }
   }
   return numbers;
+}
+
+function storedPlaces(bytes, told) {
+  const places = stored(bytes, told);
+  for (let i = 1; i < places.length; i++) places[i] += places[i - 1];
+  return places;
 }
 
 // A program as a function: named inputs, Float32Arrays, become named outputs, which the next call overwrites.
@@ -210,7 +224,7 @@ function programOf({ sizes, inputs, constants, steps, outputs }, bytes) {
     arrays[slot] = (free.get(sizes[slot]) || []).pop() || new Float32Array(sizes[slot]);
     for (const read of new Set([...reads, slot]))
       if (last[read] <= number) free.set(sizes[read], [...(free.get(sizes[read]) || []), arrays[read]]);
-    if (kind === "move" && !Array.isArray(more[0])) more[0] = stored(bytes, more[0]);
+    if (kind === "move" && !Array.isArray(more[0])) more[0] = storedPlaces(bytes, more[0]);
     const act = STEP[kind](...more), read = reads.map(slot => arrays[slot]), out = arrays[slot];
     return () => act(out, read);
   });

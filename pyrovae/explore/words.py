@@ -73,6 +73,6 @@ def facts(run: Any, shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
     hidden = f" {'-'.join(map(str, config.hidden))}" if config.network in ("mlp", "gated") else ""
     yield "Network", f"{config.network}{hidden}"
     yield "Likelihood, prior, posterior", f"{config.likelihood}, {config.prior}, {config.posterior}"
-    change = max(shown[part]["change"] for part in ("decoder", "encoder"))
-    yield "Precision", f"weights rounded; codes and pictures moved by at most {change:.0e} where that was tried"
+    image, code = shown["decoder"]["changes"]["image"], shown["encoder"]["changes"]["mean"]
+    yield "Precision", f"weights rounded: that moves pictures by {image:.0e}, codes by {code:.0e} at most where tried"
     yield "Made by", "pyrovae explore"
