@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from pyrovae import InputError
 from pyrovae.explore import explore
+from pyrovae.explore.contents import contents
 from pyrovae.explore.export import MAY_CHANGE, MAY_CHANGE_DRAWS, Asked, export
 from pyrovae.explore.operations import OPERATIONS
 from pyrovae.explore.program import trace
@@ -28,6 +29,7 @@ from pyrovae.inference import seeded
 from pyrovae.likelihoods import LIKELIHOODS
 from pyrovae.networks import ACTIVATIONS, NETWORKS
 from pyrovae.posteriors import POSTERIORS
+from pyrovae.priors import PRIORS
 from pyrovae.runs import Run
 
 CLOSE = 1e-4  # of what the browser decodes to what PyTorch does
@@ -150,6 +152,78 @@ def test_rounding_changes_answers_by_less_than_it_may(name, exported):
     for part in ("decoder", "encoder"):
         changes = exported[name].programs[part]["changes"]
         assert all(change <= may_change(changes)[what] for what, change in changes.items())
+
+
+# --- whole pages: every prior with every kind of condition, every posterior and network among them ---
+
+CONDITIONS = ("none", "label", "quadrant1", "quadrant2", "quadrant3")  # of quadrants one for each prior, in turn
+LEARNED = {"mixture", "vamp", "exemplar", "flow", "conditional"}  # which a posterior without a density cannot train
+
+
+def page_settings(i, prior, condition):
+    """Settings of page i; posteriors and networks are dealt in turn."""
+    posteriors = [name for name in POSTERIORS if not (name == "delta" and prior in LEARNED)]
+    network = [*NETWORKS][i % len(NETWORKS)]
+    return {"prior": prior, "condition": condition, "posterior": posteriors[i % len(posteriors)], "network": network}
+
+
+PAGES = [
+    page_settings(3 * i + j, prior, condition)
+    for i, prior in enumerate(PRIORS)
+    for j, condition in enumerate((*CONDITIONS[:2], CONDITIONS[2 + i % 3]))
+    if (prior, condition) != ("conditional", "none")  # which is refused when a model is built
+]
+
+
+@pytest.fixture
+def pages(monkeypatch):
+    """What the pages of small models hold; the models, and the texts of their stores."""
+    found = []
+    monkeypatch.setattr("pyrovae.explore.contents.TRIED", 4)
+    for settings in PAGES:
+        torch.manual_seed(0)
+        vae, config = small_vae(latent_dim=3, components=5, **settings)
+        data = small_data(12)
+        if hasattr(vae.prior, "initialise"):
+            images = data.train.images[:5]
+            vae.prior.initialise(data.pixels.read(images), vae.context and context_of(vae, data.train[slice(0, 5)]))
+        store = Store()
+        shown = contents(SimpleNamespace(vae=vae, data=data, config=config), store)
+        found.append(SimpleNamespace(asked=Asked(vae, data.pixels), data=data, shown=shown, text=store.text()))
+    return found
+
+
+def context_of(vae, images):
+    return vae.context(images.labels if vae.context.reads == "labels" else images.images.float() / 255)
+
+
+def given_of(page, i):
+    """Picture i as an encoder's arguments, and as a decoder's, but for the code."""
+    u, y = page.data.test.images[i : i + 1].float() / 255, {}
+    if page.shown["condition"] == "labels":
+        y = {"y": page.asked.vae.context(page.data.test.labels[i : i + 1])}
+    return {"u": u} | y, {"u": u} if page.shown["condition"] == "images" else y
+
+
+@needs_node
+def test_pages_of_all_priors_posteriors_networks_and_conditions_answer_as_pytorch_does(pages):
+    wanted, cases = [], []
+    for page in pages:
+        assert json.loads(json.dumps(page.shown, allow_nan=False))["latent"] == 3
+        assert page.shown["draws"]["columns"] == 3
+        for i in range(2):
+            encoded, context = given_of(page, i)
+            with seeded(0), torch.no_grad():
+                answers = page.asked.encode(**encoded)
+            decoded = {"z": answers["mean"]} | context
+            cases.append([page.text, page.shown["encoder"], [listed(encoded)]])
+            cases.append([page.text, page.shown["decoder"], [listed(decoded)]])
+            with torch.no_grad():
+                wanted += [answers, page.asked.decode(**decoded)]
+    for i, (want, (got,)) in enumerate(zip(wanted, node(cases), strict=True)):
+        for key, tensor in want.items():
+            off = (got[key] - tensor.flatten()).abs().max()
+            assert off < max(CLOSE, 2 * may_change(want)[key]), (PAGES[i // 4], key)
 
 
 def test_decode_is_the_mean_image_that_the_model_shows():

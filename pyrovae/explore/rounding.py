@@ -14,8 +14,8 @@ LARGE = 1024  # numbers, from which on it pays to round them
 TRIES = 8  # of how coarsely to round
 LARGEST = 2**23 - 1  # multiple that a store holds
 PROBED = 24  # samples whose gradients are taken
-# Of the root mean square of all rows' or columns' sensitivities, for one of them: what hardly counts in pictures that are
-# tried, as a pixel at the edge, may count in one that is drawn.
+# Of the root mean square of all rows' or columns' sensitivities, for one of them: what hardly counts in pictures that
+# are tried, as a pixel at the edge, may count in one that is drawn.
 FLOOR = 0.6
 
 
