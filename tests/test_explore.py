@@ -81,7 +81,7 @@ def listed(tensors):
 def node(cases):
     """Run programs by `nn.js`: for each of (text of the store, program, arguments), its answers."""
     script = (
-        (files("pyrovae.explore") / "nn.js").read_text()
+        "".join((files("pyrovae.explore") / name).read_text() for name in ("nn.js", "store.js"))
         + """
     const cases = JSON.parse(require("fs").readFileSync(0, "utf8"));
     (async () => {
@@ -549,9 +549,15 @@ def test_the_page_decodes_where_the_pointer_is(world, browser, no_figures):
     assert picture[0, 0, :, 0].sum() == 0
     assert torch.allclose(torch.tensor([drawn.code]), run.vae.encode(picture).mean, atol=3e-4)
     expect_decoded(run, drawn)
+    page.click("#fit")
+    fitted, (usual, now) = state_of(page), page.evaluate("[usualPlace(), placeOf(state.picture)]")
+    assert abs(now["x"] - usual["x"]) < 0.5
+    assert abs(now["y"] - usual["y"]) < 0.5
+    assert abs(now["side"] - usual["side"]) < 1.5
+    expect_decoded(run, fitted)
     page.click("#erase")
     page.mouse.click(*middle_of(page, "#picture"))
-    assert sum(state_of(page).picture) < picture.sum()
+    assert sum(state_of(page).picture) < sum(fitted.picture)
 
 
 @needs_browser

@@ -30,7 +30,7 @@ const EACH = {
   where: (a, b, c) => a ? b : c,
 };
 
-// The most frequent ones with their loops, as a browser makes fast what it sees in one piece. x and y are 0 for a number.
+// The most frequent ones with their loops, as a browser makes fast what it sees in one piece. x, y are 0 for a number.
 const LOOP = {
   add: (out, a, b, x, y) => { for (let i = 0; i < out.length; i++) out[i] = a[i * x] + b[i * y]; },
   sub: (out, a, b, x, y) => { for (let i = 0; i < out.length; i++) out[i] = a[i * x] - b[i * y]; },
@@ -68,7 +68,8 @@ function addProduct(out, into, columns, inner, a, from, along, b, start) {
     held = 0;
     const f0 = factors[0], f1 = factors[1], f2 = factors[2], f3 = factors[3]; // to take an array apart is slower
     const f4 = factors[4], f5 = factors[5], f6 = factors[6], f7 = factors[7];
-    const r0 = rows[0], r1 = rows[1], r2 = rows[2], r3 = rows[3], r4 = rows[4], r5 = rows[5], r6 = rows[6], r7 = rows[7];
+    const r0 = rows[0], r1 = rows[1], r2 = rows[2], r3 = rows[3];
+    const r4 = rows[4], r5 = rows[5], r6 = rows[6], r7 = rows[7];
     for (let j = 0; j < columns; j++)
       out[into + j] += f0 * b[r0 + j] + f1 * b[r1 + j] + f2 * b[r2 + j] + f3 * b[r3 + j]
         + f4 * b[r4 + j] + f5 * b[r5 + j] + f6 * b[r6 + j] + f7 * b[r7 + j];
@@ -83,7 +84,8 @@ function windows({ from, to, groups, transposed, kernel, stride, padding, dilati
       for (let h = 0; h < kernel[1]; h++)
         for (let i = 0; i < down; i++)
           for (let j = 0; j < across; j++) {
-            const row = i * stride[0] + v * dilation[0] - padding[0], column = j * stride[1] + h * dilation[1] - padding[1];
+            const row = i * stride[0] + v * dilation[0] - padding[0];
+            const column = j * stride[1] + h * dilation[1] - padding[1];
             const inside = row >= 0 && row < rows && column >= 0 && column < columns;
             places.push(inside ? (c * rows + row) * columns + column : -1);
           }
@@ -95,7 +97,7 @@ const STEP = {
   each(name) {
     const f = EACH[name], loop = LOOP[name];
     return (out, [a, b, c]) => {
-      const n = out.length, x = a.length === n ? 1 : 0, y = b && b.length === n ? 1 : 0, z = c && c.length === n ? 1 : 0;
+      const n = out.length, [x, y, z] = [a, b, c].map(one => one && one.length === n ? 1 : 0);
       if (loop) loop(out, a, b, x, y);
       else if (!b) for (let i = 0; i < n; i++) out[i] = f(a[i * x]);
       else if (!c) for (let i = 0; i < n; i++) out[i] = f(a[i * x], b[i * y]);
@@ -153,7 +155,8 @@ const STEP = {
     const { images, groups, transposed } = told, places = windows(told), taps = told.kernel[0] * told.kernel[1];
     const [ins, outs] = [told.from[0] / groups, told.to[0] / groups];
     const [from, to] = [told.from[1] * told.from[2], told.to[1] * told.to[2]];
-    const inner = (transposed ? outs : ins) * taps, wide = transposed ? from : to, spread = new Float32Array(inner * wide);
+    const inner = (transposed ? outs : ins) * taps, wide = transposed ? from : to;
+    const spread = new Float32Array(inner * wide);
     return (out, [x, weight, bias]) => {
       for (let part = 0; part < images * groups; part++) {
         const start = part * ins * from, into = part * outs * to, first = part % groups * outs;
@@ -165,7 +168,8 @@ const STEP = {
           for (let i = 0; i < places.length; i++) if (places[i] >= 0) out[into + places[i]] += spread[i];
         } else {
           for (let i = 0; i < places.length; i++) spread[i] = places[i] < 0 ? 0 : x[start + places[i]];
-          for (let o = 0; o < outs; o++) addProduct(out, into + o * to, to, inner, weight, weights + o * inner, 1, spread, 0);
+          for (let o = 0; o < outs; o++)
+            addProduct(out, into + o * to, to, inner, weight, weights + o * inner, 1, spread, 0);
         }
       }
     };
@@ -186,53 +190,6 @@ const STEP = {
     };
   },
 };
-
-const LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;,=>?@^_`{|}~";
-
-// The bytes of a store: five letters for four bytes, deflated.
-async function unpacked(text) {
-  const rest = (5 - text.length % 5) % 5, groups = (text.length + rest) / 5, whole = text + "~".repeat(rest);
-  const digits = new Uint8Array(128), packed = new DataView(new ArrayBuffer(4 * groups));
-  for (let i = 0; i < LETTERS.length; i++) digits[LETTERS.charCodeAt(i)] = i;
-  for (let i = 0; i < groups; i++) {
-    let value = 0;
-    for (let j = 5 * i; j < 5 * i + 5; j++) value = 85 * value + digits[whole.charCodeAt(j)];
-    packed.setUint32(4 * i, value);
-  }
-  const bytes = new Blob([packed.buffer.slice(0, 4 * groups - rest)]);
-  return new Response(bytes.stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer();
-}
-
-const ARRAYS = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array };
-
-// What `Store.put` put there, or one of its kin.
-function stored(bytes, { type, at, size, rows, columns }) {
-  if (type === "rounded") return restored(bytes, at, rows, columns);
-  const Kind = ARRAYS[type];
-  return new Kind(bytes.slice(at, at + size * Kind.BYTES_PER_ELEMENT));
-}
-
-function restored(bytes, at, rows, columns) {
-  const after = at + 4 * (rows + columns), steps = new Float32Array(bytes.slice(at, after));
-  const last = new Uint8Array(bytes, after, rows), first = new Uint8Array(bytes, after + rows, rows * columns);
-  const rest = new Uint8Array(bytes, after + rows + rows * columns), numbers = new Float32Array(rows * columns);
-  for (let row = 0, next = 0; row < rows; row++) {
-    let held = 0, many = 0; // bits that are read and not used yet
-    for (let i = row * columns, j = rows; j < rows + columns; i++, j++) {
-      for (; many < last[row]; many += 8) held = held << 8 | rest[next++];
-      many -= last[row];
-      numbers[i] = ((first[i] - 128) * 2 ** last[row] + (held >>> many)) * (steps[row] * steps[j]);
-      held &= (1 << many) - 1;
-    }
-  }
-  return numbers;
-}
-
-function storedPlaces(bytes, told) {
-  const places = stored(bytes, told);
-  for (let i = 1; i < places.length; i++) places[i] += places[i - 1];
-  return places;
-}
 
 // A program as a function: named inputs, Float32Arrays, become named outputs, which the next call overwrites.
 function programOf({ sizes, inputs, constants, steps, outputs }, bytes) {
