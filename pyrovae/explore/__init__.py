@@ -15,7 +15,7 @@ from typing import Any
 from pyrovae.errors import InputError
 
 MOST = 50_000_000  # bytes
-SCRIPTS = ("nn.js", "state.js", "plane.js", "pictures.js", "controls.js", "page.js")  # one after another
+SCRIPTS = ("nn.js", "store.js", "state.js", "plane.js", "pictures.js", "controls.js", "page.js")  # one after another
 
 
 def explore(run: Any) -> str:

@@ -22,7 +22,7 @@ MOST_AXES = 24  # latent dimensions that the plane may show
 PICTURES, PIXELS = 120, 400_000  # test images to pick from, and how many pixels they may have together, about
 DRAWS = 120
 TRIED = 48  # codes, draws and places of the plane that rounding is tried on, of each so many
-FINE = 2**13  # steps on either side of 0 in which codes are held
+FINE = 2**11  # steps on either side of 0 in which codes are held
 
 
 @dataclass(frozen=True)
@@ -134,16 +134,20 @@ def _tried(
 ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
     """Codes, what they are decoded with, and pictures with what they are encoded with."""
     places, plane = shown.codes[:TRIED].clone(), shown.order[:2]
-    places[:, plane] = (low + (high - low) * torch.rand(len(places), len(low)))[:, plane]
-    codes = torch.cat([shown.codes[:TRIED], draws[:TRIED], places])
+    anywhere = low + (high - low) * torch.rand(len(places), len(low))  # as sliders may lead to
+    places[:, plane] = anywhere[:, plane]
+    codes = torch.cat([shown.codes[:TRIED], draws[:TRIED], places, anywhere])
     units = pictures.images.cpu().float() / 255
+    height, width = units.shape[2:]  # pictures in other places, too, as those that are drawn may be anywhere
+    units = torch.cat([units, units[:TRIED].roll((height // 4, -(width // 4)), (2, 3))])
     rows = torch.arange(len(codes)) % len(units)
     if asked.vae.context is None:
         return codes, {}, {"u": units}
     if isinstance(asked.vae.context, Quadrants):
         return codes, {"u": units[rows]}, {"u": units}
     y = asked.vae.context(torch.arange(len(codes)) % len(data.classes))
-    return codes, {"y": y}, {"u": units, "y": asked.vae.context(pictures.labels.cpu())}  # type: ignore[union-attr]
+    labels: Tensor = pictures.labels.cpu()  # type: ignore[union-attr]
+    return codes, {"y": y}, {"u": units, "y": asked.vae.context(torch.cat([labels, labels[:TRIED]]))}
 
 
 def _labels(images: Images, store: Store) -> dict[str, Any] | None:
@@ -153,4 +157,5 @@ def _labels(images: Images, store: Store) -> dict[str, Any] | None:
 def _fine(numbers: Tensor) -> Rounded:
     """Each row in its own steps."""
     steps = (numbers.abs().amax(1) / FINE).clamp_min(1e-30)
-    return Rounded(steps, (numbers / steps[:, None]).round().long(), numbers.shape)
+    whole = (numbers / steps[:, None]).round().long()
+    return Rounded(steps, torch.ones(numbers.shape[1]), whole, numbers.shape)

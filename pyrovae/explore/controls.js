@@ -2,11 +2,11 @@
 // Buttons, sliders and lists, made of what the run has.
 
 function fillStrip() {
-  const strip = at("strip"), size = channels * pixels, n = pictures.length / size;
+  const strip = at("strip"), n = pictures.length / (channels * pixels);
   for (let i = 0; i < n; i++) {
     const button = document.createElement("button"), canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [width, height];
-    show(canvas, Float32Array.from(pictures.subarray(i * size, (i + 1) * size), value => value / 255));
+    show(canvas, unitPicture(i));
     button.type = "button";
     button.tabIndex = i ? -1 : 0;
     button.setAttribute("aria-label", `test image ${i + 1}` + (pictureLabels ? `: ${nameOf(i)}` : ""));
@@ -15,8 +15,8 @@ function fillStrip() {
     strip.append(button);
   }
   strip.addEventListener("keydown", event => { // one stop of the tab key; arrows go on from there
-    const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key], now = [...strip.children].indexOf(event.target);
-    const next = strip.children[now + step];
+    const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
+    const next = strip.children[[...strip.children].indexOf(event.target) + step];
     if (!next) return;
     event.preventDefault();
     [event.target.tabIndex, next.tabIndex] = [-1, 0];
@@ -24,11 +24,13 @@ function fillStrip() {
   });
 }
 
+const MOST_BUTTONS = 64; // one for each class
+
 function fillClasses() {
   const box = at("classes");
   if (told.condition !== "labels") return;
   box.hidden = false;
-  if (told.classes.length > 40) {
+  if (told.classes.length > MOST_BUTTONS) {
     const select = document.createElement("select");
     told.classes.forEach((name, i) => select.append(new Option(name, i)));
     select.setAttribute("aria-label", "class");
@@ -39,7 +41,8 @@ function fillClasses() {
   const chips = document.createElement("div");
   chips.className = "chips";
   told.classes.forEach((name, i) => {
-    const label = document.createElement("label"), input = document.createElement("input"), text = document.createElement("span");
+    const label = document.createElement("label"), text = document.createElement("span");
+    const input = document.createElement("input");
     Object.assign(input, { type: "radio", name: "class", value: i });
     input.addEventListener("change", () => chooseLabel(i));
     text.textContent = name;
@@ -71,8 +74,9 @@ function fillSliders() {
   at("others").hidden = !rest.length;
   at("measure").textContent = told.measure;
   const add = d => {
-    const row = document.createElement("label"), name = document.createElement("span"), range = document.createElement("input");
-    const value = document.createElement("output"), amount = document.createElement("span"), bar = document.createElement("i");
+    const row = document.createElement("label"), name = document.createElement("span");
+    const range = document.createElement("input"), value = document.createElement("output");
+    const amount = document.createElement("span"), bar = document.createElement("i");
     row.className = "slider";
     name.textContent = nameOfDimension(d);
     Object.assign(range, { type: "range", min: Math.min(told.low[d], -1), max: Math.max(told.high[d], 1), step: 0.01 });

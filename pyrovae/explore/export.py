@@ -17,7 +17,10 @@ from pyrovae.explore.steps import Steps
 from pyrovae.explore.store import Store
 from pyrovae.vae import VAE, known_mean, mean_of
 
-DECODED, ENCODED = 3e-5, 1e-4  # by how much rounding may change pictures in [0, 1], and codes
+# By how much rounding may change pictures in [0, 1] and codes, where that is tried; elsewhere it may be twice as much.
+# The width of a posterior is only drawn. The mean of draws is off by some hundredths as it is.
+MAY_CHANGE = {"image": 3e-5, "mean": 4e-5, "variance": 4e-4, "factor": 4e-4}
+MAY_CHANGE_DRAWS = {"mean": 3e-3, "draws": 1e-2}
 DRAWS = 100  # of a posterior that no ellipse describes
 Args = dict[str, Tensor]
 
@@ -74,19 +77,20 @@ def export(asked: Asked, store: Store, seed: int, codes: Tensor, contexts: Args,
 
     `codes` (n, latent) with their `contexts`, and `pictures` with theirs, are what they are tried on.
     """
-    decoder = _exported("a decoder", asked.decode, store, seed, DECODED, {"z": codes} | contexts)
-    encoder = _exported("an encoder", asked.encode, store, seed, ENCODED, pictures)
+    decoder = _exported("a decoder", asked.decode, store, seed, {"z": codes} | contexts)
+    encoder = _exported("an encoder", asked.encode, store, seed, pictures)
     return {"decoder": decoder, "encoder": encoder}
 
 
-def _exported(what: str, function: Any, store: Store, seed: int, tolerance: float, tried: Args) -> dict[str, Any]:
+def _exported(what: str, function: Any, store: Store, seed: int, tried: Args) -> dict[str, Any]:
     samples = [[part[row : row + 1] for part in tried.values()] for row in range(_length(tried))]
     program = trace(what, function, seed, **dict(zip(tried, samples[0])))
     for name, answer in program.answer(program.held, *samples[0]).items():
         if not answer.isfinite().all():
             raise InputError(f"explore: expected {what} that returns finite numbers, got others in its {name}")
-    held, change = rounded(program, samples, tolerance)
-    return Steps(what, program, held, OPERATIONS, store, *samples[0]).told() | {"change": change}
+    may_change = MAY_CHANGE | (MAY_CHANGE_DRAWS if "draws" in program.outputs else {})
+    held, changes = rounded(program, samples, may_change)
+    return Steps(what, program, held, OPERATIONS, store, *samples[0]).told() | {"changes": changes}
 
 
 def _length(tried: Args) -> int:

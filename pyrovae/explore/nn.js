@@ -30,7 +30,7 @@ const EACH = {
   where: (a, b, c) => a ? b : c,
 };
 
-// The most frequent ones with their loops, as a browser makes fast what it sees in one piece. x and y are 0 for a number.
+// The most frequent ones with their loops, as a browser makes fast what it sees in one piece. x, y are 0 for a number.
 const LOOP = {
   add: (out, a, b, x, y) => { for (let i = 0; i < out.length; i++) out[i] = a[i * x] + b[i * y]; },
   sub: (out, a, b, x, y) => { for (let i = 0; i < out.length; i++) out[i] = a[i * x] - b[i * y]; },
@@ -56,12 +56,48 @@ function placesOf([shape, strides, at]) {
   return places;
 }
 
+// Adds a row times a matrix b, (inner, columns): number k of the row is a[from + k * along]. Eight rows of b at a time,
+// which takes a browser a third of the time; those times 0 are left out.
+function addProduct(out, into, columns, inner, a, from, along, b, start) {
+  const factors = new Float64Array(8), rows = new Int32Array(8).fill(start);
+  for (let k = 0, held = 0; k < inner; k++) {
+    const factor = a[from + k * along];
+    if (factor !== 0) { factors[held] = factor; rows[held++] = start + k * columns; }
+    if (held < 8 && k < inner - 1) continue;
+    factors.fill(0, held);
+    held = 0;
+    const f0 = factors[0], f1 = factors[1], f2 = factors[2], f3 = factors[3]; // to take an array apart is slower
+    const f4 = factors[4], f5 = factors[5], f6 = factors[6], f7 = factors[7];
+    const r0 = rows[0], r1 = rows[1], r2 = rows[2], r3 = rows[3];
+    const r4 = rows[4], r5 = rows[5], r6 = rows[6], r7 = rows[7];
+    for (let j = 0; j < columns; j++)
+      out[into + j] += f0 * b[r0 + j] + f1 * b[r1 + j] + f2 * b[r2 + j] + f3 * b[r3 + j]
+        + f4 * b[r4 + j] + f5 * b[r5 + j] + f6 * b[r6 + j] + f7 * b[r7 + j];
+  }
+}
+
+// For each channel, each place of the kernel and each place that it is laid on, the number that is there; -1: none is.
+function windows({ from, to, groups, transposed, kernel, stride, padding, dilation }) {
+  const [channels, rows, columns] = transposed ? to : from, [, down, across] = transposed ? from : to, places = [];
+  for (let c = 0; c < channels / groups; c++)
+    for (let v = 0; v < kernel[0]; v++)
+      for (let h = 0; h < kernel[1]; h++)
+        for (let i = 0; i < down; i++)
+          for (let j = 0; j < across; j++) {
+            const row = i * stride[0] + v * dilation[0] - padding[0];
+            const column = j * stride[1] + h * dilation[1] - padding[1];
+            const inside = row >= 0 && row < rows && column >= 0 && column < columns;
+            places.push(inside ? (c * rows + row) * columns + column : -1);
+          }
+  return Int32Array.from(places);
+}
+
 // Each kind of step: what it knows beforehand becomes a function of the arrays that it fills and reads.
 const STEP = {
   each(name) {
     const f = EACH[name], loop = LOOP[name];
     return (out, [a, b, c]) => {
-      const n = out.length, x = a.length === n ? 1 : 0, y = b && b.length === n ? 1 : 0, z = c && c.length === n ? 1 : 0;
+      const n = out.length, [x, y, z] = [a, b, c].map(one => one && one.length === n ? 1 : 0);
       if (loop) loop(out, a, b, x, y);
       else if (!b) for (let i = 0; i < n; i++) out[i] = f(a[i * x]);
       else if (!c) for (let i = 0; i < n; i++) out[i] = f(a[i * x], b[i * y]);
@@ -97,55 +133,45 @@ const STEP = {
   },
 
   mm([batch, rows, inner, columns]) {
+    const size = inner * columns;
     return (out, [a, b]) => {
-      out.fill(0);
-      for (let row = 0; row < batch * rows; row++) {
-        const right = Math.floor(row / rows) * inner * columns, into = row * columns;
-        for (let k = 0; k < inner; k++) {
-          const factor = a[row * inner + k], from = right + k * columns;
-          if (factor !== 0) for (let j = 0; j < columns; j++) out[into + j] += factor * b[from + j];
+      for (let i = 0; i < batch; i++) {
+        const into = i * rows * columns, from = i * rows * inner;
+        out.fill(0, into, into + columns);
+        addProduct(out, into, columns, inner, a, from, 1, b, i * size);
+        for (let row = 1; row < rows; row++) { // what a row has in common with the first one is summed already
+          const at = into + row * columns;
+          const more = a.subarray(from + row * inner, from + (row + 1) * inner).map((x, k) => x - a[from + k]);
+          out.copyWithin(at, into, into + columns);
+          addProduct(out, at, columns, inner, more, 0, 1, b, i * size);
         }
       }
     };
   },
 
-  // One tap of the kernel, one row of the image at a time. A transposed convolution hands on what it reads, the other
-  // way round, so that both are the same loops: `near` is the side that is strided over.
+  // By a product of matrices: all windows of the image are laid side by side. A transposed convolution is the same the
+  // other way round: the product gives the windows, and these are added up.
   conv(told) {
-    const { images, groups, transposed, kernel, stride, padding, dilation } = told;
-    const [inChannels, inRows, inColumns] = told.from, [outChannels, outRows, outColumns] = told.to;
-    const [nearRows, nearColumns] = transposed ? [inRows, inColumns] : [outRows, outColumns];
-    const [farRows, farColumns] = transposed ? [outRows, outColumns] : [inRows, inColumns];
-    const ins = inChannels / groups, outs = outChannels / groups;
+    const { images, groups, transposed } = told, places = windows(told), taps = told.kernel[0] * told.kernel[1];
+    const [ins, outs] = [told.from[0] / groups, told.to[0] / groups];
+    const [from, to] = [told.from[1] * told.from[2], told.to[1] * told.to[2]];
+    const inner = (transposed ? outs : ins) * taps, wide = transposed ? from : to;
+    const spread = new Float32Array(inner * wide);
     return (out, [x, weight, bias]) => {
-      const size = outRows * outColumns;
-      for (let i = 0; i < images * outChannels; i++) out.fill(bias[i % outChannels], i * size, (i + 1) * size);
-      for (let image = 0; image < images; image++)
-        for (let group = 0; group < groups; group++)
-          for (let o = group * outs; o < (group + 1) * outs; o++)
-            for (let c = 0; c < ins; c++) {
-              const channel = group * ins + c;
-              const from = (image * inChannels + channel) * inRows * inColumns;
-              const into = (image * outChannels + o) * size;
-              const taps = (transposed ? channel * outs + o - group * outs : o * ins + c) * kernel[0] * kernel[1];
-              for (let v = 0; v < kernel[0]; v++)
-                for (let h = 0; h < kernel[1]; h++) {
-                  const w = weight[taps + v * kernel[1] + h], shift = h * dilation[1] - padding[1];
-                  const first = Math.max(0, Math.ceil(-shift / stride[1]));
-                  const last = Math.min(nearColumns - 1, Math.floor((farColumns - 1 - shift) / stride[1]));
-                  for (let row = 0; row < nearRows; row++) {
-                    const far = row * stride[0] + v * dilation[0] - padding[0];
-                    if (far < 0 || far >= farRows) continue;
-                    if (transposed) {
-                      const near = from + row * nearColumns, start = into + far * farColumns + shift;
-                      for (let j = first; j <= last; j++) out[start + j * stride[1]] += w * x[near + j];
-                    } else {
-                      const near = into + row * nearColumns, start = from + far * farColumns + shift;
-                      for (let j = first; j <= last; j++) out[near + j] += w * x[start + j * stride[1]];
-                    }
-                  }
-                }
-            }
+      for (let part = 0; part < images * groups; part++) {
+        const start = part * ins * from, into = part * outs * to, first = part % groups * outs;
+        const weights = part % groups * ins * outs * taps;
+        for (let o = 0; o < outs; o++) out.fill(bias[first + o], into + o * to, into + (o + 1) * to);
+        if (transposed) {
+          spread.fill(0);
+          for (let k = 0; k < inner; k++) addProduct(spread, k * wide, wide, ins, weight, weights + k, inner, x, start);
+          for (let i = 0; i < places.length; i++) if (places[i] >= 0) out[into + places[i]] += spread[i];
+        } else {
+          for (let i = 0; i < places.length; i++) spread[i] = places[i] < 0 ? 0 : x[start + places[i]];
+          for (let o = 0; o < outs; o++)
+            addProduct(out, into + o * to, to, inner, weight, weights + o * inner, 1, spread, 0);
+        }
+      }
     };
   },
 
@@ -165,39 +191,6 @@ const STEP = {
   },
 };
 
-const LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;,=>?@^_`{|}~";
-
-// The bytes of a store: five letters for four bytes, deflated.
-async function unpacked(text) {
-  const rest = (5 - text.length % 5) % 5, groups = (text.length + rest) / 5, whole = text + "~".repeat(rest);
-  const digits = new Uint8Array(128), packed = new DataView(new ArrayBuffer(4 * groups));
-  for (let i = 0; i < LETTERS.length; i++) digits[LETTERS.charCodeAt(i)] = i;
-  for (let i = 0; i < groups; i++) {
-    let value = 0;
-    for (let j = 5 * i; j < 5 * i + 5; j++) value = 85 * value + digits[whole.charCodeAt(j)];
-    packed.setUint32(4 * i, value);
-  }
-  const bytes = new Blob([packed.buffer.slice(0, 4 * groups - rest)]);
-  return new Response(bytes.stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer();
-}
-
-const ARRAYS = { float32: Float32Array, int32: Int32Array, int16: Int16Array, uint8: Uint8Array };
-
-// What `Store.put` or `Store.put_rounded` put there.
-function stored(bytes, { type, at, size, rows }) {
-  if (type !== "rounded") {
-    const Kind = ARRAYS[type];
-    return new Kind(bytes.slice(at, at + size * Kind.BYTES_PER_ELEMENT));
-  }
-  const steps = new Float32Array(bytes.slice(at, at + 4 * rows)), planes = new Uint8Array(bytes, at + 4 * rows, 3 * size);
-  const numbers = new Float32Array(size), columns = size / rows;
-  for (let i = 0; i < size; i++) {
-    const whole = planes[i] + 256 * planes[size + i] + 65536 * planes[2 * size + i] - 8388608;
-    numbers[i] = whole * steps[Math.floor(i / columns)];
-  }
-  return numbers;
-}
-
 // A program as a function: named inputs, Float32Arrays, become named outputs, which the next call overwrites.
 function programOf({ sizes, inputs, constants, steps, outputs }, bytes) {
   const arrays = sizes.map(() => null), last = sizes.map(() => Infinity), free = new Map();
@@ -210,7 +203,7 @@ function programOf({ sizes, inputs, constants, steps, outputs }, bytes) {
     arrays[slot] = (free.get(sizes[slot]) || []).pop() || new Float32Array(sizes[slot]);
     for (const read of new Set([...reads, slot]))
       if (last[read] <= number) free.set(sizes[read], [...(free.get(sizes[read]) || []), arrays[read]]);
-    if (kind === "move" && !Array.isArray(more[0])) more[0] = stored(bytes, more[0]);
+    if (kind === "move" && !Array.isArray(more[0])) more[0] = storedPlaces(bytes, more[0]);
     const act = STEP[kind](...more), read = reads.map(slot => arrays[slot]), out = arrays[slot];
     return () => act(out, read);
   });

@@ -25,7 +25,8 @@ function render() {
   at("speed").textContent = `${state.milliseconds.toFixed(1)} ms`;
   at("whose").textContent = state.number < 0 ? "drawing" : nameOf(state.number);
   for (const slider of document.querySelectorAll(".slider")) slider.update(z);
-  document.querySelectorAll("#strip button").forEach((button, i) => button.setAttribute("aria-pressed", i === state.number));
+  at("fit").disabled = state.number >= 0;
+  document.querySelectorAll("#strip button").forEach((one, i) => one.setAttribute("aria-pressed", i === state.number));
   const backdrop = backdropOf();
   if (backdrop !== tiles.of) { tiles.of = backdrop; restartTiles(); }
 }
@@ -42,7 +43,7 @@ function nameOf(number) {
 
 function backdropOf() { // what the decoded plane depends on
   const fixed = Array.from(state.code, (value, d) => d === state.across || d === state.up ? 0 : value);
-  const context = told.condition === "images" ? Array.from(state.picture) : told.condition === "labels" ? state.label : 0;
+  const context = { images: Array.from(state.picture), labels: state.label }[told.condition];
   return JSON.stringify([at("manifold").checked, state.across, state.up, fixed, context]);
 }
 
@@ -54,7 +55,12 @@ function shareOf(event, canvas) {
 function listenToPlane() {
   let down = false;
   const go = event => moveTo(codeAt(...shareOf(event, plane)));
-  plane.addEventListener("pointerdown", event => { down = true; state.hover = null; plane.setPointerCapture(event.pointerId); go(event); });
+  plane.addEventListener("pointerdown", event => {
+    down = true;
+    state.hover = null;
+    plane.setPointerCapture(event.pointerId);
+    go(event);
+  });
   plane.addEventListener("pointermove", event => {
     if (down) go(event);
     else if (event.pointerType !== "touch") { state.hover = codeAt(...shareOf(event, plane)); changed(); }
@@ -78,7 +84,7 @@ function listenToPlane() {
 function listenToPicture() {
   const canvas = at("picture"), erase = at("erase");
   told.drawable = channels === 1;
-  erase.hidden = at("clear").hidden = !told.drawable;
+  erase.hidden = at("clear").hidden = at("fit").hidden = !told.drawable;
   if (!told.drawable) return;
   canvas.classList.add("drawable");
   canvas.title = "Draw here";
@@ -86,14 +92,22 @@ function listenToPicture() {
   const spot = event => { const [x, y] = shareOf(event, canvas); return [x * width, y * height]; };
   const go = event => {
     const now = spot(event);
-    paint(last || now, now, erase.getAttribute("aria-pressed") === "true");
+    paint(last || now, now, erases());
     last = now;
     readPicture();
   };
-  canvas.addEventListener("pointerdown", event => { canvas.setPointerCapture(event.pointerId); last = null; go(event); });
+  canvas.addEventListener("pointerdown", event => {
+    canvas.setPointerCapture(event.pointerId);
+    last = null;
+    go(event);
+  });
   canvas.addEventListener("pointermove", event => { if (last) go(event); });
   for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { last = null; });
-  erase.addEventListener("click", () => erase.setAttribute("aria-pressed", erase.getAttribute("aria-pressed") !== "true"));
+  const usual = usualPlace();
+  at("fit").hidden = !usual;
+  at("fit").addEventListener("click", () => { fit(usual); readPicture(); });
+  const erases = () => erase.getAttribute("aria-pressed") === "true";
+  erase.addEventListener("click", () => erase.setAttribute("aria-pressed", !erases()));
   at("clear").addEventListener("click", () => {
     state.picture.fill(told.paper > 0.5 ? 1 : 0);
     state.number = -1;

@@ -10,9 +10,12 @@ function asImageData(image) {
   return data;
 }
 
-function asInk(image) { // as much ink as there is light in a dark picture, or darkness in a light one
+// As much ink as there is light in a dark picture, or darkness in a light one; and the other way round.
+const inkOf = value => told.paper > 0.5 ? 1 - value : value;
+
+function asInk(image) {
   const data = new ImageData(columns, rows);
-  for (let i = 0; i < pixels; i++) data.data[4 * i + 3] = Math.round(255 * (told.paper > 0.5 ? 1 - image[i] : image[i]));
+  for (let i = 0; i < pixels; i++) data.data[4 * i + 3] = Math.round(255 * inkOf(image[i]));
   return data;
 }
 
@@ -31,14 +34,52 @@ function showPicture() {
 
 // A soft round brush along the line from one place to another, in pixels of the picture.
 function paint([x0, y0], [x1, y1], erase) {
-  const scale = Math.max(0.6, Math.max(width, height) / 28), light = told.paper > 0.5, long = Math.hypot(x1 - x0, y1 - y0) || 1;
+  const scale = Math.max(0.6, Math.max(width, height) / 28), long = Math.hypot(x1 - x0, y1 - y0) || 1;
   for (let i = 0; i < pixels; i++) {
     const [x, y] = [i % width + 0.5, Math.floor(i / width) + 0.5];
     const along = Math.max(0, Math.min(1, ((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / long ** 2));
     const away = Math.hypot(x - x0 - along * (x1 - x0), y - y0 - along * (y1 - y0)) / scale;
-    const ink = Math.max(0, Math.min(1, (erase ? 2.6 : 1.9) - away)), held = light ? 1 - state.picture[i] : state.picture[i];
-    const now = erase ? held * (1 - ink) : Math.max(held, ink);
-    state.picture[i] = light ? 1 - now : now;
+    const ink = Math.max(0, Math.min(1, (erase ? 2.6 : 1.9) - away)), held = inkOf(state.picture[i]);
+    state.picture[i] = inkOf(erase ? held * (1 - ink) : Math.max(held, ink));
   }
   state.number = -1;
+}
+
+// The middle of a picture's mass, and the longer side of the box around what is well inked; null: nothing is.
+function placeOf(picture) {
+  let [mass, x, y, left, right, top, bottom] = [0, 0, 0, width, -1, height, -1];
+  for (let i = 0; i < pixels; i++) {
+    const ink = inkOf(picture[i]), [column, row] = [i % width, Math.floor(i / width)];
+    [mass, x, y] = [mass + ink, x + ink * column, y + ink * row];
+    if (ink < 0.25) continue;
+    [left, right] = [Math.min(left, column), Math.max(right, column)];
+    [top, bottom] = [Math.min(top, row), Math.max(bottom, row)];
+  }
+  return right < 0 ? null : { x: x / mass, y: y / mass, side: Math.max(right - left, bottom - top) + 1 };
+}
+
+// Where the test images are, if all are in much the same place, as handwritten digits are; null: they are not.
+function usualPlace() {
+  const numbers = [...Array(pictures.length / pixels).keys()];
+  const places = numbers.map(number => placeOf(unitPicture(number))).filter(Boolean);
+  const mean = of => places.reduce((sum, place) => sum + of(place), 0) / places.length;
+  const [x, y, side] = [mean(place => place.x), mean(place => place.y), mean(place => place.side)];
+  const away = Math.sqrt(mean(place => (place.x - x) ** 2 + (place.y - y) ** 2));
+  return places.length && away < 0.08 * Math.max(width, height) ? { x, y, side } : null;
+}
+
+// Moves and resizes the drawing to where test images are, as a network knows nothing of other places.
+function fit(usual) {
+  const now = placeOf(state.picture), before = state.picture.map(inkOf);
+  if (!now) return;
+  const scale = now.side / usual.side;
+  const inside = (column, row) => column >= 0 && row >= 0 && column < width && row < height;
+  const ink = (column, row) => inside(column, row) ? before[row * width + column] : 0;
+  for (let i = 0; i < pixels; i++) {
+    const [x, y] = [now.x + scale * (i % width - usual.x), now.y + scale * (Math.floor(i / width) - usual.y)];
+    const [left, top] = [Math.floor(x), Math.floor(y)], [p, q] = [x - left, y - top];
+    const upper = (1 - p) * ink(left, top) + p * ink(left + 1, top);
+    const lower = (1 - p) * ink(left, top + 1) + p * ink(left + 1, top + 1);
+    state.picture[i] = inkOf((1 - q) * upper + q * lower);
+  }
 }

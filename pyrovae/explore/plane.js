@@ -44,7 +44,7 @@ function drawDots() {
   ink.globalAlpha = 0.8;
   for (let k = 0; k < n; k++) {
     const label = labels ? labels[k] : 0, row = (label + 0.5 + 0.7 * ((k * 0.618) % 1 - 0.5)) / told.colours.length;
-    const y = flat ? (0.04 + 0.8 * row) * plane.height : toY(codes[j * n + k]);
+    const y = flat ? (0.03 + 0.84 * row) * plane.height : toY(codes[j * n + k]);
     ink.fillStyle = colourOf(label);
     ink.beginPath();
     ink.arc(toX(codes[i * n + k]), y, radius, 0, 2 * Math.PI);
@@ -82,6 +82,8 @@ function drawTiles() {
   tiles.timer = setTimeout(drawTiles, performance.now() - start); // half of the time is the pointer's
 }
 
+const stripHeight = () => plane.width / tiles.side * height / width; // of a line's pictures, below its codes
+
 const tinted = document.createElement("canvas");
 
 function inked(colour) { // the tiles in the colour of the page's text
@@ -102,8 +104,8 @@ function drawPlane() {
   const scale = side / plane.clientWidth, backdrop = tiles.wanted;
   sheet.clearRect(0, 0, side, side);
   if (backdrop) {
-    const tall = flat ? side / tiles.side * height / width : side;
-    sheet.globalAlpha = at("codes").checked ? (channels < 3 ? 0.3 : 0.55) : 1;
+    const tall = flat ? stripHeight() : side;
+    sheet.globalAlpha = at("codes").checked && !flat ? (channels < 3 ? 0.36 : 0.55) : 1;
     sheet.drawImage(channels < 3 ? inked(ink) : behind, 0, side - tall, side, tall);
     sheet.globalAlpha = 1;
   }
@@ -142,7 +144,8 @@ function drawAxes(colour, scale) {
   };
   sheet.textAlign = "center";
   sheet.textBaseline = "middle";
-  const number = value => String(Number(value.toFixed(2))).replace("-", "−"), low = plane.height - 14 * scale;
+  const number = value => String(Number(value.toFixed(2))).replace("-", "−");
+  const low = plane.height - 14 * scale - (flat && tiles.wanted ? stripHeight() : 0);
   label(nameOfDimension(state.across), plane.width - 16 * scale, low);
   if (!flat) label(nameOfDimension(state.up), 18 * scale, 16 * scale);
   for (let z = Math.ceil((middle[0] - reach) / step) * step; z <= middle[0] + reach; z += step)
@@ -166,8 +169,8 @@ const spreads = posterior => Boolean(posterior.variance || posterior.factor);
 // The ellipses of one and two standard deviations: half axes in units of z, and the angle of the longer one.
 function ellipse(posterior) {
   const [a, b, c] = covariance(posterior, state.across, state.up);
-  const mid = (a + c) / 2, away = Math.hypot((a - c) / 2, b);
-  return { long: Math.sqrt(mid + away), short: Math.sqrt(Math.max(0, mid - away)), angle: Math.atan2(2 * b, a - c) / 2 };
+  const mid = (a + c) / 2, away = Math.hypot((a - c) / 2, b), short = Math.sqrt(Math.max(0, mid - away));
+  return { long: Math.sqrt(mid + away), short, angle: Math.atan2(2 * b, a - c) / 2 };
 }
 
 function drawPosterior(colour, thick) {
@@ -176,20 +179,23 @@ function drawPosterior(colour, thick) {
   sheet.lineWidth = thick;
   if (posterior.draws) {
     for (let i = 0; i < posterior.draws.length; i += told.latent) {
+      const [x, y] = [toX(posterior.draws[i + state.across]), toY(posterior.draws[i + state.up])];
       sheet.beginPath();
-      sheet.arc(toX(posterior.draws[i + state.across]), toY(posterior.draws[i + state.up]), thick * 0.9, 0, 2 * Math.PI);
+      sheet.arc(x, y, thick * 0.9, 0, 2 * Math.PI);
       sheet.fill();
     }
   } else if (spreads(posterior)) {
     const { long, short, angle } = ellipse(posterior), x = toX(posterior.mean[state.across]);
+    const y = toY(posterior.mean[state.up]);
     for (const deviations of [1, 2]) {
+      const [wide, tall] = [deviations * long * unit, deviations * short * unit];
       sheet.globalAlpha = deviations === 1 ? 1 : 0.6;
       sheet.beginPath();
-      if (flat) for (const side of [-1, 1]) {
-        sheet.moveTo(x + side * deviations * long * unit, 0);
-        sheet.lineTo(x + side * deviations * long * unit, plane.height);
+      if (flat) for (const end of [x - wide, x + wide]) {
+        sheet.moveTo(end, 0);
+        sheet.lineTo(end, plane.height);
       }
-      else sheet.ellipse(x, toY(posterior.mean[state.up]), deviations * long * unit, deviations * short * unit, -angle, 0, 2 * Math.PI);
+      else sheet.ellipse(x, y, wide, tall, -angle, 0, 2 * Math.PI);
       sheet.stroke();
     }
     sheet.globalAlpha = 1;

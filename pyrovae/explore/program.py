@@ -38,9 +38,8 @@ class Program:
     def run(self, held: Mapping[Node, Tensor], *args: Tensor) -> dict[Node, Any]:
         """What each operation returns for `args`, with these tensors in the place of the program's own."""
         values: dict[Node, Any] = {**held, **dict(zip(self.inputs.values(), args))}
-        with torch.no_grad():
-            for node in self.nodes:
-                values[node] = called(node, values)
+        for node in self.nodes:
+            values[node] = called(node, values)
         return values
 
     def answer(self, held: Mapping[Node, Tensor], *args: Tensor) -> dict[str, Tensor]:

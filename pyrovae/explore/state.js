@@ -7,7 +7,8 @@ const flat = told.latent === 1; // one dimension: the plane becomes a line, one 
 let bytes, decoder, encoder, pictures, pictureLabels, codes, labels, draws, seen;
 
 const state = {
-  across: told.latent > 2 ? told.axes[0] : 0, up: flat ? -1 : told.latent > 2 ? told.axes[1] : 1, // the dimensions that the plane shows
+  across: told.latent > 2 ? told.axes[0] : 0, // the dimension that the plane shows from left to right
+  up: flat ? -1 : told.latent > 2 ? told.axes[1] : 1, // and upwards
   code: Float32Array.from(told.centre), // where the code stays
   hover: null, // the code under the pointer
   picture: new Float32Array(channels * pixels), // what is encoded, in [0, 1]
@@ -58,9 +59,13 @@ function readPicture() { // encode it, and go to its code
   changed();
 }
 
-function pick(number) {
+function unitPicture(number) { // a test image, in [0, 1]
   const size = channels * pixels;
-  state.picture = Float32Array.from(pictures.subarray(number * size, (number + 1) * size), value => value / 255);
+  return Float32Array.from(pictures.subarray(number * size, (number + 1) * size), value => value / 255);
+}
+
+function pick(number) {
+  state.picture = unitPicture(number);
   state.number = number;
   if (told.condition === "labels") chooseLabel(pictureLabels[number]);
   readPicture();

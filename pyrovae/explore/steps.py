@@ -17,7 +17,6 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.fx import Node
@@ -162,7 +161,7 @@ class Steps:
         return slot
 
     def _places(self, flat: Tensor) -> dict[str, Any]:
-        return self.store.put((flat.long() - 1).numpy().astype(np.int32))
+        return self.store.put_places(flat.long().numpy() - 1)
 
     def _new(self, size: int) -> int:
         self.sizes.append(size)

@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib.colors import to_hex
 
+from pyrovae.display import number
 from pyrovae.figures.style import colours
 from pyrovae.vae import VAE
 
@@ -22,11 +23,17 @@ def subtitle(run: Any) -> str:
     given = {"none": "", "label": ", given the label"}.get(config.condition, ", given a part of the image")
     dimensions = f"{config.latent_dim} latent dimension{'s' if config.latent_dim > 1 else ''}"
     loss = (
-        f"; {run.summary['best']['test']['loss']:.2f} nats per test image, pixels {config.pixels}"
+        f"; {number(run.summary['best']['test']['loss'])} nats per test image, pixels {config.pixels}"
         if run.finished
         else ""
     )
     return f"A {kind} of {config.dataset}: {images}{given}, {dimensions}{loss}"
+
+
+def _short(size: float) -> str:
+    """One digit, as a multiple of a power of ten."""
+    digit, power = f"{size:.0e}".split("e")
+    return f"{digit}·10{str(int(power)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}" if size else "0"
 
 
 def about(run: Any) -> Iterator[str]:
@@ -62,10 +69,15 @@ def facts(run: Any, shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if run.finished:
         summary = run.summary
         test = summary["best"]["test"]
-        parts = f" = reconstruction {test['reconstruction']:.2f} + KL {test['kl']:.2f}" if run.vae.has_kl else ""
-        yield "Loss on the test set", f"{test['loss']:.2f} nats per image ({summary['loss']}){parts}"
+        parts = (
+            f" = reconstruction {number(test['reconstruction'])} + KL {number(test['kl'])}" if run.vae.has_kl else ""
+        )
+        yield "Loss on the test set", f"{number(test['loss'])} nats per image ({summary['loss']}){parts}"
         if found := run.evaluation:
-            yield "Log-likelihood", f"{found['log_likelihood']:.2f} nats per image, of {found['samples']:,} samples"
+            yield (
+                "Log-likelihood",
+                f"{number(found['log_likelihood'])} nats per image, of {found['samples']:,} samples",
+            )
         note = summary.get("note")
         yield "Pixels", config.pixels + (f": {note}" if isinstance(note, str) and note else "")
     else:
@@ -73,6 +85,9 @@ def facts(run: Any, shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
     hidden = f" {'-'.join(map(str, config.hidden))}" if config.network in ("mlp", "gated") else ""
     yield "Network", f"{config.network}{hidden}"
     yield "Likelihood, prior, posterior", f"{config.likelihood}, {config.prior}, {config.posterior}"
-    change = max(shown[part]["change"] for part in ("decoder", "encoder"))
-    yield "Precision", f"weights rounded; codes and pictures moved by at most {change:.0e} where that was tried"
+    image, code = shown["decoder"]["changes"]["image"], shown["encoder"]["changes"]["mean"]
+    yield (
+        "Precision",
+        f"weights rounded: pictures moved by {_short(image)}, codes by {_short(code)}, where that was tried",
+    )
     yield "Made by", "pyrovae explore"
