@@ -24,7 +24,8 @@ SCORES = {"loss": "loss", "reconstruction": "reconstruction", "kl": "KL"}
 @click.command(
     "compare",
     epilog=examples(
-        "pyrovae compare results/*", "pyrovae compare results/digits-sweep --figure rate_distortion --out tradeoff.png"
+        "pyrovae compare results/mine results/other",
+        "pyrovae compare results/digits-sweep --figure rate_distortion --out tradeoff.png",
     ),
 )
 @click.argument("runs", nargs=-1, required=True, type=NAMED)

@@ -113,7 +113,7 @@ def _show(found: dict[str, Any], path: Path, limit: float) -> None:
     else:
         click.echo(
             f"effective samples {found['effective_samples']:,.0f}, Pareto k {found['pareto_k']:.2f} (medians);"
-            f" {found['unreliable_share']:.1%} of the images above {limit:.2f}"
+            f" {found['unreliable_share']:.1%} of the images above {limit:.2f}, which takes more samples"
         )
         if found["unreliable_share"] > 0.1:
             click.echo("warning: for many images the weights' tail is too heavy: more --samples, or a better posterior")

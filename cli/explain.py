@@ -11,12 +11,20 @@ from pyrovae.files import path_of
 from pyrovae.trust import CLASSES, PLACES, check_classes, check_places
 
 from .options import SettingsCommand, check_out, repeated_of, save_out
-from .values import NAMED, Whole
+from .values import NAMED, Whole, examples
 
 KINDS = (".png", ".svg", ".pdf")
 
 
-@click.command("explain", cls=SettingsCommand)
+@click.command(
+    "explain",
+    cls=SettingsCommand,
+    epilog=examples(
+        "pyrovae explain mnist-cvae --figure plates.png",
+        "pyrovae explain results/digits",
+        "pyrovae explain --prior vamp",
+    ),
+)
 @click.argument("what", required=False, metavar="[PRESET|RUN]")
 @click.option("--images", metavar="N", type=Whole(), help="the first N training images  [as many as a step takes]")
 @click.option("--figure", metavar="FILE", type=NAMED, help=f"draw the plates and formulas, too: {', '.join(KINDS)}")

@@ -5,10 +5,12 @@ from pathlib import Path
 import click
 
 from .options import check_out, repeated_of, repeats, save_out
-from .values import NAMED
+from .values import NAMED, examples
 
 
-@click.command("explore")
+@click.command(
+    "explore", epilog=examples("pyrovae explore results/digits", "pyrovae explore results/digits --out page.html")
+)
 @click.argument("run", type=NAMED)
 @click.option("--out", metavar="FILE", type=NAMED, help="a .html  [RUN/explore.html]")
 @click.option("--force", is_flag=True, help="replace the file that --out names")

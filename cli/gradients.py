@@ -7,6 +7,7 @@ import click
 
 from pyrovae.errors import InputError
 
+from .options import repeated_of, repeats
 from .values import NAMED, SEED, Whole, examples, whole
 
 PLAIN, WEIGHED = ("elbo", "analytic", "stl"), ("iwae", "dreg")  # one particle each, and several
@@ -19,7 +20,8 @@ PLAIN, WEIGHED = ("elbo", "analytic", "stl"), ("iwae", "dreg")  # one particle e
 @click.option("--particles", metavar="K,K,...", default="8,64", help=f"of {' and '.join(WEIGHED)}  [8,64]")
 @click.option("--seed", metavar="N", type=SEED, default=0, help="of the random numbers  [0]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1  [auto]")
-def command(run: Path, draws: int, images: int, particles: str, seed: int, device: str) -> None:
+@repeats
+def command(run: Path, draws: int, images: int, particles: str, seed: int, device: str, **given: str) -> None:
     """Measure the noise of the objectives' gradients at the weights of RUN, and write RUN/gradients.json.
 
     For the parameters of guide and model: the variance, summed over all, and the mean ratio of a gradient's size to its
@@ -34,7 +36,7 @@ def command(run: Path, draws: int, images: int, particles: str, seed: int, devic
     from pyrovae.runs import Run
     from pyrovae.scores import arguments
 
-    opened = Run(run)
+    opened = Run(run, **repeated_of(given))
     vae, data = opened.vae.to(choose_device(device)), opened.data
     if not vae.has_kl:
         raise InputError("gradients: expected a posterior that is a density, to draw from, got a plain autoencoder")

@@ -11,6 +11,7 @@ from pyrovae.config import presets
 from pyrovae.errors import one_of
 
 from .completion import of
+from .values import examples
 
 
 def _members(module: str, registry: str) -> Callable[[], dict[str, str]]:
@@ -43,7 +44,7 @@ KINDS = {
 }
 
 
-@click.command("list")
+@click.command("list", epilog=examples("pyrovae list presets"))
 @click.argument("kind", required=False, metavar="[KIND]", shell_complete=of(lambda: KINDS))
 def command(kind: str | None) -> None:
     """List what there is to choose from: presets, datasets, networks, activations, likelihoods, priors, posteriors,

@@ -1,6 +1,7 @@
 """The live progress bar; plain lines where there is no terminal."""
 
 from collections.abc import Collection, Mapping
+from statistics import median_low
 from typing import Any, Self
 
 import click
@@ -47,17 +48,19 @@ class Progress(Lines):
         scores = TextColumn("{task.fields[scores]}")
         super().__init__(TextColumn("epoch"), MofNCompleteColumn(), BarColumn(None), scores, TimeRemainingColumn())
         self.fit = fit
+        self.seconds: list[float] = []  # of each epoch: the first may have compiled, and another waited for the machine
         if self.bar:
             self.task = self.bar.add_task("", total=fit.config.epochs, completed=fit.epoch, scores="")
 
     def show(self, epoch: dict[str, Any]) -> None:
         number, total, test = epoch["epoch"], self.fit.config.epochs, epoch["test"]
+        self.seconds.append(epoch["seconds"])
         speed = f"{len(self.fit.data.train) / max(epoch['seconds'], 1e-9):,.0f} images/s"
         if self.bar:  # narrow enough for 80 columns
             scores = f"loss {test['loss']:.1f}  rec {test['reconstruction']:.1f}  KL {test['kl']:.1f}  {speed}"
             self.bar.update(self.task, completed=number, scores=scores)
         elif number % max(1, total // PLAIN_LINES) == 0 or number == 1 or self.fit.done:
-            minutes, seconds = divmod(round((total - number) * epoch["seconds"]), 60)
+            minutes, seconds = divmod(round((total - number) * median_low(self.seconds)), 60)
             scores = f"test loss {test['loss']:.2f}  reconstruction {test['reconstruction']:.2f}  KL {test['kl']:.2f}"
             click.echo(f"epoch {number}/{total}  {scores}  {speed}  {minutes}:{seconds:02d} left")
 

@@ -201,7 +201,9 @@ def _lead(fitting: Fit, run: Run, tensorboard: bool) -> dict[str, Any]:
     processes = f"; {size()} processes" if size() > 1 else ""
     click.echo(f"{config.dataset}: {images}; run folder {run.path}{processes}")
     if fitting.to_compile:
-        click.echo(f"compiling the step first: {estimate(fitting.steps)} (--compile no: not)")
+        begun = fitting.epoch or fitting.step  # --resume takes no --compile
+        why = "as when the run began" if begun else f"{estimate(fitting.steps)} (--compile no: not)"
+        click.echo(f"compiling the step first: {why}")
     with Progress(fitting) as progress, warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: progress.say(f"warning: {message}")
         warned = False
@@ -232,7 +234,7 @@ def _spare_threads(fitting: Fit) -> None:
 
 
 def _show(summary: dict[str, Any], fitting: Fit, run: Run, tensorboard: bool) -> None:
-    chosen = summary["best"]
+    chosen, epochs = summary["best"], summary["final"]["epoch"]
     table = Table()
     for column in ("", "loss", "reconstruction", "KL"):
         table.add_column(column, justify="right" if column else "left")
@@ -242,7 +244,7 @@ def _show(summary: dict[str, Any], fitting: Fit, run: Run, tensorboard: bool) ->
     click.echo(f"{run.path}: nats per image, weights of {summary['weights']}")
     Console().print(table)
     lines = [
-        f"{summary['final']['epoch']} epochs in {summary['seconds']:.0f} s on {summary['device']}",
+        f"{epochs} epoch{'' if epochs == 1 else 's'} in {summary['seconds']:.1f} s on {summary['device']}",
         f"{summary['parameters']:,} parameters",
         *([f"{summary['bits_per_dimension']:.3f} bits per dimension"] if "bits_per_dimension" in summary else []),
         f"pixels {summary['protocol']}" + (f": {summary['note']}" if summary["note"] else ""),

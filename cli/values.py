@@ -65,7 +65,8 @@ def told(error: click.UsageError) -> str:
         options = [option for parameter in known for option in parameter.opts]
         return f"unknown flag {error.option_name}{did_you_mean(error.option_name, options)}"
     if isinstance(error, click.MissingParameter) and error.param:
-        return f"{error.param.name}: expected a value, got none"
+        what = {"run": "a folder of pyrovae train", "runs": "folders of pyrovae train"}
+        return f"{error.param.name}: expected {what.get(str(error.param.name), 'a value')}, got none"
     if isinstance(error, click.BadOptionUsage):
         name = error.option_name.lstrip("-").replace("-", "_")
         return f"{name}: expected {'no value, got one' if 'not take' in error.message else 'a value, got none'}"

@@ -14,6 +14,8 @@ from torch.distributions import Independent, TransformedDistribution
 from pyrovae.by_hand import own
 from pyrovae.objectives.sites import sample_sites
 
+PACKAGE = Path(__file__).parent
+
 
 class Source(NamedTuple):
     """A function as written."""
@@ -100,6 +102,5 @@ def written(distribution: torch.distributions.Distribution) -> str:
 
 
 def _short(file: Path) -> str:
-    """From the package on; of a user's own file, its name."""
-    parts = file.parts
-    return "/".join(parts[parts.index("pyrovae") :]) if "pyrovae" in parts[:-1] else file.name
+    """From the package on, whatever the folders above it are called; of a user's own file, its name."""
+    return file.relative_to(PACKAGE.parent).as_posix() if file.is_relative_to(PACKAGE) else file.name

@@ -61,7 +61,7 @@ class Config(BaseModel):
     hidden: tuple[Annotated[int, Field(le=MOST)], ...] = setting(
         (128, 128), "Model", "units of the mlp's hidden layers, as 512,256"
     )
-    activation: str = setting("relu", "Model", "of the layers, for conv tanh (pyrovae list activations)")
+    activation: str = setting("relu", "Model", "of the layers (pyrovae list activations); for conv the default is tanh")
     latent_dim: int = setting(2, "Model", "dimensions of the code z", ge=1)
     likelihood: str = setting("bernoulli", "Model", "p(x | z) (pyrovae list likelihoods)")
     scale: float | str = setting(

@@ -10,10 +10,11 @@ import safetensors
 from safetensors.torch import load_file
 from torch import Tensor
 
-from pyrovae.config import Config
+from pyrovae.config import Config, presets
 from pyrovae.errors import InputError, reason
 
 T = TypeVar("T")
+WEIGHTS = "model.safetensors"
 NUMBER = int | float
 MAY_BE_MISSING = {"data_dir", "image_size"} | {  # as they have no value, or the first runs did not know of them yet
     *("compile", "cycle", "free_bits", "grad_clip", "mmd_weight", "on_nan", "precision", "save_minutes", "schedule")
@@ -36,14 +37,19 @@ def read(folder: Path, name: str, parse: Callable[[Path], T]) -> T:
     """What `parse` finds in a file of a run folder; `InputError` if there is none, or none that is sound."""
     path = folder / name
     if not path.exists():
-        hint = " (published results leave the weights out)" if name == "model.safetensors" else ""
-        raise InputError(f"run: expected {name} in {folder}, got none{hint}")
+        raise InputError(f"run: expected {name} in {folder}, got none{_hint(folder) if name == WEIGHTS else ''}")
     try:
         return parse(path)
     except InputError:
         raise
     except Exception as error:  # a damaged file fails in as many ways as there are formats
         raise InputError(f"run: expected a sound {name} in {folder}, got: {reason(error)}") from None
+
+
+def _hint(folder: Path) -> str:
+    """Where weights come from. Of a folder only its name is used: its config may be anybody's."""
+    again = f": pyrovae train --preset {folder.name} makes them" if folder.name in presets() else ""
+    return f" (published results leave the weights out{again})"
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:

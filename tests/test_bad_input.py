@@ -128,7 +128,7 @@ BAD_INPUT = [
     ("train --resume --out run --preset digits", "resume: .*preset"),
     ("train --resume --out run --force", "resume: .*force"),
     # plot
-    ("plot", "run: expected a value, got none"),
+    ("plot", "run: expected a folder of pyrovae train, got none"),
     ("plot run --all", "--all"),
     ("plot nowhere", "run: expected a run folder .* at nowhere, got nothing"),
     ("plot taken.png", "run: expected a run folder .* at taken.png, got a file"),
@@ -141,7 +141,7 @@ BAD_INPUT = [
     ("plot bare samples", "run: expected model.safetensors in bare, got none"),
     ("plot bad-weights samples", "run: expected a sound model.safetensors in bad-weights, got: "),
     # sample
-    ("sample", "run: expected a value, got none"),
+    ("sample", "run: expected a folder of pyrovae train, got none"),
     ("sample empty", "run: expected a run folder .* at empty, got a folder without one"),
     ("sample run --lable 3", "unknown flag --lable; did you mean '--label'"),
     ("sample run -n 0", "n: expected a whole number from 1 to 1000000000, got '0'"),
@@ -156,7 +156,7 @@ BAD_INPUT = [
     ("sample run --out nowhere/a.png", "out: expected a folder at .*nowhere, got nothing"),
     ("sample bare", "run: expected model.safetensors in bare, got none"),
     # compare
-    ("compare", "runs: expected a value, got none"),
+    ("compare", "runs: expected folders of pyrovae train, got none"),
     ("compare run nowhere", "run: expected a run folder .* at nowhere, got nothing"),
     (
         "compare run unfinished",
@@ -166,7 +166,7 @@ BAD_INPUT = [
     ("compare run --out taken.png", "out: taken.png already exists; expected --force or another name"),
     ("compare run --out nowhere/a.png", "out: expected a folder at .*nowhere, got nothing"),
     # report
-    ("report", "runs: expected a value, got none"),
+    ("report", "runs: expected folders of pyrovae train, got none"),
     ("report nowhere", "run: expected a run folder .* at nowhere, got nothing"),
     ("report unfinished", "expected a finished run at unfinished, got one without summary.json; go on with: .*"),
     ("report run --out a.pdf", "out: expected a file that ends in .html, got 'a.pdf'"),
@@ -259,8 +259,8 @@ BAD_INPUT = [
     ("bench --particles 0", "particles: expected a whole number from 1 to .*, got '0'"),
     ("bench --threads 0", "threads: expected a whole number from 1 to .*, got '0'"),
     # missing values, values too many, arguments too many
-    ("evaluate", "run: expected a value, got none"),
-    ("gradients", "run: expected a value, got none"),
+    ("evaluate", "run: expected a folder of pyrovae train, got none"),
+    ("gradients", "run: expected a folder of pyrovae train, got none"),
     ("evaluate run --samples", "samples: expected a value, got none"),
     ("sample run -n", "n: expected a value, got none"),
     ("train --preset", "preset: expected a value, got none"),

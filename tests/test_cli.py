@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from PIL import Image
 
 from pyrovae.cli import COMMANDS
 from pyrovae.cli.list import KINDS
+from pyrovae.cli.progress import Progress
 from pyrovae.config import Config, presets
 from pyrovae.errors import InputError
 from pyrovae.figures import FIGURES
@@ -51,6 +53,16 @@ def test_a_disk_that_is_full_exits_with_1(here, capsys, monkeypatch):
     assert pyrovae(f"train --epochs 1 {TINY}") == 1
     told = capsys.readouterr().err
     assert re.fullmatch(r"pyrovae: .*No space left on device.*\n", told)
+
+
+def test_one_slow_epoch_does_not_change_what_is_left(capsys):
+    fit = SimpleNamespace(config=Config(epochs=10), data=SimpleNamespace(train=range(100)), epoch=0, done=False)
+    scores, left = {"loss": 1.0, "reconstruction": 1.0, "kl": 0.0}, []
+    with Progress(fit) as progress:
+        for number, seconds in enumerate((100.0, 2.0, 2.0, 90.0, 2.0), 1):
+            progress.show({"epoch": number, "seconds": seconds, "test": scores})
+            left.append(capsys.readouterr().out.split()[-2])
+    assert left == ["15:00", "0:16", "0:14", "0:12", "0:10"]
 
 
 # --- train ---

@@ -65,6 +65,13 @@ WRONG = {
         ("def importance_weighted(w): return w.max(0).values", "expected"),
     ],
     "2.2": [
+        (
+            "def laplace_model(x=None, n=1):\n"
+            " with pyro.plate('images', n if x is None else len(x)):\n"
+            "  z = pyro.sample('z', dist.Laplace(torch.zeros(2), 1.0).to_event(1))\n"
+            "  return pyro.sample('x', dist.Normal(decoder(z), 1.0).to_event(1), obs=x)",
+            "Bernoulli",
+        ),
         ("def laplace_model(x=None, n=1): return model(x, n)", "Laplace"),
         ("def laplace_model(x=None, n=1):\n z = pyro.sample('z', dist.Laplace(torch.zeros(2), 1.0))\n return z", "'x'"),
         (

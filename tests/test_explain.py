@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shutil
+from pathlib import Path
 
 import pyro.distributions as dist
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 from torch import nn
 from torch.autograd import functional
 
-from pyrovae import fit
+from pyrovae import anatomy, fit
 from pyrovae.anatomy import source_of, written
 from pyrovae.by_hand import own
 from pyrovae.cli.diagram import diagram
@@ -247,6 +248,13 @@ def test_what_has_no_file_has_no_source():
     names = {}
     exec("def typed(): pass", names)
     assert source_of(names["typed"]) is None
+
+
+def test_a_file_is_named_from_the_package_on_whatever_the_folders_above_are_called(monkeypatch):
+    package = Path("/home/ann/pyrovae/pyrovae")
+    monkeypatch.setattr(anatomy, "PACKAGE", package)
+    assert anatomy._short(package / "priors/flow.py") == "pyrovae/priors/flow.py"
+    assert anatomy._short(package.parent / "soft.py") == "soft.py"
 
 
 # --- the command ---

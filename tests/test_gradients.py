@@ -77,3 +77,18 @@ def test_the_command_measures_a_run(tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["gradients", run, "--particles", "8,x"])
     assert "particles: expected a whole number from 2 to 1000000000, got 'x'" in capsys.readouterr().err
+
+
+def test_a_run_with_a_class_of_ones_own_is_measured_if_it_is_repeated(tmp_path, monkeypatch, capsys):
+    torch.set_default_dtype(torch.float32)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text("from pyrovae.likelihoods import LIKELIHOODS\n\nOwn = LIKELIHOODS['bernoulli']\n")
+    measured = "gradients run --draws 2 --images 5 --particles 2"
+    for command, code in (
+        ("train --epochs 1 --likelihood own.py:Own --out run", 0),
+        (measured, 2),
+        (f"{measured} --likelihood own.py:Own", 0),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(command.split())
+        assert (stop.value.code or 0) == code, capsys.readouterr().err

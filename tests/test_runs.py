@@ -1,10 +1,13 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 import torch
 from conftest import small_data, small_vae
 
 from pyrovae import InputError, Run, fit
+from pyrovae.records import read
 
 
 def trained(path, epochs=2, **settings):
@@ -119,6 +122,15 @@ def test_what_is_not_a_run_is_refused(tmp_path):
     (run.path / "checkpoint.pt").write_bytes(b"junk")
     with pytest.raises(InputError, match="expected a sound checkpoint"):
         run.resume(fit(small_vae()[0], small_data(), run.config), run.config)
+
+
+def test_published_results_say_which_preset_makes_their_weights(tmp_path):
+    for name, hint in {
+        "digits": "leave the weights out: pyrovae train --preset digits makes them",
+        "x": "out)",
+    }.items():
+        with pytest.raises(InputError, match=re.escape(hint)):
+            read(tmp_path / name, "model.safetensors", Path.read_text)
 
 
 def test_force_replaces_a_run_and_only_its_own_files(tmp_path):

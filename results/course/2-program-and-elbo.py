@@ -81,8 +81,8 @@ for name in ("z", "x"):
 z = trace.nodes["z"]["value"]
 log_p_z = -0.5 * (z.square() + math.log(2 * math.pi)).sum(1)
 log_pi, log_not_pi = nn.functional.logsigmoid(decoder(z)), nn.functional.logsigmoid(-decoder(z))
-log_p_x = (x_test * log_pi + (1 - x_test) * log_not_pi).sum(1)
-print(f"by hand {(log_p_z + log_p_x).sum():.3f}, by the trace {trace.log_prob_sum():.3f}")
+log_p_x_z = (x_test * log_pi + (1 - x_test) * log_not_pi).sum(1)
+print(f"by hand {(log_p_z + log_p_x_z).sum():.3f}, by the trace {trace.log_prob_sum():.3f}")
 
 # %% [markdown]
 # The second line is minus the cross-entropy of lesson 1: *reconstruction* is $-\log p(x \mid z)$.
@@ -170,7 +170,8 @@ print(f"the KL in closed form:                 by hand {exact_kl / n:.4f}  pyrov
 #   randomness no longer depends on $\mu$ and $\sigma$, and the gradient goes through $z$: it knows *in which direction*
 #   a better code lies. This is what `rsample` does, and what Pyro uses wherever it can.
 # - **The score function**: $\nabla\, \mathbb E_q[f] = \mathbb E_q[f\, \nabla \log q]$. It needs no gradient of $f$ (of
-#   the model), only its value.
+#   the model), only its value. Here $f = \log p(x, z) - \log q(z \mid x)$ contains $q$ itself; what that adds,
+#   $-\mathbb E_q[\nabla \log q]$, is 0.
 #
 # **Question.** Both have the right mean. Which one is noisier?
 
@@ -356,7 +357,7 @@ check("2.2", laplace_model)
 # ### Exercise 2.3: reparameterise a Laplace variable
 #
 # To train a guide of Laplace form, draw $u$ evenly from $(-\tfrac12, \tfrac12)$ and turn it into a draw of the Laplace
-# distribution of location `loc` and scale `scale`. Its inverse distribution function is
+# distribution of location $\mu$ (`loc`) and scale $b$ (`scale`): by its inverse distribution function, that is
 # $\mu - b\, \mathrm{sign}(u) \log(1 - 2|u|)$. Gradients must reach `loc` and `scale`.
 
 

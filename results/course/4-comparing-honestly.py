@@ -334,4 +334,4 @@ check("4.4", active_units)
 # - A difference needs an error bar: in pairs over the images for two models, over seeds for two methods.
 #
 # This was the last lesson. Go on with `pyrovae list`, the presets on real data in [`results/`](../README.md), and a
-# likelihood of your own: the README shows one in ten lines.
+# likelihood of your own: the [README](../../README.md#components) shows one in ten lines.

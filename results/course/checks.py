@@ -154,6 +154,8 @@ def check_laplace_model(answer: Callable[..., Any]) -> None:
             raise Hint(f"site {name!r}: expected one log probability for each image: pyro.plate? to_event(1)?")
     if not trace.nodes["x"]["is_observed"]:
         raise Hint("site 'x': expected what was observed: obs=x")
+    if not isinstance(getattr(trace.nodes["x"]["fn"], "base_dist", None), dist.Bernoulli):
+        raise Hint("site 'x': expected the likelihood from above, Bernoulli with to_event(1)")
     z = trace.nodes["z"]["value"]
     if not same(trace.nodes["z"]["log_prob"], dist.Laplace(torch.zeros(2), 1.0).to_event(1).log_prob(z)):
         raise Hint("site 'z': expected a Laplace distribution of location 0 and scale 1 in both dimensions")
