@@ -126,12 +126,12 @@ def _show(found: dict[str, Any]) -> None:
             "" if row["loss"] is None else f"{row['loss']:.1f}",
         )
     Console().print(table)
-    click.echo(f"ratio: what {BASE} takes of the row's time, the median over repetitions")
+    click.echo(f"ratio: what {BASE} takes of the row's time, the median over repetitions; target: what we aim at")
     for line in found.get("profile", []):
         click.echo(f"{line['microseconds']:8.0f} µs  {line['operation'][:90]}")
     rates = [work["floating_point_operations"] / row["median"] / 1e9 for row in found["rows"] if row["row"] == "floor"]
     if rates:
-        click.echo(f"the floor's rate: {rates[0]:,.0f} GFLOP/s")
+        click.echo(f"floor: nothing but the matrix products, {rates[0]:,.0f} GFLOP/s")
     scored = found["importance_sampling"]
     rate = f"{scored['rate'] / 1e9:,.0f} GFLOP/s, {scored['share']:.2f} of the floor's (target ≥ {scored['target']})"
     click.echo(f"importance sampling, K = {scored['samples']:,}: {rate}")

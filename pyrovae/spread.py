@@ -12,7 +12,7 @@ from pyrovae.vae import known_mean
 
 ACTIVE = 0.01  # variance of a dimension's mean over the images, above which it is active; Burda et al. (2016)
 NO_KL = 0.1  # nats, of all dimensions together
-REMEDIES = "--warmup, --free-bits, --beta below 1, a smaller --scale"
+REMEDIES = "--warmup, --free-bits, --beta below 1, or a smaller --scale if the likelihood has one"
 
 
 class Spread(Messenger):
