@@ -1,5 +1,7 @@
 """The compiled step, against the eager one and Pyro's own, at the same random numbers."""
 
+import copy
+
 import pyro
 import pyro.distributions as dist
 import pytest
@@ -11,6 +13,7 @@ from torch import nn
 from pyrovae import SVI, InputError, fit
 from pyrovae.inference.compiled import capture
 from pyrovae.inference.precision import products
+from pyrovae.inference.replay import Replay
 from pyrovae.objectives import TraceELBO
 
 
@@ -79,6 +82,71 @@ def test_any_program_is_fitted(regression):
     design = torch.stack([x, torch.ones_like(x)], 1)
     exact = torch.linalg.solve(design.T @ design / 0.25 + torch.eye(2) / 9, design.T @ y / 0.25)
     torch.testing.assert_close(program.loc.detach(), exact, rtol=0, atol=0.1)
+
+
+def adams(regression, lr=0.05):
+    """The same program twice, each with an Adam: steps as they are, and compiled ones."""
+    program, x, y = regression
+    made = []
+    for each in (program, copy.deepcopy(program)):
+        adam = torch.optim.Adam(each.parameters(), lr=lr, fused=True)
+        made.append(SVI(each.model, each.guide, adam, TraceELBO(), validate=False))
+    made[1].compile(x, y)
+    return made, x, y
+
+
+def state_of(svi):
+    parameters = svi.update.parameters
+    held = [svi.optim.state[parameter].values() for parameter in parameters]
+    return [tensor.detach().clone() for tensor in (*parameters, *(value for values in held for value in values))]
+
+
+def test_a_compiled_step_holds_adam_and_is_torchs_to_nine_digits(regression):
+    """At a learning rate that changes, and after a state was loaded."""
+    made, x, y = adams(regression)
+    for step in range(12):
+        for svi in made:
+            svi.optim.param_groups[0]["lr"] = 0.05 / (1 + step)
+            if step == 6:
+                svi.optim.load_state_dict(copy.deepcopy(svi.optim.state_dict()))
+            torch.manual_seed(step)
+            svi.step(x, y)
+        torch.testing.assert_close(*map(state_of, made), rtol=1e-9, atol=1e-12)
+    assert made[1].update.parameters[0].grad is None
+    another = torch.optim.Adam([parameter.detach().clone() for parameter in made[0].update.parameters], fused=True)
+    another.load_state_dict(made[1].optim.state_dict())  # which holds what torch's would
+    assert all(state["step"] == 12 for state in another.state.values())
+
+
+def test_compiling_moves_neither_weights_nor_optimizer(regression):
+    program = regression[0]
+    before = [parameter.detach().clone() for parameter in program.parameters()]
+    (_, svi), *_ = adams(regression)
+    now = state_of(svi)
+    torch.testing.assert_close(now[: len(before)], before, rtol=0, atol=0)
+    assert not any(tensor.any() for tensor in now[len(before) :])
+
+
+def test_a_compiled_step_of_a_loss_that_is_not_finite_moves_nothing(regression):
+    (_, svi), x, y = adams(regression)
+    svi.step(x, y)
+    before = state_of(svi)
+    svi.step(x, y * torch.nan)
+    svi.step(x, y)  # nor does one after it
+    assert svi.update.failed
+    torch.testing.assert_close(state_of(svi), before, rtol=0, atol=0)
+
+
+def test_a_graph_is_given_each_tensor_once(monkeypatch):
+    """Inductor takes what a graph holds for inputs, too, and would compare them at each call."""
+    given = []
+    compile_it = torch._inductor.compile
+    monkeypatch.setattr(
+        torch._inductor, "compile", lambda graph, *args, **kw: given.append(graph) or compile_it(graph, *args, **kw)
+    )
+    scale = nn.Parameter(torch.ones(3))
+    torch.testing.assert_close(capture(lambda x: (x * scale + scale,), torch.ones(3))(torch.ones(3))[0], 2 * scale)
+    assert not [*given[0].parameters(), *given[0].buffers()]
 
 
 def test_a_graph_shares_tensors_and_draws_anew():
@@ -177,7 +245,7 @@ class TestCuda:
             )
             fitting = fit(vae, small_data(pixels="dynamic"), config)
             records[compiled] = [record["train"] for record in fitting]
-            assert (fitting.svi._replay is not None) == (compiled == "yes")
+            assert isinstance(fitting.svi.compiled, Replay) == (compiled == "yes")
         for eager, fast in zip(records["no"], records["yes"]):
             assert fast == pytest.approx(eager, rel=1e-3)
 

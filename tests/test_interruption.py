@@ -7,13 +7,12 @@ import re
 import shlex
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
 from conftest import small_data, small_vae
+from forked import Training
 
 from pyrovae import Config, InputError, Run, fit
 from pyrovae.cli import main
@@ -24,27 +23,10 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills and signals of PO
 
 KILLS = int(os.environ.get("PYROVAE_KILLS", "10"))  # results/reliability.md: 200
 SETTINGS = "--hidden 16 --epochs 12 --batch-size 16 --validation 100 --device cpu"
-# Figures are drawn elsewhere; a job in the background inherits an ignored SIGINT, and so would the child.
-PROGRAM = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-import pyrovae.cli.session
-pyrovae.cli.session.draw = lambda run: ()
-exec(os.environ.get("PYROVAE_TEST_PATCH", ""))
-from pyrovae.cli import main
-main()
-"""
 
 
-def start(arguments, cwd, patch="", **options):
-    command = [sys.executable, "-c", PROGRAM, "train", *shlex.split(arguments)]
-    environment = os.environ | {"PYROVAE_TEST_PATCH": patch, "OMP_NUM_THREADS": "1"}
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=cwd, env=environment, **streams, **options)
-
-
-def finish(arguments, cwd, code=0, **options):
-    process = start(arguments, cwd, **options)
+def finish(arguments, cwd, code=0, patch=""):
+    process = Training(arguments, cwd, patch)
     out, error = process.communicate(timeout=300)
     assert process.returncode == code, error
     return out, error
@@ -119,7 +101,7 @@ def killed(cwd, settings, seed):
         resume = (cwd / "run/config.toml").exists()
         arguments = "--resume --out run" if resume else f"--out run {settings}"
         patch = SAVING.format(seed=chance.random(), odds=0.02) if in_a_write and times < 5 else ""
-        process = start(arguments, cwd, patch)
+        process = Training(arguments, cwd, patch)
         if times < 5 and not in_a_write:
             begun = time.monotonic()
             while process.poll() is None and not (cwd / "run").exists() and time.monotonic() - begun < 60:
@@ -187,7 +169,7 @@ SVI.step = slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_waits_for_the_step_and_saves_in_the_middle_of_an_epoch(number, whole, tmp_path):
     run, settings = whole
-    with start(f"--out run {settings}", tmp_path, SLOW) as process:
+    with Training(f"--out run {settings}", tmp_path, SLOW) as process:
         assert any("ready" in line for line in process.stdout)
         process.send_signal(number)
         out, error = process.communicate(timeout=60)
@@ -203,7 +185,7 @@ def test_a_signal_waits_for_the_step_and_saves_in_the_middle_of_an_epoch(number,
 
 def test_a_second_signal_does_not_wait(whole, tmp_path):
     run, settings = whole
-    with start(f"--out run {settings}", tmp_path, SLOW.replace("sleep(1)", "sleep(30)")) as process:
+    with Training(f"--out run {settings}", tmp_path, SLOW.replace("sleep(1)", "sleep(30)")) as process:
         assert any("ready" in line for line in process.stdout)
         begun = time.monotonic()
         for _ in range(2):
@@ -271,7 +253,7 @@ Run.record = lambda *_: (print("ready", flush=True), time.sleep(600))
 
 def test_a_second_process_is_refused_until_the_first_one_ends_however_it_ends(whole, tmp_path):
     run, settings = whole
-    with start(f"--out run {settings}", tmp_path, WAIT) as first:
+    with Training(f"--out run {settings}", tmp_path, WAIT) as first:
         assert any("ready" in line for line in first.stdout)
         for arguments in (f"--out run --force {settings}", "--resume --out run"):
             before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyrovae.errors import one_of
 from pyrovae.inference.compiled import capture
-from pyrovae.inference.parallel import summed
+from pyrovae.inference.parallel import size, summed
 from pyrovae.inference.precision import PRECISIONS, products
 from pyrovae.inference.replay import Replay, can_replay
 from pyrovae.inference.update import Update
@@ -55,16 +55,14 @@ class SVI:
         self.prepare, self.record, self.precision = prepare, record, one_of("precision", precision, PRECISIONS)
         if optim is not None:  # without one there are no steps
             self.optim, self.update = optim, Update(optim, grad_clip, skip)
-        self._graph: Callable[..., Any] | None = None
-        self._replay: Replay | None = None
+        self.compiled: Callable[..., Tensor] | None = None  # a step, for arguments of these shapes
         self._shapes: list[Any] = []
 
     def step(self, *args: Any) -> Tensor:
         """Take one optimizer step; the loss before it, a tensor without gradient."""
-        graph = self._graph if self._graph is not None and _shapes(args) == self._shapes else None
-        if graph is not None and self._replay is not None:
-            return self._replay(*args)
-        return self._step(self.gradients if graph is None else graph, *args)
+        if self.compiled is not None and _shapes(args) == self._shapes:
+            return self.compiled(*args)
+        return self._step(self.gradients, *args)
 
     @torch.no_grad()
     def evaluate_loss(self, *args: Any) -> Tensor:
@@ -74,13 +72,26 @@ class SVI:
     def compile(self, *args: Tensor) -> None:
         """From now on take steps for arguments of these shapes by a compiled graph, and all others as before.
 
-        Any model and guide of fixed structure will do. They are run on `args`: buffers that a run moves, move. On CUDA
-        the whole step becomes one CUDA graph, if the optimizer has `capturable=True`.
+        Any model and guide of fixed structure will do. They are run on `args`: buffers that a run moves, move. A plain
+        Adam(fused=True) is part of the graph on a CPU; on CUDA the whole step becomes one CUDA graph, if the optimizer
+        has `capturable=True`. What the optimizer was made with, but for its learning rate, stays so.
         """
         self.evaluate_loss(*args)  # validated, as the graph cannot be
-        self._graph, self._shapes = capture(self.gradients, *args), _shapes(args)
-        if can_replay(self.optim, *args):
-            self._replay = Replay(partial(self._step, self._graph), self.optim, *args)
+        if size() == 1 and self.update.can_be_written_out:
+            with self.update.unmoved():
+                whole = capture(self._written_out, self.update.lr(), *args)
+            self.compiled = lambda *args: whole(self.update.lr(), *args)[0]
+        else:
+            self.compiled = partial(self._step, capture(self.gradients, *args))
+            if can_replay(self.optim, *args):
+                with self.update.unmoved():
+                    self.compiled = Replay(self.compiled, *args)
+        self._shapes = _shapes(args)
+
+    def _written_out(self, lr: Tensor, *args: Tensor) -> tuple[Tensor]:
+        loss, *gradients = self.gradients(*args)
+        self.update.written_out(gradients, loss, lr)
+        return (loss,)
 
     def _step(self, gradients_at: Callable[..., Any], *args: Any) -> Tensor:
         loss: Tensor
@@ -88,8 +99,8 @@ class SVI:
         self.update(gradients, loss)
         return loss
 
-    def gradients(self, *args: Any) -> tuple[Tensor | None, ...]:
-        """The loss, and its gradient in each parameter of the optimizer."""
+    def gradients(self, *args: Any) -> tuple[Any, ...]:
+        """The loss, and its gradient in each parameter of the optimizer, or None for one that it does not depend on."""
         with products(self.precision):
             loss = self._loss(*args)
             gradients = torch.autograd.grad(loss, self.update.parameters, allow_unused=True)
