@@ -15,7 +15,7 @@ from pyrovae.inference import SVI
 from pyrovae.inference.compiled import why_not
 from pyrovae.objectives.sites import sample_sites
 
-REMEDIES = "what helps as a rule: a smaller --lr, --grad-clip 1, --on-nan skip, or a fixed --scale if there is one"
+REMEDIES = "what usually helps: a smaller --lr, --grad-clip 1, --on-nan skip, or a fixed --scale if there is one"
 STEPS = 50  # of a GPU between two looks, as each makes it wait
 
 
