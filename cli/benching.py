@@ -116,13 +116,13 @@ def _show(found: dict[str, Any]) -> None:
             table.add_row(row["row"], "skipped")
             click.echo(f"{row['row']}: skipped, as {row['skipped']}")
             continue
-        ratio, target = row.get("base_over_row"), row.get("target")
+        ratio = row.get("base_over_row")
         table.add_row(
             row["row"],
             f"{row['median']:.2f} ({min(row['seconds']):.2f}–{max(row['seconds']):.2f})",
             f"{work['images'] / row['median']:,.0f}",
             "" if ratio is None else f"{ratio:.2f}",
-            "" if target is None else f"{'' if ratio <= target else 'not '}≤ {target}",
+            _target(row),
             "" if row["loss"] is None else f"{row['loss']:.1f}",
         )
     Console().print(table)
@@ -138,6 +138,15 @@ def _show(found: dict[str, Any]) -> None:
     memory = found["peak_memory_of_training"]
     click.echo(f"peak memory {memory['gigabytes']} GB: {memory['command']}")
     click.echo(f"{found['hardware']}, {found['threads']} threads; torch {found['versions']['torch']}")
+
+
+def _target(row: dict[str, Any]) -> str:
+    ratio = row.get("base_over_row")
+    if (most := row.get("target")) is not None:
+        return f"{'' if ratio <= most else 'not '}≤ {most}"
+    if (least := row.get("at_least")) is not None:
+        return f"{'' if ratio >= least else 'not '}≥ {least}"
+    return ""
 
 
 def _write(out: Path, stem: str, found: dict[str, Any], figures: dict[str, Any]) -> list[Path]:

@@ -63,12 +63,14 @@ def test_ratios_are_of_the_same_repetition():
     rows = [
         Row("pyrovae-compiled", seconds=[1.0, 2.0, 3.0]),
         Row("torch", seconds=[2.0, 4.0, 3.0]),
+        Row("pyrovae-bf16", seconds=[0.5, 1.5, 1.5]),
         Row("x", skipped="y"),
     ]
-    base, torchs, skipped = result(rows, work())
+    base, torchs, rough, skipped = result(rows, work())
     assert (base["median"], torchs["median"]) == (2.0, 3.0)
     assert torchs["base_over_row"] == 0.5
     assert torchs["target"] == 0.75
+    assert (rough["base_over_row"], rough["at_least"]) == (2.0, 1.43)
     assert skipped == {"row": "x", "skipped": "y"}
 
 
