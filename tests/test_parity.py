@@ -24,7 +24,7 @@ MEMBERS = [
         LIKELIHOODS,
         cycle(prior for prior in PRIORS if prior != "conditional"),
         cycle(posterior for posterior in POSTERIORS if posterior != "delta"),
-        chain(NETWORKS, repeat("mlp")),
+        chain(reversed(NETWORKS), repeat("mlp")),  # so that the largest network meets no flow, which compiles long
     )
 ] + [
     {"likelihood": "gaussian", "scale": "pixel", "prior": "conditional", "condition": "label"},

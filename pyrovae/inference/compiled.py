@@ -11,7 +11,7 @@ from torch.fx import GraphModule, Node
 
 MM, ADDMM, BMM = torch.ops.aten.mm.default, torch.ops.aten.addmm.default, torch.ops.aten.bmm.default
 CHECK = torch.ops.aten._linalg_check_errors.default  # it waits for the device, and Inductor has no place for it
-COST, SAVED = 10.0, 0.003  # seconds, to compile and at each step: mlp and gated networks on two CPU cores
+COST, SAVED = 15.0, 0.003  # seconds, to compile and at each step: mlp and gated networks on two CPU cores
 CONTIGUOUS = torch.contiguous_format
 WORTH = 2e6  # floating-point operations for each thread
 LINEAR = "matmul(Tensor a, Tensor b, Tensor? bias=None) -> Tensor"
@@ -63,7 +63,7 @@ def compile_graph(graph: GraphModule, *inputs: Tensor) -> Callable[..., tuple[An
 
 def to_compile(choice: str, steps: int) -> bool:
     """Whether to, by `yes`, `no` or `auto`: if so many steps repay it, by a rule of their number alone."""
-    return choice == "yes" or (choice == "auto" and steps * SAVED > 2 * COST)
+    return choice == "yes" or (choice == "auto" and steps * SAVED > 1.5 * COST)
 
 
 def estimate(steps: int) -> str:
