@@ -197,7 +197,8 @@ def test_auto_compiles_what_repays_it(epochs, compiled):
     assert fit(vae, small_data(pixels=config.pixels), config).to_compile is compiled
 
 
-@pytest.mark.parametrize(("network", "compiled"), [("mlp", "no"), ("mlp", "yes"), ("conv", "no")])
+@pytest.mark.parametrize("compiled", ["no", "yes"])
+@pytest.mark.parametrize("network", ["mlp", "conv"])
 def test_bfloat16_products_change_little_and_something(network, compiled):
     records = {}
     for precision in ("fp32", "bf16"):
