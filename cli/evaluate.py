@@ -1,13 +1,14 @@
 """pyrovae evaluate: the log-likelihood of the test set."""
 
 import math
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from .options import repeated_of, repeats
+from .processes import ended_by_sigterm
 from .values import NAMED, SEED, Whole, examples
 
 ANNEALED = 100  # images, at most
@@ -25,6 +26,7 @@ ANNEALED = 100  # images, at most
 @click.option("--latents/--no-latents", default=True, help="report on the latent space, too  [yes]")
 @click.option("--ais", is_flag=True, help=f"check by annealed importance sampling, on {ANNEALED} images")
 @click.option("--ais-steps", metavar="T", type=Whole(), default=200, help="from guide to model  [200]")
+@click.option("--resume", is_flag=True, help="the same command goes on, after it was ended")
 @repeats
 def command(
     run: Path,
@@ -35,6 +37,7 @@ def command(
     latents: bool,
     ais: bool,
     ais_steps: int,
+    resume: bool,
     **given: str,
 ) -> None:
     """Estimate log p(x) of the test set, or log p(x | y), by importance sampling from the guide of RUN.
@@ -44,59 +47,76 @@ def command(
     annealed estimate, too, beside the importance-sampled one of the same images. RUN/report.html is written again.
 
     RUN is a folder of `pyrovae train`. Twice the samples take twice the time, and come closer to log p(x) from below.
+    Ended, or killed, it goes on by --resume: the number is the same.
     """
+    from pyrovae.estimates import Estimates
     from pyrovae.evaluation import reliable_k
     from pyrovae.files import only_writer
+    from pyrovae.inference import choose_device
     from pyrovae.report import save
     from pyrovae.runs import Run
 
     opened = Run(run, **repeated_of(given))
-    with only_writer(opened.path):  # no training goes on from these weights meanwhile
-        found = _found(opened, samples, images, seed, device, latents, ais_steps if ais else None)
+    with only_writer(opened.path), ended_by_sigterm():  # no training goes on from these weights meanwhile
+        opened.vae.to(choose_device(device))
+        chosen = opened.data.test[slice(0, images)]
+        asked = {"samples": samples, "images": len(chosen), "seed": seed, "device": str(opened.vae.device)}
+        estimates = Estimates(opened.path, asked)
+        try:
+            with estimates.kept():
+                found = _found(opened, chosen, estimates, resume, latents, ais_steps if ais else None)
+        except KeyboardInterrupt:
+            if not estimates.done:
+                raise
+            done = f"{estimates.done:,} of {len(chosen):,} images"
+            click.echo(f"pyrovae: interrupted after {done}; the same command with --resume goes on", err=True)
+            raise SystemExit(130) from None
         path = opened.save_evaluation(found)
+        estimates.remove()
         _show(found, path, reliable_k(samples))
         if opened.finished and (opened.path / "report.html").exists():
             save(opened)  # it says what evaluation.json does
 
 
-def _found(
-    run: Any, samples: int, images: int | None, seed: int, device: str, latents: bool, ais_steps: int | None
-) -> dict[str, Any]:
+def _found(run: Any, chosen: Any, estimates: Any, resume: bool, latents: bool, ais_steps: int | None) -> dict[str, Any]:
     """What goes to evaluation.json."""
     from pyrovae.annealing import annealed_log_likelihoods, compare
     from pyrovae.evaluation import log_likelihoods, summarise
-    from pyrovae.inference import choose_device, seeded
+    from pyrovae.inference import seeded
     from pyrovae.latents import report
     from pyrovae.summary import protocol
 
-    vae, data = run.vae.to(choose_device(device)), run.data
-    chosen = data.test[slice(0, images)]
-    first = chosen[slice(0, ANNEALED)]
+    vae, data, samples, seed = run.vae, run.data, estimates.asked["samples"], estimates.asked["seed"]
     with seeded(seed):
-        done = _tracked("evaluating", chosen, log_likelihoods(vae, data, chosen, samples))
-    found = summarise(done, samples)
+        if resume:
+            estimates.resume()
+        rest = log_likelihoods(vae, data, chosen, samples, estimates.done)
+        for batch in _tracked("evaluating", len(chosen), rest, estimates.done):
+            estimates.add(batch)
+    found = summarise(estimates.batches, samples)
     if ais_steps:
+        first = chosen[slice(0, ANNEALED)]
         with seeded(seed):
-            annealed = _tracked("annealing", first, annealed_log_likelihoods(vae, data, first, steps=ais_steps))
-        found["annealed"] = compare(done, annealed, ais_steps)
+            batches = annealed_log_likelihoods(vae, data, first, steps=ais_steps)
+            annealed = list(_tracked("annealing", len(first), batches))
+        found["annealed"] = compare(estimates.batches, annealed, ais_steps)
     if latents:
         with seeded(seed):
             found["latents"] = report(vae, data)
     return found | protocol(run.trusted, data, vae, -found["log_likelihood"]) | {"seed": seed}
 
 
-def _tracked(what: str, images: Sized, batches: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """All batches; meanwhile, a bar of how many images are done."""
+def _tracked(what: str, images: int, batches: Iterable[dict[str, Any]], done: int = 0) -> Iterator[dict[str, Any]]:
+    """The batches as they come; meanwhile, a bar of how many images are done."""
     from rich.console import Console
     from rich.progress import Progress
 
-    done, console = [], Console()
+    console = Console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=len(images))
+        task = bar.add_task(what, total=images, completed=done)
         for batch in batches:
-            done.append(batch)
             bar.advance(task, len(batch["log_likelihood"]))
-    return done
+            yield batch
 
 
 def _show(found: dict[str, Any], path: Path, limit: float) -> None:

@@ -4,6 +4,8 @@ import os
 import shlex
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,6 +24,16 @@ def resume_command(path: Path) -> str:
     start = "pyrovae" if PROCESSES == 1 else f"torchrun --nproc-per-node={PROCESSES} -m pyrovae"
     logged = " --tensorboard" if (path / "tensorboard").is_dir() else ""
     return f"{start} train --resume --out {shlex.quote(str(path))}{logged}"
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Inside, SIGTERM ends the work as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def end(path: Path | None, reason: str, code: int) -> NoReturn:

@@ -3,7 +3,6 @@
 import math
 import os
 import shlex
-import signal
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -36,7 +35,7 @@ from pyrovae.training import Fit, fit
 from pyrovae.trust import check_places
 from pyrovae.vae import mean_of
 
-from .processes import end, end_with_the_others
+from .processes import end, end_with_the_others, ended_by_sigterm
 from .progress import Progress
 
 SMALL_STEP = 3e7  # floating-point operations forwards
@@ -63,7 +62,7 @@ def train(
         resumed = Run(path, **repeated)  # type: ignore[arg-type]  # a run that is there has one path
         config = resumed.trusted.replace(**settings)
         check_places(config, repeated.keys() | settings.keys(), resumed.path)
-    with _ended_by_sigterm(), together(choose_device(config.device)):
+    with ended_by_sigterm(), together(choose_device(config.device)):
         if size() > 1:
             end_with_the_others(at)
         try:
@@ -78,16 +77,6 @@ def train(
             end(at, "interrupted", 130)
         except Lost as error:
             end(at, str(error), 1)
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Inside, SIGTERM ends a training as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

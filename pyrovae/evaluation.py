@@ -35,12 +35,14 @@ def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: i
         return joint_log_prob(scored) - joint_log_prob(drawn)
 
 
-def log_likelihoods(vae: VAE, data: Data, images: Images, samples: int = 5000) -> Iterator[dict[str, Tensor]]:
+def log_likelihoods(
+    vae: VAE, data: Data, images: Images, samples: int = 5000, start: int = 0
+) -> Iterator[dict[str, Tensor]]:
     r"""Estimates of log p(x | y) = log E_q[w] for batch after batch of images, in nats: each entry (n,).
 
     `log_likelihood` is log (1/K) Σ w, a lower bound in expectation; `elbo` the mean of log w; `effective_samples`
     (Σ w)² / Σ w²; `pareto_k` the tail index of the weights (Yao et al. 2018, arXiv:1802.02538). Burda et al. (2016),
-    arXiv:1509.00519, use K = 5,000.
+    arXiv:1509.00519, use K = 5,000. The images before `start` are left out.
 
     >>> config = Config(pixels="static", device="cpu")
     >>> data = load(config)
@@ -52,8 +54,8 @@ def log_likelihoods(vae: VAE, data: Data, images: Images, samples: int = 5000) -
     expect_density(vae)
     vae.eval()
     weigh = weigher(vae, data, images, samples)
-    for start in range(0, len(images), IMAGES):
-        log_w = weigh(*arguments(vae, data.batch(images, slice(start, start + IMAGES)))).double()
+    for first in range(start, len(images), IMAGES):
+        log_w = weigh(*arguments(vae, data.batch(images, slice(first, first + IMAGES)))).double()
         yield {
             "log_likelihood": torch.logsumexp(log_w, 0) - math.log(samples),
             "elbo": log_w.mean(0),

@@ -1,7 +1,7 @@
 """One run folder: create, save, load, resume.
 
 config.toml, metrics.jsonl, model.safetensors, checkpoint.pt, summary.json, progress.safetensors, figures/*.png and
-report.html; evaluation.json, explore.html and tensorboard/ if they were asked for.
+report.html; evaluation.json (evaluation.pt as long as it is not whole), explore.html and tensorboard/ if asked for.
 """
 
 import io
@@ -32,16 +32,14 @@ from pyrovae.weights import About, about_weights, check_version, pictures_of, we
 
 T = TypeVar("T")
 PROGRESS_EPOCHS = (1, 3, 5, 10, 20, 30, 40, 50)  # and the last
+OF_WEIGHTS = ("summary.json", "evaluation.json", "evaluation.pt", "explore.html", "report.html")  # as they are now
 FILES = (
     "config.toml",
     "metrics.jsonl",
     "model.safetensors",
     "checkpoint.pt",
-    "summary.json",
-    "evaluation.json",
-    "explore.html",
     "progress.safetensors",
-    "report.html",
+    *OF_WEIGHTS,
     SIGNATURE,
 )
 FOLDERS = ("figures", "tensorboard")
@@ -223,7 +221,7 @@ class Run:
             fit.note({"epoch": fit.epoch} | changed)
             self.save(fit)
         if not fit.done:
-            for name in ("evaluation.json", "summary.json", "report.html", "explore.html"):  # of weights that go on
+            for name in OF_WEIGHTS:
                 (self.path / name).unlink(missing_ok=True)
         write_whole(self.path / "metrics.jsonl", "".join(kept))
         write_whole(self.path / "config.toml", config.to_toml())

@@ -10,6 +10,7 @@ from commands import listing, pyrovae
 from safetensors.torch import save_file
 
 from pyrovae.config import Config
+from pyrovae.estimates import Estimates
 
 BAD_INPUT = [
     ("trian", "expected one of train, .*, got 'trian'; did you mean 'train'"),
@@ -292,6 +293,7 @@ BAD_INPUT = [
     ("compare run label --figure rate_distortion --out a.png", "expected runs of one protocol, got dataset"),
     ("evaluate nowhere", "run: expected a run folder .* at nowhere, got nothing"),
     ("evaluate bare", "run: expected model.safetensors in bare, got none"),
+    ("evaluate run --resume", "run: expected evaluation.pt in run, got none"),
     ("evaluate run --device gpu", "device: expected auto, cpu, cuda or cuda:1, got 'gpu'"),
     ("evaluate run --device cuda:9", "device: expected cpu or one of this machine's .* CUDA devices, got 'cuda:9'"),
     ("gradients bare", "run: expected model.safetensors in bare, got none"),
@@ -400,10 +402,12 @@ WRITTEN = {  # by `train` and `evaluate`: how a file may be damaged, and the com
     "checkpoint.pt": ([*ANY, "other", "number"], ["resume"]),
     "summary.json": ([*ANY, *JSON], ["compare"]),
     "evaluation.json": ([*ANY, *JSON], ["compare"]),
+    "evaluation.pt": ([*ANY, "other", "number"], ["again"]),
     "progress.safetensors": ([*ANY, "tensors"], ["plot"]),
 }
 LINES = {
     "evaluate": "evaluate label --samples 2 --device cpu",
+    "again": "evaluate label --samples 2 --device cpu --resume",
     "plot": "plot label losses samples progress",
     "sample": "sample label -n 2 --out a.npz",
     "gradients": "gradients label --draws 2 --images 2 --particles 2",
@@ -418,6 +422,9 @@ def test_a_damaged_file_of_a_run_is_named(file, damage, command, world, capsys):
     run = world / "label"
     evaluation = {"log_likelihood": -40.0, "standard_error": 0.5, "samples": 5, "images": 12}
     (run / "evaluation.json").write_text(json.dumps(evaluation))
+    underway = Estimates(run, {"samples": 2, "images": 12, "seed": 0, "device": "cpu"})
+    underway.add({"elbo": torch.zeros(12)})
+    underway.write()
     DAMAGES[damage](run / file)
     assert_refused(LINES[command], r"(run|config|checkpoint|resume): .*expected .*, got", world, capsys)
 

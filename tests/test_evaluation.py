@@ -1,14 +1,18 @@
 """The importance-sampled log-likelihood, against exact ones."""
 
+import contextlib
 import json
 import math
+import shutil
 
 import pyro.distributions as dist
 import pytest
 import torch
+from commands import pyrovae, without_figures
 from conftest import small_data, small_vae
 
 from pyrovae import Config, InputError, annealed_log_likelihoods, build, fit, load, log_likelihoods
+from pyrovae.estimates import Estimates
 from pyrovae.evaluation import log_weights, pareto_k, reliable_k, summarise
 
 SAMPLES = 5000
@@ -137,3 +141,73 @@ def test_the_command_writes_what_it_says(tmp_path, monkeypatch, capsys):
     assert (found["images"], found["samples"], found["protocol"], found["density"]) == (30, 200, "bytes", True)
     assert found["bits_per_dimension"] == pytest.approx(-found["log_likelihood"] / math.log(2) / 64)
     assert f"log p(x) = {found['log_likelihood']:.2f} ± {found['standard_error']:.2f}" in capsys.readouterr().out
+
+
+def ends_after(number):
+    """An `Estimates.add` that a signal ends after so many batches."""
+    batches = iter(range(number))
+
+    def add(estimates, batch):
+        if next(batches, None) is None:
+            raise KeyboardInterrupt
+        added(estimates, batch)
+
+    added = Estimates.add
+    return add
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    root = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        without_figures(patch)
+        assert pyrovae("train --epochs 1 --hidden 16 --device cpu --out run") == 0
+    return root
+
+
+@pytest.fixture
+def here(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(made, tmp_path / "here"))
+    without_figures(monkeypatch)
+    return tmp_path / "here"
+
+
+@pytest.mark.parametrize("samples", [100, 3000])  # by the program as it is, and compiled
+@pytest.mark.parametrize("killed", [False, True])
+def test_ended_it_goes_on_to_the_same_numbers(samples, killed, here, monkeypatch, capsys):
+    line = f"evaluate run --samples {samples} --no-latents --device cpu"
+    assert pyrovae(line) == 0
+    whole = (here / "run/evaluation.json").read_bytes()
+    left = here / "run/evaluation.pt"
+    assert not left.exists()
+    for number in (2, 3):
+        with monkeypatch.context() as patch:
+            patch.setattr(Estimates, "add", ends_after(number))
+            if killed:
+                patch.setattr("pyrovae.estimates.SECONDS", 0)
+                patch.setattr(Estimates, "kept", contextlib.nullcontext)
+            assert pyrovae(line + " --resume" * left.exists()) == 130
+    assert "interrupted after 250 of 359 images; the same command with --resume goes on" in capsys.readouterr().err
+    assert len(torch.load(left, weights_only=True)["found"]["elbo"]) == 250
+    assert pyrovae(f"{line} --resume") == 0
+    assert (here / "run/evaluation.json").read_bytes() == whole
+    assert not left.exists()
+
+
+def test_it_goes_on_only_with_what_it_was_begun_with(here, monkeypatch, capsys):
+    line = "evaluate run --samples 9 --device cpu"
+    with monkeypatch.context() as patch:
+        patch.setattr(Estimates, "add", ends_after(1))
+        assert pyrovae(line) == 130
+    for more, wanted in (
+        ("--samples 8", "samples 9, with which run/evaluation.pt was begun, got 8"),
+        ("--images 70", "images 359, with which run/evaluation.pt was begun, got 70"),
+        ("--seed 3", "seed 0, with which run/evaluation.pt was begun, got 3"),
+    ):
+        capsys.readouterr()
+        assert pyrovae(f"{line} --resume {more}") == 2
+        assert capsys.readouterr().err == f"pyrovae: resume: expected {wanted}\n"
+    assert pyrovae("train --resume --epochs 2 --out run") == 0  # other weights
+    assert pyrovae(f"{line} --resume") == 2
+    assert "run: expected evaluation.pt in run, got none" in capsys.readouterr().err

@@ -13,6 +13,7 @@ import torch
 
 from pyrovae import Config, InputError, Run
 from pyrovae.cli import main
+from pyrovae.estimates import Estimates
 from pyrovae.trust import CLASSES, check_classes, is_signed
 
 OWN = """
@@ -59,6 +60,9 @@ def made(tmp_path_factory):
         patch.chdir(root)
         patch.setattr("pyrovae.cli.session.draw", lambda run: ())
         assert pyrovae(f"train --out run {TRAIN}") == 0
+    underway = Estimates(root / "run", {"samples": 5000, "images": 359, "seed": 0, "device": "cpu"})
+    underway.add({"elbo": torch.zeros(50)})
+    underway.write()
     return root / "run"
 
 
@@ -94,7 +98,8 @@ def in_torchs_own_format(path):
 def in_a_checkpoint(path):
     """All is as it should be, but for one entry."""
     state = torch.load(path, weights_only=True)
-    state["progress"]["best_loss"] = Evil()
+    held = next(iter(state.values()))
+    held[next(iter(held))] = Evil()
     torch.save(state, path)
 
 
@@ -121,12 +126,16 @@ def test_the_pickle_is_a_real_one(here):
     assert (here / "pwned").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [("checkpoint.pt", "train --resume --out run --epochs 2"), ("evaluation.pt", "evaluate run --resume --device cpu")],
+)
 @pytest.mark.parametrize("crafted", PICKLES)
-def test_a_crafted_checkpoint_runs_no_code(crafted, run, capsys):
-    crafted(run / "checkpoint.pt")
-    code, error = pyrovae("train --resume --out run --epochs 2", capsys)
+def test_a_crafted_checkpoint_runs_no_code(crafted, name, line, run, capsys):
+    crafted(run / name)
+    code, error = pyrovae(line, capsys)
     assert code == 2
-    assert error.startswith("pyrovae: run: expected a sound checkpoint.pt in run, got: ")
+    assert error.startswith(f"pyrovae: run: expected a sound {name} in run, got: ")
     assert error.count("\n") == 1
     assert not (run.parent / "pwned").exists()
 
