@@ -117,10 +117,9 @@ def annealed_log_likelihoods(
     at_least(1, chains=chains, steps=steps, images=len(images))
     expect_density(vae)
     vae.eval()
-    start = 0
+    start, held = 0, numbers(vae, *arguments(vae, data.batch(images, slice(0, 1))))
     while start < len(images):
-        x, _ = data.batch(images, slice(start, start + 1))
-        n = min(IMAGES, max(1, NUMBERS // (chains * numbers(vae, x))))
+        n = min(IMAGES, max(1, NUMBERS // (chains * held)))
         x, y = arguments(vae, data.batch(images, slice(start, start + n)))
         log_w, acceptance = annealed_log_weights(vae.model, vae.guide, chains, steps, x, y)
         yield {"log_likelihood": torch.logsumexp(log_w, 0) - math.log(chains), "acceptance": acceptance}

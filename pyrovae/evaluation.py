@@ -65,22 +65,31 @@ def log_likelihoods(
 
 
 def weigher(vae: VAE, data: Data, images: Images, samples: int, always: bool = False) -> Callable[..., Tensor]:
-    """(x, y) -> log w (samples, n), in parts that memory holds; compiled if there is much to do, or `always`."""
+    """(x, y) -> log w (samples, n), in parts that memory holds; compiled if there is much to do, or `always`.
+
+    A part takes many samples of few images: each is encoded as often as there are parts.
+    """
     x, y = arguments(vae, data.batch(images, slice(0, IMAGES)))
-    parts = -(-samples * len(x) * numbers(vae, x) // NUMBERS)
+    each = samples * numbers(vae, x, y)
+    n = max(n for n in range(1, len(x) + 1) if len(x) % n == 0 and (n == 1 or n * each <= NUMBERS))
+    parts = -(-n * each // NUMBERS)
     size = -(-samples // parts)
 
     def part(x: Tensor, y: Tensor | None = None) -> tuple[Tensor]:
         return (log_weights(vae.model, vae.guide, size, x, y),)
 
-    context = () if y is None else (y,)
+    def rows(x: Tensor, y: Tensor | None) -> list[tuple[Tensor, ...]]:
+        return [*zip(*(of.split(n) for of in (x, y) if of is not None))]
+
     with seeded(0):
-        fast = capture(part, x, *context) if always or samples * len(images) >= WORTH else part
+        fast = capture(part, *rows(x, y)[0]) if always or samples * len(images) >= WORTH else part
 
     def weigh(x: Tensor, y: Tensor | None = None) -> Tensor:
-        chosen = fast if len(x) == len(images[slice(0, IMAGES)]) else part
-        context = () if y is None else (y,)
-        return torch.cat([chosen(x, *context)[0] for _ in range(parts)])[:samples]
+        found = []
+        for few in rows(x, y):
+            chosen = fast if len(few[0]) == n else part
+            found.append(torch.cat([chosen(*few)[0] for _ in range(parts)])[:samples])
+        return torch.cat(found, -1)
 
     return weigh
 
@@ -131,9 +140,21 @@ def expect_density(vae: VAE) -> None:
         raise InputError("evaluate: expected a posterior that is a density, to draw from, got a plain autoencoder")
 
 
-def numbers(vae: VAE, x: Tensor) -> int:
-    """Held for each image and sample, about: the decoder's outputs, and what the prior declares."""
-    return math.prod(getattr(vae.decoder, "out", x.shape[1:])) + getattr(vae.prior, "numbers", 0)
+def numbers(vae: VAE, x: Tensor, y: Tensor | None) -> int:
+    """Held for each image and sample, about: by the decoder's widest layer, and what the prior declares."""
+    widest = [0]
+
+    def note(_: Any, __: Any, found: Any) -> None:
+        widest.append(found.numel() if isinstance(found, Tensor) else 0)
+
+    hooks = [layer.register_forward_hook(note) for layer in vae.decoder.modules()]
+    try:
+        with seeded(0):
+            log_weights(vae.model, vae.guide, 1, x[:1], None if y is None else y[:1])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return max(widest) + getattr(vae.prior, "numbers", 0)
 
 
 def joint_log_prob(trace: Any) -> Tensor:

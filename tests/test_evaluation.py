@@ -13,7 +13,7 @@ from conftest import small_data, small_vae
 
 from pyrovae import Config, InputError, annealed_log_likelihoods, build, fit, load, log_likelihoods
 from pyrovae.estimates import Estimates
-from pyrovae.evaluation import log_weights, pareto_k, reliable_k, summarise
+from pyrovae.evaluation import log_weights, numbers, pareto_k, reliable_k, summarise
 
 SAMPLES = 5000
 
@@ -82,15 +82,19 @@ def test_a_trained_two_dimensional_model_meets_quadrature():
 
 
 def test_a_trained_two_dimensional_model_of_mnist_meets_quadrature(data_dir):
-    """Where the diagnostics trust importance sampling; elsewhere it may have missed a mode, as may annealing."""
+    """Where the diagnostics trust importance sampling, and annealing, which needs no guide that covers all modes, finds
+    no mode that it missed: of one that is far off no weight tells.
+    """
     vae, data = trained(dataset="mnist", data_dir=data_dir, pixels="dynamic", epochs=3, batch_size=256, lr=3e-3)
     images = data.test[slice(0, 16)]
     exact = quadrature(vae, data.batch(images, slice(0, 16)).x, reach=4.5, points=301)
     (batch,) = log_likelihoods(vae, data, images, samples=SAMPLES)
-    trusted = batch["pareto_k"] < reliable_k(SAMPLES)
-    assert trusted.sum() >= 4
-    assert_meets({name: values[trusted] for name, values in batch.items()}, exact[trusted])
     (annealed,) = annealed_log_likelihoods(vae, data, images, steps=100)
+    missed = annealed["log_likelihood"] - batch["log_likelihood"] > 1
+    trusted = (batch["pareto_k"] < reliable_k(SAMPLES)) & ~missed
+    assert trusted.sum() >= 4
+    assert missed.sum() <= 2
+    assert_meets({name: values[trusted] for name, values in batch.items()}, exact[trusted])
     assert (annealed["log_likelihood"] - exact).abs().median() < 0.15
 
 
@@ -106,6 +110,13 @@ def test_it_runs_in_parts_for_every_condition(condition, monkeypatch):
     assert found["images"] == 40
     assert found["elbo"] < found["log_likelihood"] < 0
     assert 1 <= found["effective_samples"] <= 100
+
+
+@pytest.mark.parametrize(("network", "widest"), [("resnet", 32 * 64), ("mlp", 64)])
+def test_what_is_held_goes_by_the_widest_layer(network, widest):
+    vae, _ = small_vae(network=network, hidden=(16,))
+    data = small_data()
+    assert numbers(vae, data.batch(data.test, slice(0, 3)).x, None) == widest
 
 
 @pytest.mark.parametrize(("width", "low", "high"), [(0.5, 0.6, 1.5), (1.5, -1.0, 0.4)])
