@@ -83,6 +83,17 @@ def test_mutual_information_and_marginal_kl_add_up_to_the_rate(posterior):
     )
 
 
+def test_a_flow_whose_inverse_overflows_far_from_its_own_image_is_reported():
+    vae, _ = small_vae(posterior="flow", latent_dim=8)
+    data = small_data()
+    with torch.no_grad():
+        for weights in vae.posterior.parameters():
+            weights.mul_(100)
+    found, highest = report(vae, data), math.log(len(data.test))
+    assert highest - 0.5 < found["mutual_information"] < highest + 1e-3
+    assert math.isfinite(found["marginal_kl"])
+
+
 def test_dimensions_that_do_not_move_are_not_active():
     class Half(Around):
         def forward(self, h):
