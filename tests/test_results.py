@@ -24,38 +24,22 @@ REFERENCE = {
     "mnist-quadrant2": 51.0,
     "mnist-quadrant3": 24.2,
 }
-BEGUN = {"mnist-resnet-flow"}  # longer than two cores have had for it
-WHOLE = [name for name in presets() if name not in BEGUN]
+SAMPLES = {"mnist-resnet-flow": 500}  # with 5,000 it takes four hours
 
 
-def sound(name):
-    """The run of a preset as it is today, and its epochs, none of which is missing."""
-    run = Run(RESULTS / name)
-    assert run.config == Config.from_toml(preset(name))
-    assert [record["epoch"] for record in run.metrics] == list(range(1, len(run.metrics) + 1))
-    return run, run.metrics
-
-
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", presets())
 def test_a_preset_was_run_whole(name):
-    run, records = sound(name)
+    run = Run(RESULTS / name)
+    records = run.metrics
+    assert run.config == Config.from_toml(preset(name))
+    assert [record["epoch"] for record in records] == list(range(1, len(records) + 1))
     stopped_early = run.config.patience and len(records) - run.summary["best"]["epoch"] == run.config.patience
     assert len(records) == run.config.epochs or stopped_early
     assert run.summary["final"] == records[-1]
     assert len(list((run.path / "figures").glob("*.png"))) >= 6
 
 
-@pytest.mark.parametrize("name", BEGUN)
-def test_of_one_that_is_not_the_readme_tells_how_far_it_came(name):
-    run, records = sound(name)
-    assert len(records) < run.config.epochs
-    assert not run.finished
-    section = (RESULTS / "README.md").read_text().split(f"\n## {name}\n")[1].split("\n## ")[0]
-    assert f"{len(records)} of its {run.config.epochs} epochs" in section
-    assert f"test loss {records[-1]['test']['loss']:.2f}" in section
-
-
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", presets())
 def test_its_numbers_are_those_in_the_readme(name):
     scores = Run(RESULTS / name).summary["best"]["test"]
     readme = (RESULTS / "README.md").read_text()
@@ -76,7 +60,8 @@ def test_it_lies_within_one_percent_of_the_reference_or_below(name):
 @pytest.mark.parametrize("name", [path.parent.name for path in sorted(RESULTS.glob("*/evaluation.json"))])
 def test_its_log_likelihood_is_that_in_the_readme(name):
     found = json.loads((RESULTS / name / "evaluation.json").read_text())
-    assert (found["samples"], found["images"], found["density"]) == (5000, 10_000, True)
+    samples = SAMPLES.get(name, 5000)
+    assert (found["samples"], found["images"], found["density"]) == (samples, 10_000, True)
     readme = (RESULTS / "README.md").read_text().replace("−", "-")
     score = f"{found['log_likelihood']:.2f} ± {found['standard_error']:.2f} | {found['elbo']:.2f}"
-    assert f"| [`{name}`](#{name}) | {score} |" in readme
+    assert f"| [`{name}`](#{name}) | {samples:,} | {score} |" in readme
