@@ -18,6 +18,7 @@ from pyrovae.inference.machine import random_state, set_random_state
 from pyrovae.records import WEIGHTS, read
 
 NAME = "evaluation.pt"
+KINDS = ("log_likelihood", "elbo", "effective_samples", "pareto_k")
 SECONDS = 30  # between two times that it is written: what a kill may cost
 
 
@@ -46,9 +47,10 @@ class Estimates:
         for name, value in self.asked.items():
             if (begun := held["asked"][name]) != value:
                 raise InputError(f"resume: expected {name} {begun}, with which {path} was begun, got {value}")
-        found = held["found"]
-        if {values.shape for values in found.values()} != {(len(found["elbo"]),)}:
-            raise ValueError("estimates of several lengths")
+        found = {name: held["found"][name] for name in KINDS}
+        done = len(found["elbo"])
+        if {values.shape for values in found.values()} != {(done,)} or done > self.asked["images"]:
+            raise ValueError(f"estimates of other than {self.asked['images']} images or fewer")
         set_random_state(held["random"])
         self.batches, self._random = [found], held["random"]
 
