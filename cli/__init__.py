@@ -29,6 +29,7 @@ COMMANDS = {
 }
 
 
+FOLDERS = {"train", "sweep", "bench", "explain"}  # commands with more to them than a file
 NO_ROOM = re.compile("allocate memory|out of memory|size calculation overflow", re.IGNORECASE)  # as torch tells it
 
 
@@ -39,7 +40,11 @@ class LazyGroup(click.Group):
         return [*COMMANDS]  # the file list.py hides the name `list` here
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return importlib.import_module(f"pyrovae.cli.{name}").command if name in COMMANDS else None
+        if name not in COMMANDS:
+            return None
+        place = f"{name}.command" if name in FOLDERS else name
+        command: click.Command = importlib.import_module(f"pyrovae.cli.{place}").command
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from pyrovae.config import Config
+from pyrovae.config.grid import as_text
+from pyrovae.config.settings import Config
 from pyrovae.errors import InputError, one_of
-from pyrovae.files import as_png
-from pyrovae.grid import as_text
+from pyrovae.runs.files import as_png
 
 from .options import check_out, save_out
 from .values import NAMED, examples
@@ -43,7 +43,7 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
     one_of("figure", figure, FIGURES)
     if figure != "losses" and out is None:
         raise InputError(f"figure: expected --out FILE.png beside {figure}, got none")
-    from pyrovae.sweeps import best_of, differences, over_seeds
+    from pyrovae.runs.comparison import best_of, differences, over_seeds
 
     opened = finished(runs)
     differing = differences(opened)
@@ -67,7 +67,7 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
 
 def finished(paths: Sequence[Path]) -> list[Any]:
     """The runs, all finished; beside others a file and the figures of a sweep are passed over: results/* names them."""
-    from pyrovae.sweeps import runs_at
+    from pyrovae.runs.comparison import runs_at
 
     several = len(paths) > 1
     passed = [path for path in paths if several and (path.is_file() or _is_figures(path))]
@@ -135,7 +135,7 @@ def _estimate(run: Any) -> dict[str, str]:
 
 def _show(runs: Sequence[Any]) -> None:
     """What all runs share is said once, above the table; what differs is a column."""
-    from pyrovae.sweeps import estimates_differ
+    from pyrovae.runs.comparison import estimates_differ
 
     from .tables import show
 

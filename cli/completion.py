@@ -8,19 +8,19 @@ from typing import Any, get_args
 from click import Context, Parameter
 
 import pyrovae
-from pyrovae.config import Config, presets
+from pyrovae.config.settings import Config, presets
 
 PACKAGE = Path(pyrovae.__file__).parent
 Complete = Callable[[Context, Parameter, str], list[str]]
 
 FAMILIES = {  # setting -> where its values have names
-    "dataset": ("pyrovae.sources", "DATASETS"),
-    "network": ("pyrovae.networks", "NETWORKS"),
-    "activation": ("pyrovae.networks", "ACTIVATIONS"),
-    "likelihood": ("pyrovae.likelihoods", "LIKELIHOODS"),
-    "prior": ("pyrovae.priors", "PRIORS"),
-    "posterior": ("pyrovae.posteriors", "POSTERIORS"),
-    "objective": ("pyrovae.objectives", "OBJECTIVES"),
+    "dataset": ("pyrovae.data.sources", "DATASETS"),
+    "network": ("pyrovae.parts.networks", "NETWORKS"),
+    "activation": ("pyrovae.parts.networks", "ACTIVATIONS"),
+    "likelihood": ("pyrovae.parts.likelihoods", "LIKELIHOODS"),
+    "prior": ("pyrovae.parts.priors", "PRIORS"),
+    "posterior": ("pyrovae.parts.posteriors", "POSTERIORS"),
+    "objective": ("pyrovae.inference.objectives", "OBJECTIVES"),
 }
 
 

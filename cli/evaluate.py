@@ -49,12 +49,12 @@ def command(
     RUN is a folder of `pyrovae train`. Twice the samples take twice the time, and come closer to log p(x) from below.
     Ended, or killed, it goes on by --resume: the number is the same.
     """
-    from pyrovae.estimates import Estimates
-    from pyrovae.evaluation import reliable_k
-    from pyrovae.files import only_writer
+    from pyrovae.evaluation.importance import reliable_k
     from pyrovae.inference import choose_device
-    from pyrovae.report import save
-    from pyrovae.runs import Run
+    from pyrovae.pages.report import save
+    from pyrovae.runs.estimates import Estimates
+    from pyrovae.runs.files import only_writer
+    from pyrovae.runs.run import Run
 
     opened = Run(run, **repeated_of(given))
     with only_writer(opened.path), ended_by_sigterm():  # no training goes on from these weights meanwhile
@@ -80,11 +80,11 @@ def command(
 
 def _found(run: Any, chosen: Any, estimates: Any, resume: bool, latents: bool, ais_steps: int | None) -> dict[str, Any]:
     """What goes to evaluation.json."""
-    from pyrovae.annealing import annealed_log_likelihoods, compare
-    from pyrovae.evaluation import log_likelihoods, summarise
+    from pyrovae.evaluation.annealing import annealed_log_likelihoods, compare
+    from pyrovae.evaluation.importance import log_likelihoods, summarise
+    from pyrovae.evaluation.latents import report
     from pyrovae.inference import seeded
-    from pyrovae.latents import report
-    from pyrovae.summary import protocol
+    from pyrovae.runs.summary import protocol
 
     vae, data, samples, seed = run.vae, run.data, estimates.asked["samples"], estimates.asked["seed"]
     with seeded(seed):

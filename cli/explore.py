@@ -18,8 +18,8 @@ from .values import NAMED, examples
 def command(run: Path, out: Path | None, force: bool, **given: str) -> None:
     """Write one HTML file that holds the model of RUN and decodes in the browser, with no server and no network."""
     check_out(out, (".html",), force)
-    from pyrovae.explore import explore
-    from pyrovae.runs import Run
+    from pyrovae.pages.explorer import explore
+    from pyrovae.runs.run import Run
 
     opened = Run(run, **repeated_of(given))
     page = explore(opened)

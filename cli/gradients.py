@@ -32,9 +32,9 @@ def command(run: Path, draws: int, images: int, particles: str, seed: int, devic
     counts = [whole("particles", text, 2) for text in particles.split(",")]
     from rich.progress import track
 
+    from pyrovae.evaluation.elbo import arguments
     from pyrovae.inference import choose_device, seeded
-    from pyrovae.runs import Run
-    from pyrovae.scores import arguments
+    from pyrovae.runs.run import Run
 
     opened = Run(run, **repeated_of(given))
     vae, data = opened.vae.to(choose_device(device)), opened.data
@@ -52,8 +52,8 @@ def command(run: Path, draws: int, images: int, particles: str, seed: int, devic
 
 
 def _noise(vae: Any, name: str, particles: int, draws: int, args: Any) -> dict[str, dict[str, float]]:
-    from pyrovae.gradients import gradient_noise
-    from pyrovae.objectives import OBJECTIVES
+    from pyrovae.inference.gradient_noise import gradient_noise
+    from pyrovae.inference.objectives import OBJECTIVES
 
     objective = OBJECTIVES[name](num_particles=particles, vectorize_particles=particles > 1, max_plate_nesting=1)
     guide = [*vae.encoder.parameters(), *vae.posterior.parameters()]

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pyrovae.config import presets
+from pyrovae.config.settings import presets
 from pyrovae.errors import one_of
 
 from .completion import of
@@ -33,13 +33,13 @@ def _presets() -> dict[str, str]:
 
 KINDS = {
     "presets": _presets,
-    "datasets": _members("sources", "DATASETS"),
-    "networks": _members("networks", "NETWORKS"),
-    "activations": _members("networks", "ACTIVATIONS"),
-    "likelihoods": _members("likelihoods", "LIKELIHOODS"),
-    "priors": _members("priors", "PRIORS"),
-    "posteriors": _members("posteriors", "POSTERIORS"),
-    "objectives": _members("objectives", "OBJECTIVES"),
+    "datasets": _members("data.sources", "DATASETS"),
+    "networks": _members("parts.networks", "NETWORKS"),
+    "activations": _members("parts.networks", "ACTIVATIONS"),
+    "likelihoods": _members("parts.likelihoods", "LIKELIHOODS"),
+    "priors": _members("parts.priors", "PRIORS"),
+    "posteriors": _members("parts.posteriors", "POSTERIORS"),
+    "objectives": _members("inference.objectives", "OBJECTIVES"),
     "figures": _members("figures", "FIGURES"),
 }
 

@@ -8,11 +8,11 @@ from typing import Any, get_args
 import click
 from pydantic.fields import FieldInfo
 
-from pyrovae.config import Config
+from pyrovae.config.grid import as_text
+from pyrovae.config.settings import Config
 from pyrovae.errors import InputError
-from pyrovae.files import write_whole
-from pyrovae.grid import as_text
-from pyrovae.trust import CLASSES, PLACES
+from pyrovae.runs.files import write_whole
+from pyrovae.runs.trust import CLASSES, PLACES
 
 from .completion import of_preset, of_setting
 from .values import NAMED

@@ -19,7 +19,7 @@ def command(run: Path, figures: tuple[str, ...], **given: str) -> None:
     They go to RUN/figures, and from there to a page by pyrovae report RUN.
     """
     from pyrovae.figures import draw
-    from pyrovae.runs import Run
+    from pyrovae.runs.run import Run
 
     opened = Run(run, **repeated_of(given))
     for name, figure in list(draw(opened, figures)):  # all or none

@@ -32,7 +32,7 @@ def command(runs: tuple[Path, ...], out: Path | None, force: bool) -> None:
     if out is None and len(opened) > 1:
         out = Path("report.html")
         check_out(out, (".html",), force)
-    from pyrovae.report import page, save
+    from pyrovae.pages.report import page, save
 
     if out is None:
         click.echo(save(opened[0]))

@@ -38,9 +38,9 @@ def command(
     import numpy as np
 
     from pyrovae.figures.images import square
-    from pyrovae.files import as_png
     from pyrovae.inference import seeded
-    from pyrovae.runs import Run
+    from pyrovae.runs.files import as_png
+    from pyrovae.runs.run import Run
 
     opened = Run(run, **repeated_of(given))
     y = _context(opened, n, label)

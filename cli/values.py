@@ -7,9 +7,9 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from pyrovae.config import MOST
+from pyrovae.config.settings import MOST
 from pyrovae.errors import InputError, did_you_mean
-from pyrovae.files import path_of
+from pyrovae.runs.files import path_of
 
 
 class Whole(click.ParamType):

@@ -7,19 +7,19 @@ __version__ = "0.1.0"
 
 # Name -> its file. Loaded on first use, so that `pyrovae --help` need not import torch.
 _PUBLIC = {
-    "Config": "config",
+    "Config": "config.settings",
     "InputError": "errors",
-    "Data": "data",
-    "load": "data",
+    "Data": "data.data",
+    "load": "data.data",
     "VAE": "vae",
-    "build": "builder",
+    "build": "programs.build",
     "SVI": "inference",
-    "fit": "training",
-    "fit_together": "together",
-    "evaluate": "scores",
-    "log_likelihoods": "evaluation",
-    "annealed_log_likelihoods": "annealing",
-    "Run": "runs",
+    "fit": "training.fit",
+    "fit_together": "training.batched",
+    "evaluate": "evaluation.elbo",
+    "log_likelihoods": "evaluation.importance",
+    "annealed_log_likelihoods": "evaluation.annealing",
+    "Run": "runs.run",
 }
 __all__ = [*_PUBLIC, "__version__"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pyrovae.config import Config
+    from pyrovae.config.settings import Config
 
 SIDE = 64  # pixels of an image in a strip, about
 

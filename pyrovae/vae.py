@@ -11,10 +11,10 @@ from pyro.distributions import TorchDistribution
 from pyro.nn import PyroModule
 from torch import Tensor, nn
 
-from pyrovae.contexts import Context, Quadrants
 from pyrovae.display import parts_of, table
 from pyrovae.errors import InputError, at_least
-from pyrovae.likelihoods import Likelihood
+from pyrovae.parts.contexts import Context, Quadrants
+from pyrovae.parts.likelihoods import Likelihood
 
 
 class VAE(PyroModule):

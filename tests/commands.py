@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pyrovae.cli import main
-from pyrovae.runs import Run
+from pyrovae.runs.run import Run
 
 TINY = "--hidden 16 --device cpu"
 
@@ -29,7 +29,7 @@ def metrics(path):
 
 
 def without_figures(patch):
-    patch.setattr("pyrovae.cli.session.draw", lambda run: ())
+    patch.setattr("pyrovae.cli.train.session.draw", lambda run: ())
 
 
 def make_world(root):

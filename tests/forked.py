@@ -8,7 +8,7 @@ import sys
 import time
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["pyrovae.cli.train", "pyrovae.cli.session"])
+FORKS.set_forkserver_preload(["pyrovae.cli.train.command", "pyrovae.cli.train.session"])
 
 
 class Training:
@@ -71,10 +71,10 @@ def _train(arguments, cwd, patch, paths):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     import torch
 
-    import pyrovae.cli.session
+    import pyrovae.cli.train.session
     from pyrovae.cli import main
 
     torch.set_num_threads(1)
-    pyrovae.cli.session.draw = lambda run: ()  # figures are drawn elsewhere
+    pyrovae.cli.train.session.draw = lambda run: ()  # figures are drawn elsewhere
     exec(patch, {"os": os, "signal": signal, "sys": sys})
     main()

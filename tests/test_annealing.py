@@ -8,11 +8,11 @@ import torch
 from conftest import small_data, small_vae
 
 from pyrovae import InputError, annealed_log_likelihoods, log_likelihoods
-from pyrovae.annealing import annealed_log_weights, compare, schedule
 from pyrovae.cli import main
-from pyrovae.evaluation import log_weights
-from pyrovae.posteriors import POSTERIORS
-from pyrovae.priors import PRIORS
+from pyrovae.evaluation.annealing import annealed_log_weights, compare, schedule
+from pyrovae.evaluation.importance import log_weights
+from pyrovae.parts.posteriors import POSTERIORS
+from pyrovae.parts.priors import PRIORS
 
 NEEDS_A_CONDITION = {"conditional"}
 

@@ -19,10 +19,10 @@ from pyrovae import (
     load,
     log_likelihoods,
 )
-from pyrovae.data import Images
-from pyrovae.gradients import gradient_noise
+from pyrovae.data.data import Images
 from pyrovae.inference import SVI
-from pyrovae.objectives import TraceELBO
+from pyrovae.inference.gradient_noise import gradient_noise
+from pyrovae.inference.objectives import TraceELBO
 
 PLAIN, LABEL, QUADRANT = (small_vae(condition=condition)[0] for condition in ("none", "label", "quadrant1"))
 AUTOENCODER, CONFIG = small_vae(posterior="delta")[0], small_vae()[1]

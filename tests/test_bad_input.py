@@ -9,8 +9,8 @@ import torch
 from commands import listing, pyrovae
 from safetensors.torch import save_file
 
-from pyrovae.config import Config
-from pyrovae.estimates import Estimates
+from pyrovae.config.settings import Config
+from pyrovae.runs.estimates import Estimates
 
 BAD_INPUT = [
     ("trian", "expected one of train, .*, got 'trian'; did you mean 'train'"),

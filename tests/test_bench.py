@@ -9,10 +9,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from pyrovae import Config, load
-from pyrovae.bench import ROWS, Work
-from pyrovae.bench.floor import floor, flops, products
-from pyrovae.bench.measure import Row, build, repeat, result
 from pyrovae.cli import main
+from pyrovae.cli.bench.measure import Row, build, repeat, result
+from pyrovae.cli.bench.rows import ROWS, Work
+from pyrovae.cli.bench.rows.floor import floor, flops, products
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def test_particles_are_drawn_by_every_row():
 @pytest.mark.parametrize("particles", [1, 3])
 def test_the_floor_is_all_the_products_of_a_step(particles):
     """As many floating-point operations as torch counts in a step of the loop by hand."""
-    from pyrovae.bench.torchs import TorchVAE
+    from pyrovae.cli.bench.rows.torchs import TorchVAE
 
     chosen = work(particles=particles)
     vae = TorchVAE(chosen)

@@ -7,11 +7,12 @@ import pytest
 import torch
 from conftest import small_vae
 
-from pyrovae import Config, InputError, budget, build
-from pyrovae.likelihoods import LIKELIHOODS
-from pyrovae.networks import NETWORKS
-from pyrovae.posteriors import POSTERIORS
-from pyrovae.priors import PRIORS
+from pyrovae import Config, InputError, build
+from pyrovae.parts.likelihoods import LIKELIHOODS
+from pyrovae.parts.networks import NETWORKS
+from pyrovae.parts.posteriors import POSTERIORS
+from pyrovae.parts.priors import PRIORS
+from pyrovae.programs import memory as budget
 
 HUGE = {
     "hidden": ({"hidden": (10**6, 10**6)}, "--hidden"),
@@ -69,7 +70,7 @@ def families():
 def test_sizes_are_known_without_memory(settings, condition, monkeypatch):
     """Of every part that is listed: none is made twice in memory, and the numbers are those of the model."""
     seen = []
-    monkeypatch.setattr("pyrovae.builder.expect_room", lambda model, device: seen.append(model))
+    monkeypatch.setattr("pyrovae.programs.build.expect_room", lambda model, device: seen.append(model))
     small_vae(shape=(1, 12, 12), **({"condition": condition, "latent_dim": 3, "prior": "normal"} | settings))
     shapes, model = seen
     assert {tensor.device.type for tensor in shapes.parameters()} == {"meta"}
@@ -82,7 +83,7 @@ def test_sizes_are_known_without_memory(settings, condition, monkeypatch):
 
 def test_what_is_known_without_memory_changes_nothing(monkeypatch):
     one, _ = small_vae(prior="flow", latent_dim=3)
-    monkeypatch.setattr("pyrovae.builder.sized", lambda make: None)
+    monkeypatch.setattr("pyrovae.programs.build.sized", lambda make: None)
     other, _ = small_vae(prior="flow", latent_dim=3)
     for name, tensor in one.state_dict().items():
         assert torch.equal(tensor, other.state_dict()[name])
@@ -119,7 +120,7 @@ def test_on_a_gpu_only_its_own_memory_holds_the_gradients(monkeypatch):
 OWN = """
 import torch
 from torch import nn
-from pyrovae.priors import Normal
+from pyrovae.parts.priors import Normal
 
 MADE = torch.zeros(3)  # at import
 

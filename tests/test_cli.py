@@ -19,13 +19,13 @@ from PIL import Image
 
 from pyrovae.cli import COMMANDS
 from pyrovae.cli.list import KINDS
-from pyrovae.cli.progress import Progress
-from pyrovae.config import Config, presets
+from pyrovae.cli.train.progress import Progress
+from pyrovae.config.settings import Config, presets
+from pyrovae.data.sources import DATASETS
 from pyrovae.errors import InputError
 from pyrovae.figures import FIGURES
-from pyrovae.likelihoods import LIKELIHOODS
-from pyrovae.runs import Run
-from pyrovae.sources import DATASETS
+from pyrovae.parts.likelihoods import LIKELIHOODS
+from pyrovae.runs.run import Run
 
 
 def test_a_loss_that_is_not_finite_exits_with_1(here, capsys):
@@ -37,7 +37,7 @@ def test_settings_for_which_no_memory_suffices_exit_with_1(world, capsys, monkey
     def full(*_args):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000000000000 bytes.")
 
-    monkeypatch.setattr("pyrovae.evaluation.log_likelihoods", full)
+    monkeypatch.setattr("pyrovae.evaluation.importance.log_likelihoods", full)
     before = listing(world)
     assert pyrovae("evaluate run --device cpu") == 1
     told = capsys.readouterr().err
@@ -252,7 +252,7 @@ def interrupt_while_drawing(patch, _epoch):
     def interrupted(run):
         raise KeyboardInterrupt
 
-    patch.setattr("pyrovae.cli.session.draw", interrupted)
+    patch.setattr("pyrovae.cli.train.session.draw", interrupted)
 
 
 @pytest.mark.parametrize("interrupt", [interrupt_before_saving, interrupt_while_saving, interrupt_while_drawing])

@@ -12,9 +12,9 @@ from torch import nn
 
 from pyrovae import SVI, InputError, fit
 from pyrovae.inference.compiled import capture
+from pyrovae.inference.cuda_graph import Replay
+from pyrovae.inference.objectives import TraceELBO
 from pyrovae.inference.precision import products
-from pyrovae.inference.replay import Replay
-from pyrovae.objectives import TraceELBO
 
 
 @pytest.mark.parametrize(

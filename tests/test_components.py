@@ -7,10 +7,10 @@ import torch
 from conftest import small_data, small_vae
 
 from pyrovae import fit
-from pyrovae.likelihoods import LIKELIHOODS
-from pyrovae.networks import ACTIVATIONS, NETWORKS, Conv
-from pyrovae.posteriors import POSTERIORS
-from pyrovae.priors import PRIORS
+from pyrovae.parts.likelihoods import LIKELIHOODS
+from pyrovae.parts.networks import ACTIVATIONS, NETWORKS, Conv
+from pyrovae.parts.posteriors import POSTERIORS
+from pyrovae.parts.priors import PRIORS
 
 PROTOCOLS = ("grey", "dynamic", "static", "threshold", "standardized")
 LEARNED = [name for name in PRIORS if [*small_vae(prior=name, condition="label")[0].prior.parameters()]]

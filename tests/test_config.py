@@ -1,9 +1,9 @@
 import pytest
 
 from pyrovae import Config, InputError
-from pyrovae.config import preset, presets
+from pyrovae.config.settings import preset, presets
 from pyrovae.errors import reason
-from pyrovae.registry import call, lookup
+from pyrovae.parts.registry import call, lookup
 
 
 @pytest.mark.parametrize("name", presets())

@@ -15,13 +15,13 @@ from hypothesis import example, given, reject
 from hypothesis import strategies as st
 
 from pyrovae import Config, InputError, build, fit
-from pyrovae.config import LARGEST, MOST, SCALES
-from pyrovae.likelihoods import LIKELIHOODS
-from pyrovae.networks import ACTIVATIONS, NETWORKS
-from pyrovae.objectives import OBJECTIVES
-from pyrovae.posteriors import POSTERIORS
-from pyrovae.priors import PRIORS
-from pyrovae.sources import DATASETS
+from pyrovae.config.settings import LARGEST, MOST, SCALES
+from pyrovae.data.sources import DATASETS
+from pyrovae.inference.objectives import OBJECTIVES
+from pyrovae.parts.likelihoods import LIKELIHOODS
+from pyrovae.parts.networks import ACTIVATIONS, NETWORKS
+from pyrovae.parts.posteriors import POSTERIORS
+from pyrovae.parts.priors import PRIORS
 
 FIELDS = Config.model_fields
 FAMILIES = {

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pyrovae.config import Config
-from pyrovae.data import Images, Pixels, load
+from pyrovae.config.settings import Config
+from pyrovae.data.data import Images, Pixels, load
 from pyrovae.errors import InputError
 
 PROTOCOLS = get_args(Config.model_fields["pixels"].annotation)

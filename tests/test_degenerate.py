@@ -10,11 +10,11 @@ from matplotlib import pyplot
 from test_sources import noise
 
 from pyrovae import Config, InputError, build, fit, load
-from pyrovae.evaluation import log_likelihoods
+from pyrovae.evaluation.importance import log_likelihoods
+from pyrovae.evaluation.latents import report
 from pyrovae.figures import draw
 from pyrovae.figures.style import drawable
-from pyrovae.latents import report
-from pyrovae.likelihoods import LIKELIHOODS
+from pyrovae.parts.likelihoods import LIKELIHOODS
 
 IN_TURN = np.arange(20) % 3
 SETS = {

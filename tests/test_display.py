@@ -13,11 +13,11 @@ from conftest import small_data, small_vae
 from PIL import Image
 
 from pyrovae import Config, Data, Run, fit
-from pyrovae.config import preset, presets
-from pyrovae.data import Images
+from pyrovae.config.settings import preset, presets
+from pyrovae.data.data import Images
 from pyrovae.display import number, strip
 from pyrovae.figures import FIGURES
-from pyrovae.runs import FILES
+from pyrovae.runs.run import FILES
 
 EVIL = "<script>alert(1)</script>"
 

@@ -20,8 +20,8 @@ import pytest
 import torchvision.datasets as tv
 from test_sources import noise, write_idx
 
+from pyrovae.data.sources import fetch, read_source
 from pyrovae.errors import InputError
-from pyrovae.sources import fetch, read_source
 
 PROCESSES, PIECES = 10, 20
 
@@ -76,7 +76,7 @@ CROWD = """
 import hashlib, json, os, sys, time
 from pathlib import Path
 import torchvision.datasets as tv
-from pyrovae.sources import read_source
+from pyrovae.data.sources import read_source
 
 url, resources, root, out, n = json.loads(sys.argv[1])
 tv.MNIST.mirrors, tv.MNIST.resources = [url], resources

@@ -11,8 +11,8 @@ from commands import pyrovae, without_figures
 from conftest import small_data, small_vae
 
 from pyrovae import Config, InputError, annealed_log_likelihoods, build, fit, load, log_likelihoods
-from pyrovae.estimates import Estimates
-from pyrovae.evaluation import log_weights, numbers, pareto_k, reliable_k, summarise
+from pyrovae.evaluation.importance import log_weights, numbers, pareto_k, reliable_k, summarise
+from pyrovae.runs.estimates import Estimates
 
 SAMPLES = 5000
 
@@ -100,8 +100,8 @@ def test_a_trained_two_dimensional_model_of_mnist_meets_quadrature(data_dir):
 
 @pytest.mark.parametrize("condition", ["none", "label", "quadrant1"])
 def test_it_runs_in_parts_for_every_condition(condition, monkeypatch):
-    monkeypatch.setattr("pyrovae.evaluation.IMAGES", 15)
-    monkeypatch.setattr("pyrovae.evaluation.NUMBERS", 15 * 64 * 30)  # thirty samples at once
+    monkeypatch.setattr("pyrovae.evaluation.importance.IMAGES", 15)
+    monkeypatch.setattr("pyrovae.evaluation.importance.NUMBERS", 15 * 64 * 30)  # thirty samples at once
     vae, _ = small_vae(condition=condition, network="conv")
     data = small_data()
     batches = list(log_likelihoods(vae, data, data.test, samples=100))
@@ -179,7 +179,7 @@ def test_ended_it_goes_on_to_the_same_numbers(samples, killed, world, monkeypatc
         with monkeypatch.context() as patch:
             patch.setattr(Estimates, "add", ends_after(number))
             if killed:
-                patch.setattr("pyrovae.estimates.SECONDS", 0)
+                patch.setattr("pyrovae.runs.estimates.SECONDS", 0)
                 patch.setattr(Estimates, "kept", contextlib.nullcontext)
             assert pyrovae(line + " --resume" * left.exists()) == 130
     assert "interrupted after 250 of 359 images; the same command with --resume goes on" in capsys.readouterr().err

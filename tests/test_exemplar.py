@@ -8,8 +8,8 @@ from conftest import small_data, small_vae
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from pyrovae import InputError, Run, fit
-from pyrovae.priors.equal_mixture import EqualMixture
-from pyrovae.priors.exemplar import Exemplar, Levels
+from pyrovae.parts.priors.equal_mixture import EqualMixture
+from pyrovae.parts.priors.exemplar import Exemplar, Levels
 
 
 def started(components=30, data=None, **settings):

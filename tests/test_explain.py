@@ -14,22 +14,23 @@ from PIL import Image
 from torch import nn
 from torch.autograd import functional
 
-from pyrovae import anatomy, fit
-from pyrovae.anatomy import source_of, written
-from pyrovae.by_hand import own
-from pyrovae.cli.diagram import diagram
-from pyrovae.config import presets
-from pyrovae.explain import explain
-from pyrovae.figures.plates import by_graphviz, plates, typeset
-from pyrovae.files import as_picture
-from pyrovae.formulas import Symbols
-from pyrovae.likelihoods import LIKELIHOODS
-from pyrovae.objectives import OBJECTIVES
-from pyrovae.posteriors import POSTERIORS
-from pyrovae.posteriors.gaussian import Diagonal
-from pyrovae.priors import PRIORS
-from pyrovae.priors.flow import Flow
-from pyrovae.priors.standard import Normal
+from pyrovae import fit
+from pyrovae.cli.explain.diagram import diagram
+from pyrovae.config.settings import presets
+from pyrovae.explain import listing as anatomy
+from pyrovae.explain.explanation import explain
+from pyrovae.explain.formulas import Symbols
+from pyrovae.explain.listing import source_of, written
+from pyrovae.explain.plates import by_graphviz, plates, typeset
+from pyrovae.inference.objectives import OBJECTIVES
+from pyrovae.parts.densities import own
+from pyrovae.parts.likelihoods import LIKELIHOODS
+from pyrovae.parts.posteriors import POSTERIORS
+from pyrovae.parts.posteriors.gaussian import Diagonal
+from pyrovae.parts.priors import PRIORS
+from pyrovae.parts.priors.flow import Flow
+from pyrovae.parts.priors.standard import Normal
+from pyrovae.runs.files import as_picture
 
 CONDITIONS = ("none", "label", "quadrant1")
 LEARNED = ("mixture", "vamp", "exemplar", "flow", "conditional")
@@ -199,7 +200,7 @@ def test_a_mismatch_is_told_and_the_exit_code_stays(here, monkeypatch, capsys):
 OWN = """
 import pyro.distributions as dist
 from torch import nn
-from pyrovae.posteriors.gaussian import Diagonal
+from pyrovae.parts.posteriors.gaussian import Diagonal
 
 
 class Wide(nn.Module):
@@ -287,7 +288,7 @@ def test_it_prints_every_part_in_eighty_columns(here, capsys):
 @pytest.mark.parametrize("name", presets())
 def test_every_preset_can_be_named(name, monkeypatch, here, capsys):
     """On small images, and few of them."""
-    monkeypatch.setattr("pyrovae.data.load", lambda config: small_data(shape=(1, 8, 8), pixels=config.pixels))
+    monkeypatch.setattr("pyrovae.data.data.load", lambda config: small_data(shape=(1, 8, 8), pixels=config.pixels))
     assert pyrovae(f"explain {name} --images 4 --hidden 16 --components 5 --latent-dim 3 --batch-size 8") == 0
     told = capsys.readouterr().out
     assert told.startswith(f"{name}: initial weights\n")

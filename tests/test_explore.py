@@ -17,20 +17,20 @@ from torch import nn
 from torch.nn import functional as F
 
 from pyrovae import InputError
-from pyrovae.explore import explore
-from pyrovae.explore.contents import contents
-from pyrovae.explore.export import MAY_CHANGE, MAY_CHANGE_DRAWS, Asked, export
-from pyrovae.explore.operations import OPERATIONS
-from pyrovae.explore.program import trace
-from pyrovae.explore.rounding import Rounded, rounded
-from pyrovae.explore.steps import Steps
-from pyrovae.explore.store import Store
 from pyrovae.inference import seeded
-from pyrovae.likelihoods import LIKELIHOODS
-from pyrovae.networks import ACTIVATIONS, NETWORKS
-from pyrovae.posteriors import POSTERIORS
-from pyrovae.priors import PRIORS
-from pyrovae.runs import Run
+from pyrovae.pages.explorer import explore
+from pyrovae.pages.explorer.contents import contents
+from pyrovae.pages.explorer.export import MAY_CHANGE, MAY_CHANGE_DRAWS, Asked, export
+from pyrovae.pages.explorer.operations import OPERATIONS
+from pyrovae.pages.explorer.program import trace
+from pyrovae.pages.explorer.rounding import Rounded, rounded
+from pyrovae.pages.explorer.steps import Steps
+from pyrovae.pages.explorer.store import Store
+from pyrovae.parts.likelihoods import LIKELIHOODS
+from pyrovae.parts.networks import ACTIVATIONS, NETWORKS
+from pyrovae.parts.posteriors import POSTERIORS
+from pyrovae.parts.priors import PRIORS
+from pyrovae.runs.run import Run
 
 CLOSE = 1e-4  # of what the browser decodes to what PyTorch does
 NODE, CHROMIUM = shutil.which("node"), shutil.which("chromium") or shutil.which("google-chrome")
@@ -81,7 +81,7 @@ def listed(tensors):
 def node(cases):
     """Run programs by `nn.js`: for each of (text of the store, program, arguments), its answers."""
     script = (
-        "".join((files("pyrovae.explore") / name).read_text() for name in ("nn.js", "store.js"))
+        "".join((files("pyrovae.pages.explorer") / name).read_text() for name in ("nn.js", "store.js"))
         + """
     const cases = JSON.parse(require("fs").readFileSync(0, "utf8"));
     (async () => {
@@ -179,7 +179,7 @@ PAGES = [
 def pages(monkeypatch):
     """What the pages of small models hold; the models, and the texts of their stores."""
     found = []
-    monkeypatch.setattr("pyrovae.explore.contents.TRIED", 4)
+    monkeypatch.setattr("pyrovae.pages.explorer.contents.TRIED", 4)
     for settings in PAGES:
         torch.manual_seed(0)
         vae, config = small_vae(latent_dim=3, components=5, **settings)
@@ -439,7 +439,7 @@ def test_codes_that_are_no_numbers_are_refused(world):
 
 
 def test_a_page_that_is_too_large_is_refused(world, monkeypatch):
-    monkeypatch.setattr("pyrovae.explore.MOST", 1000)
+    monkeypatch.setattr("pyrovae.pages.explorer.MOST", 1000)
     with pytest.raises(InputError, match=r"expected a page of at most 0 MB, got one of 0 MB"):
         explore(Run("run"))
 

@@ -13,8 +13,8 @@ from torch import nn
 
 from pyrovae import SVI, Run, fit, fit_together
 from pyrovae.cli import main
-from pyrovae.faults import not_finite
-from pyrovae.objectives import TraceELBO
+from pyrovae.inference.objectives import TraceELBO
+from pyrovae.training.watch import not_finite
 
 BAD = 7  # a training image whose pixels are all white
 
@@ -205,7 +205,7 @@ def pyrovae(line):
 
 def test_the_last_good_checkpoint_is_left_and_goes_on_with_other_settings(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pyrovae.cli.session.draw", lambda run: ())
+    monkeypatch.setattr("pyrovae.cli.train.session.draw", lambda run: ())
 
     def saved():
         return torch.load("run/checkpoint.pt", weights_only=True)["model"]

@@ -9,10 +9,10 @@ import torch
 from conftest import small_data, small_vae
 
 from pyrovae import InputError, figures, fit
+from pyrovae.evaluation.latents import code_means, kl_per_dimension
 from pyrovae.figures import FIGURES, draw
 from pyrovae.figures.curves import comparison
 from pyrovae.figures.style import UNSEEN, cell_size, enlargement, mosaic
-from pyrovae.latents import code_means, kl_per_dimension
 
 FITTING = {
     "none": {

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_sources import noise, write_like_mnist
 
+from pyrovae.data.sources import read_source
 from pyrovae.errors import InputError
-from pyrovae.sources import read_source
 
 SECONDS, MEGABYTES = 20, 1500  # for one file, and for all
 few, many = (settings(derandomize=True, deadline=None, database=None, max_examples=n) for n in (200, 500))

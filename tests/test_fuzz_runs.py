@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from pyrovae import Config, InputError, Run, fit
-from pyrovae.records import read_config, read_evaluation, read_progress, read_records, read_summary
+from pyrovae.runs.schema import read_config, read_evaluation, read_progress, read_records, read_summary
 
 SECONDS = 20  # that reading a small file never takes, on the slowest of machines
 EVALUATION = {

@@ -8,7 +8,7 @@ from test_objectives import Linear, gradients, make
 
 from pyrovae import InputError
 from pyrovae.cli import main
-from pyrovae.gradients import gradient_noise
+from pyrovae.inference.gradient_noise import gradient_noise
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +82,8 @@ def test_the_command_measures_a_run(tmp_path, capsys):
 def test_a_run_with_a_class_of_ones_own_is_measured_if_it_is_repeated(tmp_path, monkeypatch, capsys):
     torch.set_default_dtype(torch.float32)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "own.py").write_text("from pyrovae.likelihoods import LIKELIHOODS\n\nOwn = LIKELIHOODS['bernoulli']\n")
+    own = "from pyrovae.parts.likelihoods import LIKELIHOODS\n\nOwn = LIKELIHOODS['bernoulli']\n"
+    (tmp_path / "own.py").write_text(own)
     measured = "gradients run --draws 2 --images 5 --particles 2"
     for command, code in (
         ("train --epochs 1 --likelihood own.py:Own --out run", 0),

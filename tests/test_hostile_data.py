@@ -21,8 +21,8 @@ import torchvision.datasets as tv
 from PIL import EpsImagePlugin, Image
 from test_sources import listing, no_network, noise, save_image, write_idx, write_like_mnist, write_pickle
 
+from pyrovae.data.sources import read_source
 from pyrovae.errors import InputError
-from pyrovae.sources import read_source
 
 __all__ = ["no_network"]
 SECONDS, MEGABYTES = 30, 400

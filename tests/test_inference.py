@@ -12,8 +12,8 @@ from torch import nn
 
 from pyrovae import SVI, InputError
 from pyrovae.inference import choose_device
-from pyrovae.inference.update import Update
-from pyrovae.objectives import KLWeight, TraceELBO
+from pyrovae.inference.objectives import KLWeight, TraceELBO
+from pyrovae.inference.optimizer import Update
 
 
 def gradients(objective, vae, x, seed=1):

@@ -16,8 +16,8 @@ from forked import Training
 
 from pyrovae import Config, InputError, Run, fit
 from pyrovae.cli import main
-from pyrovae.interrupts import Insisted, held_back
-from pyrovae.training import Fit
+from pyrovae.training.fit import Fit
+from pyrovae.training.interrupts import Insisted, held_back
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills and signals of POSIX systems")
 
@@ -72,7 +72,7 @@ def whole(request, tmp_path_factory):
 # Between any two of these calls the process may be killed, and in the middle of a write: half of its bytes are there.
 SAVING = """
 import io, random
-from pyrovae import files
+from pyrovae.runs import files
 write, chance = files.Path.open, random.Random({seed})
 def kill(): os.kill(os.getpid(), signal.SIGKILL)
 class Torn(io.FileIO):
@@ -245,7 +245,7 @@ def test_a_full_disk_is_told_and_what_was_saved_goes_on(limit, whole, tmp_path):
 # --- two at once ---
 
 WAIT = """
-from pyrovae.runs import Run
+from pyrovae.runs.run import Run
 import time
 Run.record = lambda *_: (print("ready", flush=True), time.sleep(600))
 """
@@ -379,7 +379,7 @@ def test_a_checkpoint_of_before_has_no_epoch_under_way():
 
 def test_the_command_line_saves_long_epochs_in_between(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pyrovae.cli.session.draw", lambda run: ())
+    monkeypatch.setattr("pyrovae.cli.train.session.draw", lambda run: ())
     saved = []
     monkeypatch.setattr(Run, "save", lambda run, fitting: saved.append((fitting.epoch, fitting.step)))
     with pytest.raises(SystemExit):

@@ -9,7 +9,7 @@ from conftest import small_data, small_vae
 from torch import nn
 
 from pyrovae import VAE, evaluate, fit
-from pyrovae.latents import code_means, kl_per_dimension, report
+from pyrovae.evaluation.latents import code_means, kl_per_dimension, report
 
 
 class Codes(nn.Module):

@@ -5,7 +5,7 @@ import torch
 from conftest import small_data, small_vae
 
 from pyrovae import InputError, fit
-from pyrovae.likelihoods import LIKELIHOODS
+from pyrovae.parts.likelihoods import LIKELIHOODS
 
 CASES = [
     (name, scale)
@@ -104,7 +104,7 @@ def test_the_optimal_scale_is_the_root_mean_square_error_in_training_and_its_mea
 
 
 def test_rounded_logistic_is_the_integral_of_the_logistic_density():
-    from pyrovae.likelihoods.discretized_logistic import RoundedLogistic
+    from pyrovae.parts.likelihoods.discretized_logistic import RoundedLogistic
 
     rounded = RoundedLogistic(torch.tensor(100.3, dtype=torch.float64), torch.tensor(7.0, dtype=torch.float64))
     grid = torch.linspace(119.5, 120.5, 100_001, dtype=torch.float64)
@@ -149,7 +149,7 @@ def test_a_colours_draws_are_those_it_scores():
 
 
 def test_a_grey_mixture_is_one_of_rounded_logistics():
-    from pyrovae.likelihoods.discretized_logistic import RoundedLogistic, _loc_scale
+    from pyrovae.parts.likelihoods.discretized_logistic import RoundedLogistic, _loc_scale
 
     likelihood = LIKELIHOODS["discretized_logistic_mixture"]()
     h = torch.randn(30, 1, 2, 2)

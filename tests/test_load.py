@@ -122,7 +122,7 @@ def test_memory_does_not_grow_over_the_epochs(compiled, tmp_path):
 
 
 LIMITED = """
-import pyrovae.sources.room as room
+import pyrovae.data.storage as room
 room.memory = lambda device: 2**30
 from pyrovae.cli import main
 main()

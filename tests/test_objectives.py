@@ -10,11 +10,11 @@ from conftest import small_data, small_vae
 from torch import nn
 
 from pyrovae import Config, InputError, build, fit, load
-from pyrovae.evaluation import log_weights
-from pyrovae.latents import report
-from pyrovae.objectives import OBJECTIVES, KLWeight
-from pyrovae.objectives.closed_form import known_kl
-from pyrovae.objectives.mmd import squared_mmd
+from pyrovae.evaluation.importance import log_weights
+from pyrovae.evaluation.latents import report
+from pyrovae.inference.objectives import OBJECTIVES, KLWeight
+from pyrovae.inference.objectives.closed_form import known_kl
+from pyrovae.inference.objectives.mmd import squared_mmd
 
 
 class Linear(nn.Module):

@@ -11,11 +11,11 @@ from pyro.infer import RenyiELBO, Trace_ELBO, TraceMeanField_ELBO
 from pyrovae import fit
 from pyrovae.inference import seeded
 from pyrovae.inference.compiled import capture
-from pyrovae.likelihoods import LIKELIHOODS
-from pyrovae.networks import NETWORKS
-from pyrovae.objectives import OBJECTIVES
-from pyrovae.posteriors import POSTERIORS
-from pyrovae.priors import PRIORS
+from pyrovae.inference.objectives import OBJECTIVES
+from pyrovae.parts.likelihoods import LIKELIHOODS
+from pyrovae.parts.networks import NETWORKS
+from pyrovae.parts.posteriors import POSTERIORS
+from pyrovae.parts.priors import PRIORS
 
 # As few as hold every likelihood, prior, posterior, network, flow, scale and condition.
 MEMBERS = [

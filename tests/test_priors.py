@@ -7,9 +7,9 @@ from conftest import small_data, small_vae
 from torch.distributions import MultivariateNormal
 
 from pyrovae import Run, fit
-from pyrovae.posteriors import POSTERIORS
-from pyrovae.priors import PRIORS
-from pyrovae.priors.mixture import GaussianMixture
+from pyrovae.parts.posteriors import POSTERIORS
+from pyrovae.parts.priors import PRIORS
+from pyrovae.parts.priors.mixture import GaussianMixture
 
 FLOWS = ("autoregressive", "coupling")
 CASES = [(prior, flow) for prior in PRIORS for flow in FLOWS if prior == "flow" or flow == FLOWS[0]]

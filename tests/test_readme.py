@@ -19,12 +19,12 @@ from torch import nn
 
 import pyrovae
 from pyrovae.cli import COMMANDS, cli
-from pyrovae.likelihoods import LIKELIHOODS
-from pyrovae.networks import NETWORKS
-from pyrovae.objectives import OBJECTIVES
-from pyrovae.posteriors import POSTERIORS
-from pyrovae.priors import PRIORS
-from pyrovae.sources import DATASETS
+from pyrovae.data.sources import DATASETS
+from pyrovae.inference.objectives import OBJECTIVES
+from pyrovae.parts.likelihoods import LIKELIHOODS
+from pyrovae.parts.networks import NETWORKS
+from pyrovae.parts.posteriors import POSTERIORS
+from pyrovae.parts.priors import PRIORS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pyrovae import Config, InputError, Run, fit
-from pyrovae.cli.worker import work
+from pyrovae.cli.sweep.worker import work
 from pyrovae.figures import draw
-from pyrovae.report import page, save
-from pyrovae.report.curves import Scale, panel, ticks
-from pyrovae.report.pictures import png
+from pyrovae.pages.report import page, save
+from pyrovae.pages.report.curves import Scale, panel, ticks
+from pyrovae.pages.report.pictures import png
 
 VOID = {"meta", "img", "br"}
 EVALUATION = {
@@ -318,7 +318,7 @@ def test_what_is_no_png_is_left_out(content, runs):
 def test_a_figure_that_is_too_large_or_no_file_is_left_out(runs, monkeypatch):
     (runs / "one/figures/samples.png").unlink()
     (runs / "one/figures/samples.png").mkdir()
-    monkeypatch.setattr("pyrovae.report.pictures.MOST", 100)
+    monkeypatch.setattr("pyrovae.pages.report.pictures.MOST", 100)
     text = page([Run(runs / "one")])
     assert "figures/samples.png is left out: it is no file" in text
     assert "figures/reconstructions.png is left out: it has more than 100 bytes" in text

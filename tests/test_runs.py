@@ -7,7 +7,7 @@ import torch
 from conftest import small_data, small_vae
 
 from pyrovae import InputError, Run, fit
-from pyrovae.records import read
+from pyrovae.runs.schema import read
 
 
 def trained(path, epochs=2, **settings):
@@ -35,7 +35,7 @@ def test_a_loaded_run_draws_the_same_samples(tmp_path, settings):
 def test_a_loaded_run_knows_its_pixels_and_classes(tmp_path):
     import dataclasses
 
-    from pyrovae.data import Pixels
+    from pyrovae.data.data import Pixels
 
     vae, config = small_vae(pixels="standardized", likelihood="gaussian", epochs=1)
     data = dataclasses.replace(small_data(), pixels=Pixels("standardized", 0.25, 0.5))
@@ -189,7 +189,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     def fail(_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("pyrovae.files.os.fsync", fail)
+    monkeypatch.setattr("pyrovae.runs.files.os.fsync", fail)
     with pytest.raises(OSError, match="disk full"):
         run.record({"epoch": 3, "seconds": 0.0, "train": {}, "test": {}}, fitting)
     assert (tmp_path / "checkpoint.pt").read_bytes() == before

@@ -14,9 +14,9 @@ import torchvision.datasets as tv
 from PIL import Image
 from scipy.io import savemat
 
+from pyrovae.data.sources import DATASETS, default_data_dir, read_source
+from pyrovae.data.sources.torchvision_sets import GARMENTS
 from pyrovae.errors import InputError
-from pyrovae.sources import DATASETS, default_data_dir, read_source
-from pyrovae.sources.torchvision_sets import GARMENTS
 
 REAL_DATA = Path(os.environ.get("PYROVAE_DATA") or Path(__file__).parents[2] / "shared" / "data")
 random = np.random.default_rng(0)

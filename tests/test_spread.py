@@ -8,8 +8,8 @@ from conftest import small_data, small_vae
 
 from pyrovae import Config, fit
 from pyrovae.cli import main
-from pyrovae.latents import report
-from pyrovae.spread import Spread, collapse
+from pyrovae.evaluation.active_units import Spread, collapse
+from pyrovae.evaluation.latents import report
 
 
 def test_it_counts_the_dimensions_whose_means_vary():

@@ -10,8 +10,8 @@ from PIL import Image
 from test_training import without_seconds
 
 from pyrovae import Config, InputError, build, fit, fit_together, load
-from pyrovae.sources import room as rooms
-from pyrovae.sources.room import room
+from pyrovae.data import storage as rooms
+from pyrovae.data.storage import room
 
 
 @pytest.fixture
@@ -79,8 +79,8 @@ def test_any_source_is_the_same_from_a_file(sources, name, pixels, size, little_
     config = Config(dataset=f"{kind}:{sources / path}", pixels=pixels, validation=10, image_size=size)
     whole = load(config)
     little_memory(100)
-    monkeypatch.setattr("pyrovae.sources.room.PART", 7)
-    monkeypatch.setattr("pyrovae.sources.npz.CHUNK", 100)
+    monkeypatch.setattr("pyrovae.data.storage.PART", 7)
+    monkeypatch.setattr("pyrovae.data.sources.npz.CHUNK", 100)
     mapped = load(config)
     assert files_in_use()
     assert mapped.pixels == whole.pixels

@@ -17,9 +17,9 @@ from commands import listing, metrics, pyrovae
 from PIL import Image
 
 from pyrovae import Config, InputError, Run
-from pyrovae.cli import worker, workers
-from pyrovae.grid import combinations
-from pyrovae.sweeps import best_of, differences, mean_and_sd, over_seeds
+from pyrovae.cli.sweep import worker, workers
+from pyrovae.config.grid import combinations
+from pyrovae.runs.comparison import best_of, differences, mean_and_sd, over_seeds
 
 TINY = "--hidden 8 --device cpu --no-figures"
 
@@ -266,7 +266,7 @@ def test_a_sweep_goes_on_after_ctrl_c_and_after_a_kill_and_equals_one_that_was_l
             return super().step()
 
     with monkeypatch.context() as patch:
-        patch.setattr("pyrovae.cli.sweeping.Workers", Interrupting)
+        patch.setattr("pyrovae.cli.sweep.run.Workers", Interrupting)
         assert pyrovae(f"sweep {line} --seed 0,1 --jobs 2 --out sweep") == 130
     assert capsys.readouterr().err.endswith("the same command goes on from the last epochs\n")
     assert all(process.poll() is not None for process in started)
@@ -351,7 +351,7 @@ def test_runs_trained_together_are_not_done_before_they_are_evaluated(here, in_t
 
     line = f"sweep --seed 0,1 --jobs 1 --epochs 1 --evaluate 5 --together --out sweep {TINY}"
     with monkeypatch.context() as patch:
-        patch.setattr("pyrovae.evaluation.log_likelihoods", broken)
+        patch.setattr("pyrovae.evaluation.importance.log_likelihoods", broken)
         assert pyrovae(line) == 1
     told = capsys.readouterr().err
     assert [f"pyrovae: seed={seed} failed: no estimate" in told for seed in (0, 1)] == [True, True]

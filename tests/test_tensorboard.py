@@ -8,7 +8,7 @@ from commands import TINY, metrics, pyrovae, without_figures
 from conftest import small_data, small_vae
 
 from pyrovae import InputError, Run, fit
-from pyrovae.board import logged, scalars
+from pyrovae.pages.tensorboard import logged, scalars
 
 
 @pytest.fixture(scope="module")

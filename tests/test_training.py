@@ -63,7 +63,7 @@ def test_evaluation_in_batches_is_the_sum_over_all_images(monkeypatch):
     vae, _ = small_vae(posterior="delta")  # nothing is drawn, so the parts must agree exactly
     data = small_data(n=50)
     whole = evaluate(vae, data, data.test)
-    monkeypatch.setattr("pyrovae.scores.EVALUATION_BATCH", 7)
+    monkeypatch.setattr("pyrovae.evaluation.elbo.EVALUATION_BATCH", 7)
     assert evaluate(vae, data, data.test)["loss"] == pytest.approx(whole["loss"], rel=1e-6)
     x = data.batch(data.test, slice(0, 50)).x
     cross_entropy = torch.nn.functional.binary_cross_entropy(vae.reconstruct(x), x, reduction="sum") / 50
@@ -177,7 +177,7 @@ def test_validation_chooses_by_the_weighted_loss(monkeypatch):
     data = small_data()
     fitting = fit(vae, dataclasses.replace(data, validation=data.test), config)
     monkeypatch.setattr(
-        "pyrovae.training.evaluate",
+        "pyrovae.training.fit.evaluate",
         lambda vae, data, images, watch=None: (
             scored() if images is fitting.data.validation else dict.fromkeys(("loss", "kl"), 0.0)
         ),
@@ -193,7 +193,7 @@ def test_any_loss_that_is_not_finite_is_told(monkeypatch, name):
     fitting = fit(vae, dataclasses.replace(data, validation=data.train), config)
     broken = getattr(fitting.data, name)
     monkeypatch.setattr(
-        "pyrovae.training.evaluate",
+        "pyrovae.training.fit.evaluate",
         lambda vae, data, images, watch=None: {
             "loss": math.nan if images is broken else 1.0,
             "reconstruction": 1.0,

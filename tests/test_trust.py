@@ -13,17 +13,17 @@ import torch
 
 from pyrovae import Config, InputError, Run
 from pyrovae.cli import main
-from pyrovae.estimates import Estimates
-from pyrovae.trust import CLASSES, check_classes, is_signed
+from pyrovae.runs.estimates import Estimates
+from pyrovae.runs.trust import CLASSES, check_classes, is_signed
 
 OWN = """
 from pathlib import Path
 Path({mark!r}).touch()
-from pyrovae.likelihoods import Bernoulli
-from pyrovae.networks import MLP
-from pyrovae.objectives import TraceELBO
-from pyrovae.posteriors import Diagonal
-from pyrovae.priors import Normal
+from pyrovae.parts.likelihoods import Bernoulli
+from pyrovae.parts.networks import MLP
+from pyrovae.inference.objectives import TraceELBO
+from pyrovae.parts.posteriors import Diagonal
+from pyrovae.parts.priors import Normal
 from torch.nn import ReLU
 """
 MEMBERS = {
@@ -48,7 +48,7 @@ def pyrovae(line, capsys=None):
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("pyrovae.cli.session.draw", lambda run: ())
+    monkeypatch.setattr("pyrovae.cli.train.session.draw", lambda run: ())
     return tmp_path
 
 
@@ -58,7 +58,7 @@ def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        patch.setattr("pyrovae.cli.session.draw", lambda run: ())
+        patch.setattr("pyrovae.cli.train.session.draw", lambda run: ())
         assert pyrovae(f"train --out run {TRAIN}") == 0
     underway = Estimates(root / "run", {"samples": 5000, "images": 359, "seed": 0, "device": "cpu"})
     underway.add({"elbo": torch.zeros(50)})
@@ -233,7 +233,7 @@ PLACED = ["evaluate run --samples 2", "plot run reconstructions", "train --resum
 @pytest.mark.parametrize(("name", "value"), [("dataset", "npz:/etc/passwd"), ("data_dir", "/etc")])
 def test_data_outside_a_run_of_somebody_else_are_not_read(name, value, command, run, here, capsys, monkeypatch):
     edit(run, **{name: value})
-    monkeypatch.setattr("pyrovae.data.read_source", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr("pyrovae.data.data.read_source", lambda *_: pytest.fail("it was read"))
     code, error = pyrovae(command, capsys)
     assert code == 2
     flag = name.replace("_", "-")

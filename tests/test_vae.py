@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from pyrovae import VAE, Config, InputError, build
-from pyrovae.likelihoods import Gaussian
-from pyrovae.objectives import TraceELBO
-from pyrovae.priors import Normal
+from pyrovae.inference.objectives import TraceELBO
+from pyrovae.parts.likelihoods import Gaussian
+from pyrovae.parts.priors import Normal
 
 CONDITIONS = ("none", "label", "quadrant1", "quadrant2", "quadrant3")
 

@@ -6,10 +6,10 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from pyrovae.contexts import Label, Quadrants
-from pyrovae.data import Data
+from pyrovae.data.data import Data
+from pyrovae.evaluation.latents import code_means, kl_per_dimension
 from pyrovae.figures.style import CELL, INK, UNSEEN, Unfit, cell_size, drawable, image_figure, new_figure, show_mosaic
-from pyrovae.latents import code_means, kl_per_dimension
+from pyrovae.parts.contexts import Label, Quadrants
 from pyrovae.vae import VAE, mean_of
 
 MOST_LABELS = 60

@@ -8,10 +8,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
-from pyrovae import latents
-from pyrovae.data import Data
+from pyrovae.data.data import Data
+from pyrovae.evaluation import latents
 from pyrovae.figures.style import INK, TRAIN, Unfit, colours, new_figure, plain
-from pyrovae.priors.standard import Normal
+from pyrovae.parts.priors.standard import Normal
 from pyrovae.vae import VAE
 
 MOST_LABELS = 48  # that a legend holds

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pyrovae.errors import InputError
-from pyrovae.files import as_png
+from pyrovae.runs.files import as_png
 
 TRAIN, TEST, VALIDATION = "#4C78A8", "#E45756", "#8C8C8C"
 INK, PALE = "#333333", "#B0B0B0"

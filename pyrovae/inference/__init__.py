@@ -1,6 +1,6 @@
 """Stochastic variational inference for any Pyro model and guide: nothing here knows of VAEs."""
 
-from pyrovae.inference.machine import choose_device, seeded
+from pyrovae.inference.device import choose_device, seeded
 from pyrovae.inference.svi import SVI
 
 __all__ = ["SVI", "choose_device", "seeded"]

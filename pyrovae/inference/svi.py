@@ -10,10 +10,10 @@ from torch import Tensor
 
 from pyrovae.errors import one_of
 from pyrovae.inference.compiled import capture
-from pyrovae.inference.parallel import size, summed
+from pyrovae.inference.cuda_graph import Replay, can_replay
+from pyrovae.inference.optimizer import Update
 from pyrovae.inference.precision import PRECISIONS, products
-from pyrovae.inference.replay import Replay, can_replay
-from pyrovae.inference.update import Update
+from pyrovae.inference.processes import size, summed
 
 
 class SVI:
@@ -30,7 +30,7 @@ class SVI:
     `precision` is that of a step's matrix products: fp32, tf32 or bf16. Where several processes are one training, loss
     and gradients are summed over them: let `prepare` give each its rows (`parallel.Share`).
 
-    >>> from pyrovae.objectives import TraceELBO
+    >>> from pyrovae.inference.objectives import TraceELBO
     >>> vae = build(Config(device="cpu"), (1, 8, 8))
     >>> svi = SVI(vae.model, vae.guide, torch.optim.Adam(vae.parameters(), fused=True), TraceELBO())
     >>> svi.step(torch.rand(5, 1, 8, 8)).shape

@@ -20,8 +20,8 @@ from checks import check
 from sklearn.neighbors import KNeighborsClassifier
 
 from pyrovae import Config, build, figures, fit, load
+from pyrovae.evaluation.latents import report
 from pyrovae.figures.style import image_figure
-from pyrovae.latents import report
 
 # %% [markdown]
 # ## The data

@@ -129,7 +129,7 @@ def guide(x):
 # Now compute it in three ways, for the same codes: the random numbers start from the same seed each time.
 
 # %%
-from pyrovae.objectives import OBJECTIVES
+from pyrovae.inference.objectives import OBJECTIVES
 
 with torch.no_grad():
     torch.manual_seed(1)
@@ -290,7 +290,7 @@ plt.show()
 # evaluate` does it with $K = 5{,}000$; as an objective to train with it is called IWAE.
 
 # %%
-from pyrovae.evaluation import log_weights
+from pyrovae.evaluation.importance import log_weights
 
 torch.manual_seed(0)
 log_w = log_weights(model, guide, 5000, some)  # (5000, 60)

@@ -20,9 +20,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from pyrovae import Config, build, figures, fit, load
-from pyrovae.evaluation import log_weights
+from pyrovae.evaluation.importance import log_weights
+from pyrovae.evaluation.latents import report
 from pyrovae.figures.style import image_figure
-from pyrovae.latents import report
 
 
 def train(**settings):

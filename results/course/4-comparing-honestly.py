@@ -19,8 +19,8 @@ import torch
 from checks import check
 
 from pyrovae import Config, build, figures, fit, load
-from pyrovae.evaluation import log_likelihoods
-from pyrovae.latents import kl_per_dimension
+from pyrovae.evaluation.importance import log_likelihoods
+from pyrovae.evaluation.latents import kl_per_dimension
 
 
 def train(epochs=40, **settings):

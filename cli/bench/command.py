@@ -1,0 +1,65 @@
+"""pyrovae bench: this step against its rivals."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pyrovae.config.settings import Config
+from pyrovae.errors import InputError, one_of
+
+from ..options import check_out_folder
+from ..values import NAMED, Whole, examples
+
+
+@click.command("bench", epilog=examples("pyrovae bench --dataset digits --rows pyro-resident,torch,pyrovae-compiled"))
+@click.option("--rows", metavar="NAME,...", help="of the table  [all]")
+@click.option("--repetitions", metavar="N", type=Whole(), default=5, help="of each row, in turn  [5]")
+@click.option("--dataset", metavar="NAME", default="mnist", help="whose training images are one epoch  [mnist]")
+@click.option("--hidden", metavar="N", type=Whole(), default=400, help="units of the hidden layer  [400]")
+@click.option("--latent-dim", metavar="N", type=Whole(), default=20, help="dimensions of the code  [20]")
+@click.option("--batch-size", metavar="N", type=Whole(), default=128, help="images in a step  [128]")
+@click.option("--particles", metavar="N", type=Whole(), default=1, help="codes of each image  [1]")
+@click.option("--curves", is_flag=True, help="over batch size, width, latent dimension and particles, too")
+@click.option("--profile", is_flag=True, help="list where a compiled step's time goes, too")
+@click.option("--threads", metavar="N", type=Whole(), help="and processor cores  [all]")
+@click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1  [auto]")
+@click.option("--out", metavar="DIR", type=NAMED, default=Path("results"), help="where files go  [results]")
+def command(
+    rows: str | None, repetitions: int, dataset: str, threads: int | None, device: str, out: Path, **work: Any
+) -> None:
+    """Time one epoch of the same VAE by pyrovae, Pyro, PyTorch and NumPyro, in turn, in one run.
+
+    A table, and DIR/benchmark-HARDWARE.json and .png: medians, ratios, losses, the peak memory of `pyrovae train`.
+    Rows of NumPyro need pip install 'pyrovae[bench]'.
+    """
+    if threads:  # before anything starts threads of its own: JAX takes as many as it sees cores
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    flags = {name: work.pop(name) for name in ("curves", "profile")}
+    from pyrovae.data.data import load
+    from pyrovae.inference import choose_device
+
+    from .rows import ROWS, Work
+
+    names = _names(rows, ROWS)
+    check_out_folder(out)
+    images = load(Config(dataset=dataset)).train.images.to(choose_device(device))
+    if images.shape[1] != 1:
+        raise InputError(f"dataset: expected grey images, got {images.shape[1]} channels in {dataset!r}")
+    if work["batch_size"] > len(images):
+        raise InputError(f"batch-size: expected at most the {len(images):,} images, got {work['batch_size']}")
+    from .run import run
+
+    run(Work(images, **work), names, repetitions, dataset, out, **flags)
+
+
+def _names(rows: str | None, known: Any) -> list[str]:
+    chosen = list(known) if rows is None else [name.strip() for name in rows.split(",") if name.strip()]
+    for name in chosen:
+        one_of("rows", name, known)
+    if not chosen:
+        raise InputError(f"rows: expected some of {', '.join(known)}, got none")
+    return list(dict.fromkeys(chosen))

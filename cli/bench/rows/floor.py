@@ -1,0 +1,57 @@
+"""The matrix products alone: what no step can do without."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .work import Work
+
+
+def floor(work: Work) -> Callable[[], None]:
+    """All products of a step, forwards and back, between tensors that are there and laid out as each likes it best.
+
+    No gradient is taken with respect to pixels. On the CPU by oneDNN, elsewhere by `torch.mm`.
+    """
+    pairs = products(work)
+    steps = len(work.images) / work.batch_size
+
+    def epoch() -> None:
+        for _ in range(round(steps)):
+            for a, b in pairs:
+                multiply(a, b)
+
+    return epoch
+
+
+def multiply(a: Tensor, b: Tensor) -> Tensor:
+    if a.is_cuda:
+        return torch.mm(a, b)
+    return torch.ops.mkldnn._linear_pointwise(a, b.t(), None, "none", [], "")
+
+
+def flops(work: Work) -> int:
+    """Of an epoch."""
+    each = sum(2 * a.shape[0] * a.shape[1] * b.shape[1] for a, b in products(work))
+    return round(len(work.images) / work.batch_size) * each
+
+
+def products(work: Work) -> list[tuple[Tensor, Tensor]]:
+    """Factors of each product of a step: of the four layers' outputs, weights' gradients and inputs' gradients."""
+    n, m = work.batch_size, work.batch_size * work.particles
+    layers = [
+        (n, work.pixels, work.hidden),
+        (n, work.hidden, 2 * work.latent_dim),
+        (m, work.latent_dim, work.hidden),
+        (m, work.hidden, work.pixels),
+    ]
+    pairs = []
+    for rows, size, width in layers:
+        x, gradient, weight = (torch.randn(*shape, device=work.device) for shape in _shapes(rows, size, width))
+        pairs += [(x, weight.t()), (gradient.t().contiguous(), x), (gradient, weight)]
+    del pairs[2]  # no gradient of the pixels
+    return pairs
+
+
+def _shapes(rows: int, size: int, width: int) -> list[tuple[int, int]]:
+    return [(rows, size), (rows, width), (width, size)]

@@ -1,0 +1,1 @@
+"""pyrovae sweep."""

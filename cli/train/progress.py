@@ -1,0 +1,97 @@
+"""The live progress bar; plain lines where there is no terminal."""
+
+from collections.abc import Collection, Mapping
+from statistics import median_low
+from typing import Any, Self
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from pyrovae.training.fit import Fit
+
+PLAIN_LINES = 20  # of a run, about
+
+
+class Lines:
+    """What bars have in common: `bar` is one where there is a terminal, and None elsewhere."""
+
+    bar: Bar | None
+
+    def __init__(self, *columns: ProgressColumn) -> None:
+        console = Console()
+        self.bar = Bar(*columns, console=console, expand=True) if console.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self.bar:
+            self.bar.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        if self.bar:
+            self.bar.console.print(line, markup=False, highlight=False)
+        else:
+            click.echo(line)
+
+
+class Progress(Lines):
+    """`with Progress(fit) as progress: progress.show(epoch)` for each epoch's record."""
+
+    def __init__(self, fit: Fit) -> None:
+        scores = TextColumn("{task.fields[scores]}")
+        super().__init__(TextColumn("epoch"), MofNCompleteColumn(), BarColumn(None), scores, TimeRemainingColumn())
+        self.fit = fit
+        self.seconds: list[float] = []  # of each epoch: the first may have compiled, and another waited for the machine
+        if self.bar:
+            self.task = self.bar.add_task("", total=fit.config.epochs, completed=fit.epoch, scores="")
+
+    def show(self, epoch: dict[str, Any]) -> None:
+        number, total, test = epoch["epoch"], self.fit.config.epochs, epoch["test"]
+        self.seconds.append(epoch["seconds"])
+        speed = f"{len(self.fit.data.train) / max(epoch['seconds'], 1e-9):,.0f} images/s"
+        if self.bar:  # narrow enough for 80 columns
+            scores = f"loss {test['loss']:.1f}  rec {test['reconstruction']:.1f}  KL {test['kl']:.1f}  {speed}"
+            self.bar.update(self.task, completed=number, scores=scores)
+        elif number % max(1, total // PLAIN_LINES) == 0 or number == 1 or self.fit.done:
+            minutes, seconds = divmod(round((total - number) * median_low(self.seconds)), 60)
+            scores = f"test loss {test['loss']:.2f}  reconstruction {test['reconstruction']:.2f}  KL {test['kl']:.2f}"
+            click.echo(f"epoch {number}/{total}  {scores}  {speed}  {minutes}:{seconds:02d} left")
+
+
+class SweepProgress(Lines):
+    """One bar over all epochs of all runs, and one for each run under way; a line for each run without a terminal."""
+
+    def __init__(self, epochs: Mapping[str, int], done: Collection[str]) -> None:
+        super().__init__(TextColumn("{task.description}"), BarColumn(None), MofNCompleteColumn(), TimeRemainingColumn())
+        self.epochs, self.ended = epochs, len(done)
+        self.finished_epochs = sum(epochs[name] for name in done)
+        self.tasks: dict[str, Any] = {}
+        if self.bar:
+            self.total = self.bar.add_task("", total=sum(epochs.values()), completed=self.finished_epochs)
+
+    def show(self, running: Mapping[str, int]) -> None:
+        """The epochs done so far of each run under way."""
+        if not self.bar:
+            return
+        for name, done in running.items():
+            if name not in self.tasks:
+                self.tasks[name] = self.bar.add_task(f"  {escape(name)}", total=self.epochs[name])
+            self.bar.update(self.tasks[name], completed=done)
+        description = f"epochs of all runs, {self.ended}/{len(self.epochs)} ended"
+        completed = self.finished_epochs + sum(running.values())
+        self.bar.update(self.total, description=description, completed=completed)
+
+    def end(self, name: str, outcome: str) -> None:
+        """A run that ended, early perhaps: its epochs are no longer waited for."""
+        self.ended += 1
+        self.finished_epochs += self.epochs[name]
+        if self.bar and name in self.tasks:
+            self.bar.remove_task(self.tasks.pop(name))
+        self.say(f"{self.ended}/{len(self.epochs)}  {name}  {outcome}")

@@ -1,0 +1,267 @@
+"""Every setting, stated once: a flag of `pyrovae train`, a TOML key and a Python argument alike."""
+
+import math
+import re
+import tomllib
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pyrovae.display import table
+from pyrovae.errors import InputError, did_you_mean, one_of
+
+DEVICES = r"auto|cpu|cuda(:[0-9]{1,2})?"
+SCALES = ("shared", "pixel", "optimal")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # and halves of characters: no file can hold these
+MOST = 1_000_000_000  # of anything that is counted: with more, products overflow
+LARGEST = 1e30  # of any number: with more, 32-bit floats overflow
+
+
+def setting(default: Any, group: str, description: str, **limits: Any) -> Any:
+    if isinstance(default, int) and "lt" not in limits:
+        limits["le"] = MOST
+    elif isinstance(default, float):
+        limits["le"] = LARGEST
+    return Field(default, description=description, json_schema_extra={"group": group}, **limits)
+
+
+class Config(BaseModel):
+    """The settings of one run. Frozen; an unknown name or a value out of range raises `InputError`.
+
+    Names of components (`likelihood`, `prior`, ...) are looked up when the model is built: `pyrovae.programs.build`.
+
+    >>> config = Config(latent_dim=8, hidden="256,128")
+    >>> config.hidden, config.prior, config.replace(condition="quadrant1").prior
+    ((256, 128), 'normal', 'conditional')
+    >>> Config.from_toml(config.to_toml()) == config
+    True
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    dataset: str = setting("digits", "Data", "a name (pyrovae list datasets), folder:PATH or npz:PATH")
+    data_dir: Path | None = setting(None, "Data", "where dataset files lie or go (default: $PYROVAE_DATA, or a cache)")
+    image_size: int | None = setting(
+        None, "Data", "pixels a side: the shorter side is resized, the middle cut out", ge=2, le=512
+    )
+    pixels: Literal["grey", "dynamic", "static", "threshold", "bytes", "standardized"] = setting(
+        "grey",
+        "Data",
+        "what a pixel is: x/255; Bernoulli(x/255) drawn at each visit; drawn once; x > 127; 0..255; (x - mean)/std",
+    )
+    condition: Literal["none", "label", "quadrant1", "quadrant2", "quadrant3"] = setting(
+        "none", "Data", "what the model is given: nothing, the label, or so many quadrants of the image"
+    )
+
+    network: str = setting("mlp", "Model", "encoder and decoder bodies (pyrovae list networks)")
+    hidden: tuple[Annotated[int, Field(le=MOST)], ...] = setting(
+        (128, 128), "Model", "units of the mlp's hidden layers, as 512,256"
+    )
+    activation: str = setting("relu", "Model", "of the layers (pyrovae list activations); for conv the default is tanh")
+    latent_dim: int = setting(2, "Model", "dimensions of the code z", ge=1)
+    likelihood: str = setting("bernoulli", "Model", "p(x | z) (pyrovae list likelihoods)")
+    scale: float | str = setting(
+        "shared",
+        "Model",
+        "width of gaussian, laplace, student_t: a number, or learned: shared, pixel, optimal (gaussian)",
+    )
+    prior: str = setting("normal", "Model", "p(z); given quadrants conditional (pyrovae list priors)")
+    components: int = setting(100, "Model", "of the mixture, vamp and exemplar priors", ge=1)
+    flow: Literal["autoregressive", "coupling"] = setting("autoregressive", "Model", "transforms of the flow prior")
+    posterior: str = setting("diagonal", "Model", "q(z | x); delta: a plain autoencoder (pyrovae list posteriors)")
+
+    objective: str = setting("elbo", "Objective", "what SVI minimises (pyrovae list objectives)")
+    particles: int = setting(1, "Objective", "samples of z for each image and step", ge=1)
+    alpha: float = setting(0.5, "Objective", "order of the renyi objective", ge=0)
+    mmd_weight: float = setting(100.0, "Objective", "weight of the MMD in the mmd objective", ge=0)
+    beta: float = setting(1.0, "Objective", "weight of the KL term", ge=0)
+    warmup: int = setting(0, "Objective", "epochs over which that weight rises from 0", ge=0)
+    cycle: int = setting(0, "Objective", "epochs after which that rise starts again (0: never)", ge=0)
+    free_bits: float = setting(0.0, "Objective", "nats of KL that each latent dimension has at no cost", ge=0)
+
+    epochs: int = setting(100, "Training", "passes over the training set", ge=1)
+    batch_size: int = setting(128, "Training", "images in a step", ge=1)
+    lr: float = setting(1e-3, "Training", "learning rate of Adam", gt=0)
+    grad_clip: float = setting(0.0, "Training", "norm that a step's gradients are scaled down to (0: none)", ge=0)
+    on_nan: Literal["stop", "skip"] = setting(
+        "stop", "Training", "where a loss is not finite: stop, or skip the batch and count it"
+    )
+    schedule: Literal["constant", "cosine"] = setting(
+        "constant", "Training", "of the learning rate; cosine: it falls to 0 over all epochs, as half a cosine"
+    )
+    validation: int = setting(0, "Training", "training images held out; the epoch with their best loss is kept", ge=0)
+    patience: int = setting(
+        0, "Training", "stop after so many epochs without a better validation loss (0: never)", ge=0
+    )
+    seed: int = setting(0, "Training", "of all random numbers", ge=0, lt=2**32)
+    device: str = setting("auto", "Training", "auto, cpu, cuda or cuda:1")
+    save_minutes: float = setting(10.0, "Training", "of a long epoch between two checkpoints", gt=0)
+    precision: Literal["fp32", "tf32", "bf16"] = setting(
+        "fp32", "Training", "of the factors of matrix products in training: 24, 11 (CUDA) or 8 bits"
+    )
+    compile: Literal["auto", "no", "yes"] = setting(
+        "auto", "Training", "take steps by a compiled graph; auto: if they are many enough to repay it"
+    )
+
+    def __init__(self, /, **settings: Any) -> None:
+        try:
+            super().__init__(**settings)
+        except ValidationError as error:
+            raise InputError("; ".join(_in_one_line(fault) for fault in error.errors())) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_that_follow(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        return _following(settings) | settings
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _data_dir_is_named(cls, value: Any) -> Any:
+        if isinstance(value, str) and not value:
+            raise ValueError("expected a folder")  # Python takes "" for the one it is in
+        return value
+
+    @field_validator("hidden", mode="before")
+    @classmethod
+    def _hidden_from_text(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return (value,) if isinstance(value, int) else value
+
+    @field_validator("hidden")
+    @classmethod
+    def _hidden_counts(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value or min(value) < 1:
+            raise ValueError("expected one or more layer widths of at least 1, as 512,256")
+        return value
+
+    @field_validator("scale", mode="before")
+    @classmethod
+    def _scale_number_or_name(cls, value: Any) -> float | str:
+        if isinstance(value, str) and value in SCALES:
+            return value
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if not 1 / LARGEST <= number <= LARGEST:
+            raise ValueError(f"expected a number greater than 0, {', '.join(SCALES[:-1])} or {SCALES[-1]}")
+        return number
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _number_or_text(cls, value: Any) -> Any:  # of those before, pydantic asks the last one first
+        if any(isinstance(part, bool) for part in (value if isinstance(value, list | tuple) else [value])):
+            raise ValueError("expected a number or a text")  # Python takes True for 1
+        if isinstance(value, str | Path) and CONTROL.search(str(value)):
+            raise ValueError("expected a text without control characters")
+        return value
+
+    @field_validator("device")
+    @classmethod
+    def _device_names(cls, value: str) -> str:
+        if not re.fullmatch(DEVICES, value):
+            raise ValueError("expected auto, cpu, cuda or cuda:1")
+        return value
+
+    @model_validator(mode="after")
+    def _settings_agree(self) -> "Config":
+        if self.patience and not self.validation:
+            raise ValueError("patience: expected validation > 0 beside it, got validation = 0")
+        if self.cycle and not 0 < self.warmup <= self.cycle:
+            raise ValueError(f"cycle: expected warmup from 1 to cycle beside it, got warmup = {self.warmup}")
+        if self.prior == "conditional" and self.condition == "none":
+            raise ValueError("prior: 'conditional' expects a condition (label, quadrant1, ...), got condition = 'none'")
+        return self
+
+    def replace(self, **settings: Any) -> "Config":
+        """The same settings but for those given, and for what follows from them."""
+        return Config(**(_free_to_follow(self.model_dump()) | settings))
+
+    def differing(self) -> dict[str, Any]:
+        """What is not as by default, and does not follow from what is: enough to make these settings again."""
+        free, fields = _free_to_follow(self.model_dump()), Config.model_fields
+        follow = _following(free)
+        return {name: value for name, value in free.items() if name in follow or value != fields[name].default}
+
+    def __repr_args__(self) -> Iterable[tuple[str, Any]]:
+        return self.differing().items()
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def _repr_html_(self) -> str:
+        differing = self.differing()
+        return table(f"Config: {'what is not' if differing else 'all'} as by default", differing)
+
+    def to_toml(self) -> str:
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+    @classmethod
+    def from_toml(cls, *texts: str, **settings: Any) -> "Config":
+        """Read one or more TOML texts, the later over the earlier, and `settings` over all."""
+        merged: dict[str, Any] = {}
+        for text in texts:
+            try:
+                merged |= tomllib.loads(text)
+            except (ValueError, RecursionError) as error:  # tomllib's own, an endless number, brackets in brackets
+                raise InputError(f"config: expected TOML, got: {error}") from None
+        return cls(**((_free_to_follow(merged) if settings else merged) | settings))
+
+
+def _following(settings: dict[str, Any]) -> dict[str, Any]:
+    """The two defaults that depend on another setting."""
+    follow = {}
+    if str(settings.get("network")) == "conv":
+        follow["activation"] = "tanh"
+    if str(settings.get("condition")).startswith("quadrant"):
+        follow["prior"] = "conditional"
+    return follow
+
+
+def _free_to_follow(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings without those that are just what they would be by default: they follow when another one changes."""
+    defaults = {name: Config.model_fields[name].default for name in ("activation", "prior")} | _following(settings)
+    return {name: value for name, value in settings.items() if name not in defaults or value != defaults[name]}
+
+
+PYDANTIC = {"path_type": "expected a path", "int_parsing_size": "expected a number of fewer digits"}  # its own say less
+
+
+def _in_one_line(fault: Any) -> str:
+    name = ".".join(str(part) for part in fault["loc"][:1])
+    if fault["type"] == "extra_forbidden":
+        return f"unknown setting {name!r}{did_you_mean(name, Config.model_fields)}"
+    message: str = fault["msg"].removeprefix("Value error, ").replace("Input should be ", "expected ")
+    message = PYDANTIC.get(fault["type"], message)
+    if not name:
+        return message
+    hint = ""
+    if fault["type"] == "literal_error" and isinstance(fault["input"], str):
+        hint = did_you_mean(fault["input"], fault["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", "))
+    return f"{name}: {message}, got {_shown(fault['input'])}{hint}"
+
+
+def _shown(value: Any, most: int = 200) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python prints no number of more than 4,300 digits
+        return "a number of too many digits"
+    return text if len(text) <= most else text[:most] + "..."
+
+
+def presets() -> dict[str, str]:
+    """The named experiments: name -> TOML, whose first line is a comment that says what it shows."""
+    folder = resources.files("pyrovae.config") / "presets"
+    files = [entry for entry in folder.iterdir() if entry.name.endswith(".toml")]
+    return {entry.name.removesuffix(".toml"): entry.read_text() for entry in sorted(files, key=lambda e: e.name)}
+
+
+def preset(name: str) -> str:
+    """The TOML of one preset."""
+    known = presets()
+    return known[one_of("preset", name, known)]

@@ -1,0 +1,1 @@
+"""Images: a dataset, its pixels, and where it is read from."""

@@ -1,0 +1,139 @@
+"""The data sets that torchvision reads and downloads."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyrovae.data.sources.fetch import fetched
+from pyrovae.data.sources.idx import check_idx
+from pyrovae.data.sources.source import Source, bombs_refused, checked, pixels_of, square
+from pyrovae.errors import InputError, reason
+
+DIGITS = tuple("0123456789")
+GARMENTS = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+
+
+def torchvision_set(
+    name: str,
+    about: str,
+    files: Sequence[str],
+    *splits: dict[str, Any],
+    classes: Sequence[str] | None = (),
+    size: int | None = None,
+    upright: bool = True,
+) -> Callable[[Path], Source]:
+    """A reader of torchvision's set `name`, which lies in `files`.
+
+    `classes` None drops the labels, `upright` False turns the images.
+    """
+
+    def read(root: Path) -> Source:
+        parts = [_torchvision_part(name, root, files, split) for split in splits]
+        try:
+            return checked(_source(parts, classes, size, upright), str(root))
+        except InputError:
+            raise
+        except Exception as error:  # files in another form may hold anything
+            raise InputError(f"dataset: expected {', '.join(files)} in {root}, got: {reason(error)}") from None
+
+    read.__doc__ = about
+    return read
+
+
+def _source(parts: Sequence[Any], classes: Sequence[str] | None, size: int | None, upright: bool) -> Source:
+    train, test = (_stacked(part, size) for part in parts)
+    if not upright:
+        train, test = (images.transpose(-1, -2).contiguous() for images in (train, test))
+    if classes is None:
+        return Source(train, test_images=test)
+    labels = [torch.as_tensor(getattr(part, "targets", getattr(part, "labels", None))).long() for part in parts]
+    return Source(train, labels[0], test, labels[1], tuple(classes or map(str, parts[0].classes)))
+
+
+def _torchvision_part(name: str, root: Path, files: Sequence[str], split: dict[str, Any]) -> Any:
+    import torchvision
+
+    def read(folder: Path, download: bool) -> Any:
+        return getattr(torchvision.datasets, name)(folder, **split, download=download)
+
+    for file in files:
+        if "-idx" in file:
+            check_idx(root / file)
+    with contextlib.suppress(Exception):  # missing, or broken in one of many ways
+        return read(root, False)  # a read-only folder is enough if the files are there
+    try:
+        return fetched(name, root, {folder for file in files for folder in list(Path(file).parents)[:2]}, read)
+    except Exception as error:
+        raise InputError(
+            f"dataset: expected {', '.join(files)} in {root}, got missing or damaged files, and no download:"
+            f" {reason(error)}; put these files there, or name the folder that holds them by --data-dir or PYROVAE_DATA"
+        ) from None
+
+
+def _stacked(part: Any, size: int | None) -> Tensor:
+    """All images of a torchvision set as (N, C, H, W) uint8."""
+    data = getattr(part, "data", None)
+    if data is None:  # a set of files: read each
+        with bombs_refused():
+            return torch.stack([square(pixels_of(image), size) for image, _ in part])
+    images = torch.as_tensor(data)
+    if images.dim() == 3:
+        return images[:, None]
+    return images.permute(0, 3, 1, 2).contiguous() if images.shape[-1] == 3 else images
+
+
+def _idx(folder: str, *parts: str) -> tuple[str, ...]:
+    kinds = ("images-idx3-ubyte", "labels-idx1-ubyte")
+    return tuple(f"{folder}/raw/{part}-{kind}" for part in parts for kind in kinds)
+
+
+_TRAIN_TEST = ({"train": True}, {"train": False})
+TORCHVISION_SETS: dict[str, Callable[[Path], Source]] = {
+    "mnist": torchvision_set(
+        "MNIST", "70,000 handwritten digits, 28×28.", _idx("MNIST", "train", "t10k"), *_TRAIN_TEST, classes=DIGITS
+    ),
+    "fashion": torchvision_set(
+        "FashionMNIST", "70,000 garments, 28×28.", _idx("FashionMNIST", "train", "t10k"), *_TRAIN_TEST, classes=GARMENTS
+    ),
+    "kmnist": torchvision_set(
+        "KMNIST", "70,000 cursive Japanese characters, 28×28.", _idx("KMNIST", "train", "t10k"), *_TRAIN_TEST
+    ),
+    "emnist": torchvision_set(
+        "EMNIST",
+        "131,600 handwritten digits and letters in 47 classes, 28×28.",
+        _idx("EMNIST", "emnist-balanced-train", "emnist-balanced-test"),
+        *({"split": "balanced"} | part for part in _TRAIN_TEST),
+        upright=False,
+    ),
+    "cifar10": torchvision_set(
+        "CIFAR10",
+        "60,000 colour photographs in 10 classes, 32×32.",
+        tuple(
+            f"cifar-10-batches-py/{n}"
+            for n in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
+        ),
+        *_TRAIN_TEST,
+    ),
+    "svhn": torchvision_set(
+        "SVHN",
+        "99,289 house numbers in colour, 32×32.",
+        ("train_32x32.mat", "test_32x32.mat"),
+        {"split": "train"},
+        {"split": "test"},
+        classes=DIGITS,
+    ),
+    # Its test characters are not among its training characters, so labels would say nothing.
+    "omniglot": torchvision_set(
+        "Omniglot",
+        "32,460 handwritten characters of 50 alphabets, 28×28, without labels.",
+        tuple(f"omniglot-py/images_{part}{end}" for part in ("background", "evaluation") for end in (".zip", "/")),
+        {"background": True},
+        {"background": False},
+        classes=None,
+        size=28,
+    ),
+}

@@ -1,0 +1,25 @@
+"""What SVI minimises: Pyro ELBO estimators, and the weight of the KL term as an effect on any of them.
+
+An objective is a Pyro ELBO that derives from `TraceELBO`. Its constructor may ask by name for `num_particles`,
+`vectorize_particles`, `max_plate_nesting` and any setting of `Config`.
+`formula` is what it minimises, as one reads it.
+"""
+
+from pyrovae.inference.objectives.analytic import AnalyticELBO
+from pyrovae.inference.objectives.importance import IWAE, DReG, Renyi
+from pyrovae.inference.objectives.kl_weight import KLWeight
+from pyrovae.inference.objectives.mmd import MMD
+from pyrovae.inference.objectives.stl import StickingTheLanding
+from pyrovae.inference.objectives.trace import TraceELBO
+
+__all__ = ["OBJECTIVES", "KLWeight", "TraceELBO"]
+
+OBJECTIVES = {
+    "elbo": TraceELBO,
+    "analytic": AnalyticELBO,
+    "stl": StickingTheLanding,
+    "iwae": IWAE,
+    "renyi": Renyi,
+    "dreg": DReG,
+    "mmd": MMD,
+}

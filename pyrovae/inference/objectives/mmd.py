@@ -1,0 +1,54 @@
+"""A distance of all codes from the prior, instead of or beside that of each."""
+
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyrovae.inference.objectives.sites import sample_sites
+from pyrovae.inference.objectives.trace import TraceELBO
+
+SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+class MMD(TraceELBO):
+    r"""−E_q[log p(x | z)] + β KL + λ n MMD²(q(z), p(z)), with λ = `mmd_weight`, from the n codes of a batch.
+
+    With `beta` 0 only the codes together, q(z), are held to the prior, and each may say of its image what it likes.
+    InfoVAE: Zhao, Song & Ermon (2019), arXiv:1706.02262, who write 1 − α for β and λ + α − 1 for λ; with `beta` 0, and
+    with posterior `delta`, the Wasserstein autoencoder: Tolstikhin et al. (2018), arXiv:1711.01558.
+    """
+
+    formula = "−E_q[log p(x | z)] + β E_q[log q(z | x) − log p(z)] + λ MMD²(q(z), p(z))"
+
+    def __init__(self, mmd_weight: float = 100.0, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.mmd_weight = mmd_weight
+
+    def loss_of_traces(self, model_trace: Any, guide_trace: Any) -> Tensor:
+        loss, models = super().loss_of_traces(model_trace, guide_trace), sample_sites(model_trace)
+        for name, q in sample_sites(guide_trace).items():
+            prior = models[name]["fn"]
+            z, drawn = q["value"], prior.rsample() if prior.has_rsample else prior.sample()
+            for codes, others in zip(z.reshape(-1, *z.shape[-2:]), drawn.reshape(-1, *z.shape[-2:])):  # each particle
+                if len(codes) > 1:
+                    loss = loss + self.mmd_weight * len(codes) * squared_mmd(codes, others)
+        return loss
+
+
+def squared_mmd(a: Tensor, b: Tensor) -> Tensor:
+    r"""MMD² = E k(a, a') + E k(b, b') − 2 E k(a, b), of samples a and b (n, latent), n > 1, without bias.
+
+    k(u, v) is the mean of c / (c + |u − v|²) over c = 2 · latent · s, s from 0.1 to 10, as in Tolstikhin et al. (2018):
+    2 · latent is what |u − v|² is on average under N(0, I). k is 1 at u = v, so MMD² lies below 2.
+    """
+    n = len(a)
+    within = sum((_kernel(x, x).sum() - n) / (n * (n - 1)) for x in (a, b))
+    return within - 2 * _kernel(a, b).mean()
+
+
+def _kernel(a: Tensor, b: Tensor) -> Tensor:
+    distance = (a[:, None] - b).square().sum(-1)
+    scales = [2 * a.shape[-1] * scale for scale in SCALES]
+    return reduce(torch.add, (scale / (scale + distance) for scale in scales)) / len(scales)

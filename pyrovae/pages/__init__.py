@@ -1,0 +1,1 @@
+"""Pages about runs: the report, the explorer, and what TensorBoard shows."""

@@ -1,0 +1,1 @@
+"""What programs are made of; swap any part for your own."""

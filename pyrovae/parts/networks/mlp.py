@@ -1,0 +1,71 @@
+"""Fully connected bodies."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pyrovae.parts.networks.context import Shape, scaled, units
+
+
+class MLP:
+    """Fully connected layers of the given widths; the decoder mirrors the encoder. A context is concatenated."""
+
+    def __init__(
+        self, shape: Shape, hidden: Sequence[int], activation: type[nn.Module] = nn.ReLU, unit: float = 1.0
+    ) -> None:
+        self.shape, self.hidden, self.activation, self.unit = tuple(shape), tuple(hidden), activation, unit
+
+    def encoder(self, context: Shape = ()) -> "MLPEncoder":
+        body = self._layers(math.prod(self.shape) + units(context), self.hidden)
+        return MLPEncoder(body, self.hidden[-1], self.unit)
+
+    def decoder(self, latent_dim: int, features: int, context: Shape = ()) -> "MLPDecoder":
+        out = (features, *self.shape)
+        body = self._layers(latent_dim + units(context), self.hidden[::-1])
+        return MLPDecoder(body.append(nn.Linear(self.hidden[0], math.prod(out))), out, self.unit)
+
+    def _layers(self, units: int, widths: Sequence[int]) -> nn.Sequential:
+        layers = nn.Sequential()
+        for width in widths:
+            layers.extend(self.layer(units, width))
+            units = width
+        return layers
+
+    def layer(self, units: int, width: int) -> list[nn.Module]:
+        return [nn.Linear(units, width), self.activation()]
+
+
+class GatedMLP(MLP):
+    """An MLP whose layers are h = (A x + a) ∘ σ(B x + b), as in the VampPrior paper; it has no `activation`.
+
+    Dauphin et al. (2017), arXiv:1612.08083; Tomczak & Welling (2018), arXiv:1705.07120.
+    """
+
+    def __init__(self, shape: Shape, hidden: Sequence[int], unit: float = 1.0) -> None:
+        super().__init__(shape, hidden, unit=unit)
+
+    def layer(self, units: int, width: int) -> list[nn.Module]:
+        return [nn.Linear(units, 2 * width), nn.GLU()]
+
+
+class MLPEncoder(nn.Module):
+    def __init__(self, body: nn.Sequential, features: int, unit: float) -> None:
+        super().__init__()
+        self.body, self.features, self.unit = body, features, unit
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        h = scaled(x, self.unit).flatten(1)
+        return self.body(h if y is None else torch.cat([h, scaled(y, self.unit).flatten(1)], -1))
+
+
+class MLPDecoder(nn.Module):
+    def __init__(self, body: nn.Sequential, out: Shape, unit: float) -> None:
+        super().__init__()
+        self.body, self.out, self.unit = body, out, unit
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        if y is not None:
+            z = torch.cat([z, scaled(y, self.unit).flatten(1).expand(*z.shape[:-1], -1)], -1)
+        return self.body(z).unflatten(-1, self.out)

@@ -1,0 +1,36 @@
+"""A prior that depends on the context."""
+
+from typing import Any
+
+import pyro.distributions as dist
+from torch import Tensor, nn
+
+from pyrovae.parts.densities import log_normal
+
+
+class Conditional(nn.Module):
+    r"""p(z | y) = N(z; μ(y), diag σ(y)²), learned: a network of an image y, a table of a label y.
+
+    Sohn, Lee & Yan (2015), Learning structured output representation using deep conditional generative models.
+    """
+
+    formula = "N(z; μ(y), diag σ(y)²)\nμ(y), σ(y) learned"
+
+    def __init__(self, latent_dim: int, network: Any, context: tuple[int, ...]) -> None:
+        super().__init__()
+        if not context:
+            raise ValueError("prior conditional: expected a condition (label, quadrant1, ...), got none")
+        self.body = network.encoder() if len(context) == 3 else nn.Identity()
+        self.head = nn.Linear(getattr(self.body, "features", context[0]), 2 * latent_dim)
+
+    def forward(self, y: Tensor) -> dist.TorchDistribution:
+        loc, log_variance = self.head(self.body(y)).chunk(2, -1)
+        return dist.Normal(loc, (0.5 * log_variance).exp()).to_event(1)
+
+    def by_hand(self, y: Tensor, z: Tensor) -> Tensor:
+        return log_normal(z, *self.moments(y)).sum(-1)
+
+    def moments(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviations."""
+        loc, log_variance = self.head(self.body(y)).chunk(2, -1)
+        return loc, (0.5 * log_variance).exp()

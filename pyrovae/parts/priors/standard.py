@@ -1,0 +1,65 @@
+"""Fixed priors, the same whatever the context."""
+
+from collections.abc import Callable
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor, nn
+
+from pyrovae.parts.densities import log_laplace, log_normal, log_student_t
+
+
+class Standard(nn.Module):
+    """A family of location 0 and scale 1 in each dimension."""
+
+    family: Callable[..., dist.TorchDistribution]
+    loc: Tensor
+    scale: Tensor
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.register_buffer("loc", torch.zeros(latent_dim), persistent=False)
+        self.register_buffer("scale", torch.ones(latent_dim), persistent=False)
+
+    def forward(self, y: Tensor | None = None) -> dist.TorchDistribution:
+        return self.distribution().to_event(1)
+
+    def distribution(self) -> dist.TorchDistribution:
+        return self.family(self.loc, self.scale)
+
+
+class Normal(Standard):
+    r"""p(z) = N(z; 0, I)."""
+
+    formula = "N(z; 0, I)"
+    family = dist.Normal
+
+    def by_hand(self, y: Tensor | None, z: Tensor) -> Tensor:
+        return log_normal(z, 0.0, 1.0).sum(-1)
+
+    def moments(self, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviations."""
+        return self.loc, self.scale
+
+
+class Laplace(Standard):
+    r"""p(z) = Π exp(−|z|) / 2: more mass at 0 and in the tails, so that codes are sparse."""
+
+    formula = "Πⱼ exp(−|zⱼ|) / 2"
+    family = dist.Laplace
+
+    def by_hand(self, y: Tensor | None, z: Tensor) -> Tensor:
+        return log_laplace(z, 0.0, 1.0).sum(-1)
+
+
+class StudentT(Standard):
+    r"""p(z) = Π t₅(z), Student's t with five degrees of freedom: codes may lie far out."""
+
+    formula = "Πⱼ t(zⱼ; ν = 5, 0, 1)\nt Student's"
+    degrees_of_freedom = 5.0
+
+    def distribution(self) -> dist.TorchDistribution:
+        return dist.StudentT(self.degrees_of_freedom, self.loc, self.scale)
+
+    def by_hand(self, y: Tensor | None, z: Tensor) -> Tensor:
+        return log_student_t(z, torch.full_like(z, self.degrees_of_freedom), 0.0, 1.0).sum(-1)

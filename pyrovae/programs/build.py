@@ -1,0 +1,169 @@
+"""A config becomes a VAE: names are looked up, parts are made and checked against each other."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from pyrovae.config.settings import Config
+from pyrovae.data.data import Data
+from pyrovae.errors import InputError, at_least, reason
+from pyrovae.inference import seeded
+from pyrovae.inference.objectives import OBJECTIVES, TraceELBO
+from pyrovae.inference.processes import size
+from pyrovae.parts.contexts import Context, Label, Quadrants
+from pyrovae.parts.likelihoods import LIKELIHOODS, Unseen
+from pyrovae.parts.networks import ACTIVATIONS, NETWORKS
+from pyrovae.parts.posteriors import POSTERIORS
+from pyrovae.parts.priors import PRIORS
+from pyrovae.parts.registry import call, lookup
+from pyrovae.programs.memory import allocation_refused, expect_room, sized
+from pyrovae.vae import VAE
+
+FAMILIES: dict[str, Mapping[str, Any]] = {
+    "likelihood": LIKELIHOODS,
+    "network": NETWORKS,
+    "posterior": POSTERIORS,
+    "prior": PRIORS,
+}
+
+
+def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> VAE:
+    """The VAE that `config` describes, for images (C, H, W) and so many classes; its weights follow from the seed.
+
+    Raises `InputError` for unknown names (with the nearest), for parts that do not fit each other, and for a model that
+    does not fit in memory; of pyrovae's own parts before any is touched.
+
+    >>> vae = build(Config(hidden=(32,), latent_dim=4, prior="mixture", components=5), (1, 8, 8))
+    >>> vae.prior().event_shape, sum(parameter.numel() for parameter in vae.parameters())
+    (torch.Size([4]), 4661)
+    """
+    if len(shape) != 3:
+        raise InputError(f"shape: expected (channels, height, width), got {tuple(shape)}")
+    at_least(1, **dict(zip(("channels", "height", "width"), shape)))
+    members = {family: lookup(family, getattr(config, family), known) for family, known in FAMILIES.items()}
+    _check_pixels(config, members["likelihood"])
+    context = _context(config, shape, classes)
+    offered = config.model_dump() | {"shape": shape, "context": () if context is None else context.shape}
+    offered["activation"] = lookup("activation", config.activation, ACTIVATIONS)
+    offered["unit"] = 255.0 if config.pixels == "bytes" else 1.0
+    assemble = partial(_assembled, config, members, offered, context)
+    own = all(str(member.__module__).startswith("pyrovae.") for member in members.values())
+    if own and (shapes := sized(assemble)) is not None:
+        expect_room(shapes, config.device)
+    with allocation_refused():
+        vae = assemble()
+        expect_room(vae, config.device)
+        if not vae.has_kl and any(parameter.requires_grad for parameter in vae.prior.parameters()):
+            raise InputError(
+                "prior: expected one that is not learned, as posterior"
+                f" {config.posterior!r} has no KL to train it by, got {config.prior!r}"
+            )
+        _check_shapes(vae, config, shape)
+    return vae
+
+
+def _assembled(config: Config, members: dict[str, Any], offered: dict[str, Any], context: Context | None) -> VAE:
+    """All parts, each given what it asks for; the order of their random numbers is part of what a seed means."""
+    offered = dict(offered)
+
+    def member(family: str) -> Any:
+        return call(family, members[family], offered)
+
+    with seeded(config.seed):
+        likelihood = member("likelihood")
+        network = offered["network"] = member("network")
+        if missing := [name for name in ("encoder", "decoder") if not hasattr(network, name)]:
+            raise InputError(f"network: expected a class with {', '.join(missing)}, got {config.network!r}")
+        encoder = network.encoder(offered["context"])
+        decoder = network.decoder(config.latent_dim, likelihood.features, offered["context"])
+        offered |= {"encoder": encoder, "features": encoder.features}
+        posterior = offered["posterior"] = member("posterior")
+        prior = member("prior")
+    for family, made in (("posterior", posterior), ("prior", prior)):
+        if not isinstance(made, nn.Module):
+            raise InputError(f"{family}: expected a module, got {getattr(config, family)!r}")
+    if isinstance(context, Quadrants):
+        likelihood = Unseen(likelihood, ~context.seen)
+    return VAE(encoder, decoder, prior, posterior, likelihood, context).eval()
+
+
+def is_density(config: Config) -> bool:
+    """Whether the likelihood is normalised over these pixels; `bernoulli` on `grey` ones is not."""
+    return config.pixels in lookup("likelihood", config.likelihood, LIKELIHOODS).domain
+
+
+def _check_pixels(config: Config, likelihood: Any) -> None:
+    missing = [name for name in ("features", "domain", "forward") if not hasattr(likelihood, name)]
+    if missing:
+        raise InputError(f"likelihood: expected a class with {', '.join(missing)}, got {config.likelihood!r}")
+    fitting = (*likelihood.domain, *getattr(likelihood, "relaxed", ()))
+    if config.pixels not in fitting:
+        others = [name for name, member in LIKELIHOODS.items() if config.pixels in member.domain]
+        raise InputError(
+            f"pixels: likelihood {config.likelihood!r} expects {' or '.join(fitting)}, got {config.pixels!r}"
+            f" (which fits likelihood {' or '.join(others)})"
+        )
+
+
+def _check_shapes(vae: VAE, config: Config, shape: tuple[int, int, int]) -> None:
+    """Run two images through: each part must return a distribution over codes or images."""
+    with torch.no_grad(), seeded(config.seed):
+        x = torch.rand(2, *shape)
+        y = vae.given(x, torch.zeros(2, dtype=torch.long))
+        code = _checked("posterior", config.posterior, vae.posterior(vae.encoder(x, y)), (config.latent_dim,))
+        _checked("prior", config.prior, vae.prior(y), (config.latent_dim,))
+        h = vae.decoder(code.sample(), y)
+        try:
+            _checked("likelihood", config.likelihood, vae.likelihood(h), shape)
+        except ValueError as error:
+            raise InputError(reason(error)) from None
+
+
+def _checked(family: str, name: str, returned: Any, shape: tuple[int, ...]) -> Any:
+    if not isinstance(returned, torch.distributions.Distribution):
+        raise InputError(f"{family} {name!r}: expected a Pyro distribution from forward, got {type(returned).__name__}")
+    if returned.event_shape != shape:
+        hint = f"; .to_event({len(shape)})?" if not returned.event_shape else ""
+        raise InputError(f"{family} {name!r}: expected event shape {shape}, got {tuple(returned.event_shape)}{hint}")
+    return returned
+
+
+def _context(config: Config, shape: tuple[int, int, int], classes: int) -> Context | None:
+    if config.condition == "none":
+        return None
+    if config.condition == "label":
+        if not classes:
+            raise InputError(f"condition: 'label' expects images with labels, got none in {config.dataset!r}")
+        return Label(classes)
+    return Quadrants(shape, seen=int(config.condition[-1]))
+
+
+def expect_fitting(vae: VAE, data: Data, config: Config, device: torch.device) -> None:
+    """Raise `InputError` for a model, data and a config that do not belong together, or not on this device."""
+    if config.precision == "tf32" and device.type != "cuda":
+        raise InputError(f"precision: expected fp32 or bf16 on {device.type}, got 'tf32'")
+    if data.pixels.protocol != config.pixels:
+        raise InputError(f"pixels: expected data of the config's {config.pixels!r}, got {data.pixels.protocol!r}")
+    if isinstance(vae.context, Label) and vae.context.shape[0] != len(data.classes):
+        raise InputError(f"data: expected the {vae.context.shape[0]} classes of the model, got {len(data.classes)}")
+    last = len(data.train) % config.batch_size or min(config.batch_size, len(data.train))
+    for name, n in {"batch_size": last, "dataset": len(data.test)}.items():
+        if n < size():
+            raise InputError(f"{name}: expected an image for each of {size()} processes in every batch, got {n}")
+
+
+def objective_of(config: Config, vae: VAE) -> TraceELBO:
+    """The estimator that SVI minimises. Raises `InputError` where it does not fit the other settings."""
+    estimator = lookup("objective", config.objective, OBJECTIVES)
+    if getattr(estimator, "weighs_particles", False) and config.particles == 1:
+        raise InputError(f"particles: objective {config.objective!r} expects 2 or more (1 is the elbo), got 1")
+    if config.free_bits and not vae.has_kl:
+        raise InputError(f"free_bits: expected 0, as posterior {config.posterior!r} has no KL, got {config.free_bits}")
+    particles = {"num_particles": config.particles, "vectorize_particles": config.particles > 1}
+    objective: TraceELBO = call("objective", estimator, config.model_dump() | particles | {"max_plate_nesting": 1})
+    if not hasattr(objective, "terms"):
+        raise InputError(f"objective: expected an estimator with terms, as TraceELBO, got {config.objective!r}")
+    return objective

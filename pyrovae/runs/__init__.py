@@ -1,0 +1,1 @@
+"""A run folder on disk. This file imports nothing, so that `pyrovae --help` stays fast."""

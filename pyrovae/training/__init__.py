@@ -1,0 +1,1 @@
+"""fit(): a program meets its data."""
