@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 
-from pyrovae.config.grid import as_text
-from pyrovae.config.settings import Config
+from pyrovae.config.settings import Config, as_text
 from pyrovae.errors import InputError, one_of
-from pyrovae.runs.files import as_png
+from pyrovae.figures.style import as_png
 
 from .options import check_out, save_out
 from .values import NAMED, examples
@@ -67,7 +66,7 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
 
 def finished(paths: Sequence[Path]) -> list[Any]:
     """The runs, all finished; beside others a file and the figures of a sweep are passed over: results/* names them."""
-    from pyrovae.runs.comparison import runs_at
+    from pyrovae.runs.sweep import runs_at
 
     several = len(paths) > 1
     passed = [path for path in paths if several and (path.is_file() or _is_figures(path))]

@@ -8,7 +8,8 @@ from typing import Any, get_args
 from click import Context, Parameter
 
 import pyrovae
-from pyrovae.config.settings import Config, presets
+from pyrovae.config.presets import presets
+from pyrovae.config.settings import Config
 
 PACKAGE = Path(pyrovae.__file__).parent
 Complete = Callable[[Context, Parameter, str], list[str]]

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pyrovae.config.settings import presets
+from pyrovae.config.presets import presets
 from pyrovae.errors import one_of
 
 from .completion import of

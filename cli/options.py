@@ -8,11 +8,9 @@ from typing import Any, get_args
 import click
 from pydantic.fields import FieldInfo
 
-from pyrovae.config.grid import as_text
-from pyrovae.config.settings import Config
+from pyrovae.config.settings import CLASSES, PLACES, Config, as_text
 from pyrovae.errors import InputError
 from pyrovae.runs.files import write_whole
-from pyrovae.runs.trust import CLASSES, PLACES
 
 from .completion import of_preset, of_setting
 from .values import NAMED

@@ -38,8 +38,8 @@ def command(
     import numpy as np
 
     from pyrovae.figures.images import square
+    from pyrovae.figures.style import as_png
     from pyrovae.inference import seeded
-    from pyrovae.runs.files import as_png
     from pyrovae.runs.run import Run
 
     opened = Run(run, **repeated_of(given))

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pyrovae.config.grid import as_text
+from pyrovae.config.settings import as_text
 
 WIDE = 200  # characters
 MEANS = {

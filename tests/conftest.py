@@ -12,7 +12,8 @@ from commands import make_world, without_figures
 from hypothesis import settings
 
 from pyrovae import Config, build
-from pyrovae.data.data import Data, Images, Pixels
+from pyrovae.data.data import Data, Images
+from pyrovae.data.pixels import Pixels
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

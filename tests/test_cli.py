@@ -20,7 +20,8 @@ from PIL import Image
 from pyrovae.cli import COMMANDS
 from pyrovae.cli.list import KINDS
 from pyrovae.cli.train.progress import Progress
-from pyrovae.config.settings import Config, presets
+from pyrovae.config.presets import presets
+from pyrovae.config.settings import Config
 from pyrovae.data.sources import DATASETS
 from pyrovae.errors import InputError
 from pyrovae.figures import FIGURES

@@ -12,7 +12,7 @@ from click.shell_completion import BashComplete
 from pyrovae.cli import COMMANDS, cli
 from pyrovae.cli.completion import FAMILIES, names_in
 from pyrovae.cli.list import KINDS
-from pyrovae.config.settings import presets
+from pyrovae.config.presets import presets
 from pyrovae.figures import FIGURES
 
 README = (Path(__file__).parents[1] / "README.md").read_text()

@@ -1,7 +1,7 @@
 import pytest
 
 from pyrovae import Config, InputError
-from pyrovae.config.settings import preset, presets
+from pyrovae.config.presets import preset, presets
 from pyrovae.errors import reason
 from pyrovae.parts.registry import call, lookup
 

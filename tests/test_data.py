@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from pyrovae.config.settings import Config
-from pyrovae.data.data import Images, Pixels, load
+from pyrovae.data.data import Images, load
+from pyrovae.data.pixels import Pixels
 from pyrovae.errors import InputError
 
 PROTOCOLS = get_args(Config.model_fields["pixels"].annotation)

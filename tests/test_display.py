@@ -13,7 +13,7 @@ from conftest import small_data, small_vae
 from PIL import Image
 
 from pyrovae import Config, Data, Run, fit
-from pyrovae.config.settings import preset, presets
+from pyrovae.config.presets import preset, presets
 from pyrovae.data.data import Images
 from pyrovae.display import number, strip
 from pyrovae.figures import FIGURES

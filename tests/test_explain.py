@@ -16,12 +16,13 @@ from torch.autograd import functional
 
 from pyrovae import fit
 from pyrovae.cli.explain.diagram import diagram
-from pyrovae.config.settings import presets
+from pyrovae.config.presets import presets
 from pyrovae.explain import listing as anatomy
 from pyrovae.explain.explanation import explain
 from pyrovae.explain.formulas import Symbols
 from pyrovae.explain.listing import source_of, written
 from pyrovae.explain.plates import by_graphviz, plates, typeset
+from pyrovae.figures.style import as_picture
 from pyrovae.inference.objectives import OBJECTIVES
 from pyrovae.parts.densities import own
 from pyrovae.parts.likelihoods import LIKELIHOODS
@@ -30,7 +31,6 @@ from pyrovae.parts.posteriors.gaussian import Diagonal
 from pyrovae.parts.priors import PRIORS
 from pyrovae.parts.priors.flow import Flow
 from pyrovae.parts.priors.standard import Normal
-from pyrovae.runs.files import as_picture
 
 CONDITIONS = ("none", "label", "quadrant1")
 LEARNED = ("mixture", "vamp", "exemplar", "flow", "conditional")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pyrovae import Config, Run
-from pyrovae.config.settings import preset, presets
+from pyrovae.config.presets import preset, presets
 
 RESULTS = Path(__file__).parents[1] / "results"
 REFERENCE = {

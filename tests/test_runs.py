@@ -35,7 +35,7 @@ def test_a_loaded_run_draws_the_same_samples(tmp_path, settings):
 def test_a_loaded_run_knows_its_pixels_and_classes(tmp_path):
     import dataclasses
 
-    from pyrovae.data.data import Pixels
+    from pyrovae.data.pixels import Pixels
 
     vae, config = small_vae(pixels="standardized", likelihood="gaussian", epochs=1)
     data = dataclasses.replace(small_data(), pixels=Pixels("standardized", 0.25, 0.5))

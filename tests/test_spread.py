@@ -8,13 +8,14 @@ from conftest import small_data, small_vae
 
 from pyrovae import Config, fit
 from pyrovae.cli import main
-from pyrovae.evaluation.active_units import Spread, collapse
+from pyrovae.evaluation.active_units import ActiveUnits
 from pyrovae.evaluation.latents import report
+from pyrovae.training.collapse import collapse
 
 
 def test_it_counts_the_dimensions_whose_means_vary():
     loc = torch.randn(50, 4) * torch.tensor([1.0, 0.05, 0.2, 0.0]) + 100.0
-    spread = Spread()
+    spread = ActiveUnits()
 
     def guide(loc):
         with pyro.plate("images", len(loc)):

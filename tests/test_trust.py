@@ -13,8 +13,9 @@ import torch
 
 from pyrovae import Config, InputError, Run
 from pyrovae.cli import main
+from pyrovae.config.settings import CLASSES
 from pyrovae.runs.estimates import Estimates
-from pyrovae.runs.trust import CLASSES, check_classes, is_signed
+from pyrovae.runs.trust import check_classes, is_signed
 
 OWN = """
 from pathlib import Path

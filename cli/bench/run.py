@@ -19,7 +19,8 @@ from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 
 from pyrovae.errors import InputError
-from pyrovae.runs.files import as_json, as_png, write_whole
+from pyrovae.figures.style import as_png
+from pyrovae.runs.files import as_json, write_whole
 
 from .curves import curves
 from .figure import benchmark, benchmark_curves

@@ -5,10 +5,11 @@ from typing import Any
 
 import click
 
-from pyrovae.config.settings import Config, preset, presets
+from pyrovae.config.presets import preset, presets
+from pyrovae.config.settings import CLASSES, PLACES, Config
 from pyrovae.errors import InputError, did_you_mean
 from pyrovae.runs.files import path_of
-from pyrovae.runs.trust import CLASSES, PLACES, check_classes, check_places
+from pyrovae.runs.trust import check_classes, check_places
 
 from ..options import SettingsCommand, check_out, repeated_of, save_out
 from ..values import NAMED, Whole, examples
@@ -83,9 +84,10 @@ def _configured(what: str | None, settings: dict[str, Any]) -> tuple[Path | None
 def _made(path: Path | None, config: Config, settings: dict[str, Any]) -> tuple[Any, Any, str]:
     """The model, its data, and in words where its weights come from."""
     from pyrovae.data.data import load
-    from pyrovae.programs.build import build, objective_of
+    from pyrovae.programs.build import build
     from pyrovae.runs.run import Run
     from pyrovae.training.fit import fit
+    from pyrovae.training.objective import objective_of
 
     about = "initial weights"
     if path is not None:
@@ -116,7 +118,7 @@ def _same(name: str, run: Config, config: Config) -> bool:
 
 def _drawn(found: Any, vae: Any, batch: Any, path: Path, title: str, graphviz: bool) -> bytes:
     from pyrovae.explain.plates import by_graphviz, plates
-    from pyrovae.runs.files import as_picture
+    from pyrovae.figures.style import as_picture
 
     kind = path.suffix.removeprefix(".")
     return by_graphviz(vae, batch, kind) if graphviz else as_picture(plates(found, title), kind)

@@ -18,17 +18,9 @@ from pyrovae.figures.tradeoff import rate_distortion
 from pyrovae.figures.tradeoff import sweep as sweep_figure
 from pyrovae.inference import choose_device
 from pyrovae.programs.build import build
-from pyrovae.runs.comparison import (
-    best_of,
-    differences,
-    is_done,
-    over_seeds,
-    prepare,
-    protocol,
-    save_sweep,
-    trained_together,
-)
+from pyrovae.runs.comparison import best_of, differences, over_seeds, protocol
 from pyrovae.runs.run import Run
+from pyrovae.runs.sweep import is_done, prepare, save_sweep, trained_together
 from pyrovae.runs.trust import named
 from pyrovae.training.fit import fit
 

@@ -34,8 +34,8 @@ def work(
     """
     from pyrovae.figures import draw
     from pyrovae.pages.report import save
-    from pyrovae.runs.comparison import is_drawn, is_evaluated
     from pyrovae.runs.run import Run
+    from pyrovae.runs.sweep import is_drawn, is_evaluated
 
     from .. import cli
     from ..options import as_flags

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from pyrovae.config.settings import Config, preset
+from pyrovae.config.presets import preset
+from pyrovae.config.settings import Config
 from pyrovae.errors import InputError
 from pyrovae.runs.trust import check_classes, check_places
 

@@ -19,21 +19,21 @@ from torch.utils.flop_counter import FlopCounterMode
 from pyrovae.config.settings import Config
 from pyrovae.data.data import load
 from pyrovae.errors import InputError
-from pyrovae.evaluation.active_units import collapse
 from pyrovae.figures import draw
 from pyrovae.inference import choose_device
 from pyrovae.inference.compiled import estimate
 from pyrovae.inference.processes import Lost, rank, size, together, wait_for_all
 from pyrovae.pages.report import save
 from pyrovae.pages.tensorboard import logged, writer_class
+from pyrovae.program import mean_of
 from pyrovae.programs.build import build
 from pyrovae.runs.files import only_writer
 from pyrovae.runs.run import Run
 from pyrovae.runs.trust import check_places
 from pyrovae.training.batched import fit_together
+from pyrovae.training.collapse import collapse
 from pyrovae.training.fit import Fit, fit
 from pyrovae.training.interrupts import Insisted
-from pyrovae.vae import mean_of
 
 from ..processes import end, end_with_the_others, ended_by_sigterm
 from .progress import Progress

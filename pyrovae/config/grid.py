@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyrovae.config.settings import Config
+from pyrovae.config.settings import Config, as_text
 from pyrovae.errors import InputError
 
 ONE_FOR_ALL = ("data_dir", "device")  # where a run takes place, not what it is
@@ -54,11 +54,6 @@ def combinations(texts: Sequence[str], listed: Mapping[str, Sequence[str]]) -> G
     if len(configs) < 2:
         raise InputError("sweep: expected two or more values of some setting, as --latent-dim 2,10,50, got one run")
     return Grid(swept, configs)
-
-
-def as_text(value: Any) -> str:
-    """A setting as it is typed: (128, 128) is 128,128."""
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _word(value: Any) -> str:

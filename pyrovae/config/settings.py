@@ -4,17 +4,20 @@ import math
 import re
 import tomllib
 from collections.abc import Iterable
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pyrovae.config import words
 from pyrovae.display import table
-from pyrovae.errors import InputError, did_you_mean, one_of
+from pyrovae.errors import InputError
 
 DEVICES = r"auto|cpu|cuda(:[0-9]{1,2})?"
+# Settings that may name a class of the user's own, which is code; and settings that name a place of data.
+CLASSES = ("network", "activation", "likelihood", "prior", "posterior", "objective")
+PLACES = ("dataset", "data_dir")
 SCALES = ("shared", "pixel", "optimal")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # and halves of characters: no file can hold these
 MOST = 1_000_000_000  # of anything that is counted: with more, products overflow
@@ -111,7 +114,9 @@ class Config(BaseModel):
         try:
             super().__init__(**settings)
         except ValidationError as error:
-            raise InputError("; ".join(_in_one_line(fault) for fault in error.errors())) from None
+            raise InputError(
+                "; ".join(words.in_one_line(fault, Config.model_fields) for fault in error.errors())
+            ) from None
 
     @model_validator(mode="before")
     @classmethod
@@ -229,39 +234,17 @@ def _free_to_follow(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in defaults or value != defaults[name]}
 
 
-PYDANTIC = {"path_type": "expected a path", "int_parsing_size": "expected a number of fewer digits"}  # its own say less
+def as_text(value: Any) -> str:
+    """A setting as it is typed: (128, 128) is 128,128."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _in_one_line(fault: Any) -> str:
-    name = ".".join(str(part) for part in fault["loc"][:1])
-    if fault["type"] == "extra_forbidden":
-        return f"unknown setting {name!r}{did_you_mean(name, Config.model_fields)}"
-    message: str = fault["msg"].removeprefix("Value error, ").replace("Input should be ", "expected ")
-    message = PYDANTIC.get(fault["type"], message)
-    if not name:
-        return message
-    hint = ""
-    if fault["type"] == "literal_error" and isinstance(fault["input"], str):
-        hint = did_you_mean(fault["input"], fault["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", "))
-    return f"{name}: {message}, got {_shown(fault['input'])}{hint}"
-
-
-def _shown(value: Any, most: int = 200) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # Python prints no number of more than 4,300 digits
-        return "a number of too many digits"
-    return text if len(text) <= most else text[:most] + "..."
-
-
-def presets() -> dict[str, str]:
-    """The named experiments: name -> TOML, whose first line is a comment that says what it shows."""
-    folder = resources.files("pyrovae.config") / "presets"
-    files = [entry for entry in folder.iterdir() if entry.name.endswith(".toml")]
-    return {entry.name.removesuffix(".toml"): entry.read_text() for entry in sorted(files, key=lambda e: e.name)}
-
-
-def preset(name: str) -> str:
-    """The TOML of one preset."""
-    known = presets()
-    return known[one_of("preset", name, known)]
+def in_one_line(config: Config) -> str:
+    """What a config trains: `digits, grey pixels; mlp 128,128, 2 latent dimensions; ...`."""
+    given = {"none": "", "label": " given labels"}.get(config.condition, f" given {config.condition}")
+    width = f" {','.join(map(str, config.hidden))}" if config.network in ("mlp", "gated") else ""
+    dimensions = f"{config.latent_dim} latent dimension{'' if config.latent_dim == 1 else 's'}"
+    return (
+        f"{config.dataset}{given}, {config.pixels} pixels; {config.network}{width}, {dimensions};"
+        f" {config.likelihood} likelihood, {config.prior} prior, {config.posterior} posterior, {config.objective}"
+    )

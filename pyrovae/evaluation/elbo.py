@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pyrovae.data.data import Batch, Data, Images
 from pyrovae.errors import at_least
-from pyrovae.evaluation.active_units import Spread
+from pyrovae.evaluation.active_units import ActiveUnits
 from pyrovae.inference import SVI
 from pyrovae.inference.objectives import KLWeight, TraceELBO
 from pyrovae.inference.processes import Share, summed
@@ -16,7 +16,7 @@ from pyrovae.vae import VAE
 EVALUATION_BATCH, MOST = 1000, 2**28  # images, and numbers that their decoder returns
 
 
-def evaluate(vae: VAE, data: Data, images: Images, watch: Spread | None = None) -> dict[str, float]:
+def evaluate(vae: VAE, data: Data, images: Images, watch: ActiveUnits | None = None) -> dict[str, float]:
     """`loss`, `reconstruction` and `kl` over all `images`, in nats per image, with one code drawn for each.
 
     No gradient is taken and no weight, batch statistic or optimizer state moves. `watch` sees all codes' means.

@@ -15,7 +15,8 @@ from pyrovae.data.data import Data, Images
 from pyrovae.evaluation.active_units import ACTIVE
 from pyrovae.evaluation.elbo import arguments
 from pyrovae.inference.objectives.closed_form import known_kl
-from pyrovae.vae import VAE, known_mean, mean_of
+from pyrovae.program import known_mean, mean_of
+from pyrovae.vae import VAE
 
 BATCH = 1000
 PAIRS = 2_000_000  # of a code and an image, scored together

@@ -5,14 +5,12 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from pyrovae.config.grid import as_text
-from pyrovae.config.settings import Config
+from pyrovae.config.settings import CLASSES, Config, as_text
 from pyrovae.inference.objectives import OBJECTIVES
 from pyrovae.parts.densities import own
 from pyrovae.parts.likelihoods import Unseen
 from pyrovae.parts.registry import asked_by, lookup
 from pyrovae.programs.build import FAMILIES, is_density
-from pyrovae.runs.trust import CLASSES
 from pyrovae.vae import VAE
 
 KLS = (" + β E_q[log q(z | x) − log p(z)]", " + β KL(q(z | x) ‖ p(z))")  # what falls away without a density

@@ -10,7 +10,8 @@ from pyrovae.data.data import Data
 from pyrovae.evaluation.latents import code_means, kl_per_dimension
 from pyrovae.figures.style import CELL, INK, UNSEEN, Unfit, cell_size, drawable, image_figure, new_figure, show_mosaic
 from pyrovae.parts.contexts import Label, Quadrants
-from pyrovae.vae import VAE, mean_of
+from pyrovae.program import mean_of
+from pyrovae.vae import VAE
 
 MOST_LABELS = 60
 MOST_DIMENSIONS = 12

@@ -1,5 +1,6 @@
 """One light style, and the mosaic: images side by side in one picture."""
 
+import io
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +15,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pyrovae.errors import InputError
-from pyrovae.runs.files import as_png
 
 TRAIN, TEST, VALIDATION = "#4C78A8", "#E45756", "#8C8C8C"
 INK, PALE = "#333333", "#B0B0B0"
@@ -141,3 +141,15 @@ def colours(n: int) -> list[Any]:
     if n <= len(LABELS):
         return LABELS[:n]
     return [colormaps["turbo"](value) for value in torch.linspace(0.05, 0.95, n).tolist()]
+
+
+def as_png(figure: Any) -> bytes:
+    """The content of a PNG file with a matplotlib figure."""
+    return as_picture(figure, "png")
+
+
+def as_picture(figure: Any, kind: str) -> bytes:
+    """The content of a file of that kind (png, svg, pdf) with a matplotlib figure."""
+    held = io.BytesIO()
+    figure.savefig(held, format=kind)
+    return held.getvalue()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from pyrovae.errors import InputError
 from pyrovae.figures import draw
-from pyrovae.runs.files import as_png
+from pyrovae.figures.style import as_png
 from pyrovae.runs.run import PROGRESS_EPOCHS
 from pyrovae.training.fit import Fit
 

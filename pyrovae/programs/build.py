@@ -8,11 +8,8 @@ import torch
 from torch import nn
 
 from pyrovae.config.settings import Config
-from pyrovae.data.data import Data
 from pyrovae.errors import InputError, at_least, reason
 from pyrovae.inference import seeded
-from pyrovae.inference.objectives import OBJECTIVES, TraceELBO
-from pyrovae.inference.processes import size
 from pyrovae.parts.contexts import Context, Label, Quadrants
 from pyrovae.parts.likelihoods import LIKELIHOODS, Unseen
 from pyrovae.parts.networks import ACTIVATIONS, NETWORKS
@@ -139,31 +136,3 @@ def _context(config: Config, shape: tuple[int, int, int], classes: int) -> Conte
             raise InputError(f"condition: 'label' expects images with labels, got none in {config.dataset!r}")
         return Label(classes)
     return Quadrants(shape, seen=int(config.condition[-1]))
-
-
-def expect_fitting(vae: VAE, data: Data, config: Config, device: torch.device) -> None:
-    """Raise `InputError` for a model, data and a config that do not belong together, or not on this device."""
-    if config.precision == "tf32" and device.type != "cuda":
-        raise InputError(f"precision: expected fp32 or bf16 on {device.type}, got 'tf32'")
-    if data.pixels.protocol != config.pixels:
-        raise InputError(f"pixels: expected data of the config's {config.pixels!r}, got {data.pixels.protocol!r}")
-    if isinstance(vae.context, Label) and vae.context.shape[0] != len(data.classes):
-        raise InputError(f"data: expected the {vae.context.shape[0]} classes of the model, got {len(data.classes)}")
-    last = len(data.train) % config.batch_size or min(config.batch_size, len(data.train))
-    for name, n in {"batch_size": last, "dataset": len(data.test)}.items():
-        if n < size():
-            raise InputError(f"{name}: expected an image for each of {size()} processes in every batch, got {n}")
-
-
-def objective_of(config: Config, vae: VAE) -> TraceELBO:
-    """The estimator that SVI minimises. Raises `InputError` where it does not fit the other settings."""
-    estimator = lookup("objective", config.objective, OBJECTIVES)
-    if getattr(estimator, "weighs_particles", False) and config.particles == 1:
-        raise InputError(f"particles: objective {config.objective!r} expects 2 or more (1 is the elbo), got 1")
-    if config.free_bits and not vae.has_kl:
-        raise InputError(f"free_bits: expected 0, as posterior {config.posterior!r} has no KL, got {config.free_bits}")
-    particles = {"num_particles": config.particles, "vectorize_particles": config.particles > 1}
-    objective: TraceELBO = call("objective", estimator, config.model_dump() | particles | {"max_plate_nesting": 1})
-    if not hasattr(objective, "terms"):
-        raise InputError(f"objective: expected an estimator with terms, as TraceELBO, got {config.objective!r}")
-    return objective

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pyrovae import __version__
 from pyrovae.errors import InputError
-from pyrovae.inference.device import random_state, set_random_state
+from pyrovae.inference.randomness import random_state, set_random_state
 from pyrovae.runs.files import write_whole
 from pyrovae.runs.schema import WEIGHTS, read
 

@@ -1,6 +1,5 @@
 """Files that are whole or not there, and folders with one writer."""
 
-import io
 import json
 import os
 from collections.abc import Iterator
@@ -50,18 +49,6 @@ def append_line(path: Path, line: str) -> None:
 def as_json(content: Any) -> str:
     """The content of a JSON file."""
     return json.dumps(content, indent=2) + "\n"
-
-
-def as_png(figure: Any) -> bytes:
-    """The content of a PNG file with a matplotlib figure."""
-    return as_picture(figure, "png")
-
-
-def as_picture(figure: Any, kind: str) -> bytes:
-    """The content of a file of that kind (png, svg, pdf) with a matplotlib figure."""
-    held = io.BytesIO()
-    figure.savefig(held, format=kind)
-    return held.getvalue()
 
 
 @contextmanager

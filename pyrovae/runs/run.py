@@ -15,16 +15,19 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from pyrovae.config.settings import Config
-from pyrovae.data.data import Data, Pixels, load
-from pyrovae.display import in_brackets, table, told_of
+from pyrovae.config.settings import CLASSES, PLACES, Config
+from pyrovae.data.data import Data, load
+from pyrovae.data.pixels import Pixels
+from pyrovae.display import table
 from pyrovae.errors import InputError
 from pyrovae.figures import FIGURES
+from pyrovae.figures.style import as_png
 from pyrovae.programs.build import build
-from pyrovae.runs.files import append_line, as_json, as_png, only_writer, path_of, write_whole
+from pyrovae.runs.card import in_brackets, told_of
+from pyrovae.runs.files import append_line, as_json, only_writer, path_of, write_whole
 from pyrovae.runs.schema import read, read_config, read_evaluation, read_progress, read_records, read_summary
 from pyrovae.runs.summary import changes, summarise
-from pyrovae.runs.trust import CLASSES, PLACES, SIGNATURE, check_classes, check_links, check_places, repeat, sign
+from pyrovae.runs.trust import SIGNATURE, check_classes, check_links, check_places, repeat, sign
 from pyrovae.runs.weights import About, about_weights, check_version, pictures_of, weights_of
 from pyrovae.training.fit import Fit
 from pyrovae.training.interrupts import held_back

@@ -10,7 +10,8 @@ import safetensors
 from safetensors.torch import load_file
 from torch import Tensor
 
-from pyrovae.config.settings import Config, presets
+from pyrovae.config.presets import presets
+from pyrovae.config.settings import Config
 from pyrovae.errors import InputError, reason
 
 T = TypeVar("T")

@@ -10,12 +10,10 @@ import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pyrovae.config.settings import Config
+from pyrovae.config.settings import CLASSES, PLACES, Config
 from pyrovae.errors import InputError
 from pyrovae.runs.files import write_whole
 
-CLASSES = ("network", "activation", "likelihood", "prior", "posterior", "objective")
-PLACES = ("dataset", "data_dir")
 SIGNATURE = ".signature"
 
 

@@ -10,7 +10,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from pyrovae import __version__
-from pyrovae.data.data import Data, Pixels
+from pyrovae.data.data import Data
+from pyrovae.data.pixels import Pixels
 from pyrovae.errors import InputError
 from pyrovae.runs.schema import read_about
 from pyrovae.training.fit import Fit

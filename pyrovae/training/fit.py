@@ -14,17 +14,17 @@ from pyrovae.data.data import Data
 from pyrovae.data.feed import Feed
 from pyrovae.display import number, table
 from pyrovae.errors import InputError, reason
-from pyrovae.evaluation.active_units import Spread
+from pyrovae.evaluation.active_units import ActiveUnits
 from pyrovae.evaluation.elbo import Total, arguments, evaluate
 from pyrovae.inference import SVI, choose_device, seeded
 from pyrovae.inference.compiled import to_compile, why_not
-from pyrovae.inference.device import random_state, set_random_state
 from pyrovae.inference.objectives import KLWeight
 from pyrovae.inference.optimizer import adam, adopt
 from pyrovae.inference.processes import Share, as_the_first
-from pyrovae.programs.build import expect_fitting, objective_of
+from pyrovae.inference.randomness import random_state, set_random_state
 from pyrovae.programs.memory import allocation_refused
 from pyrovae.training.interrupts import held_back
+from pyrovae.training.objective import expect_fitting, objective_of
 from pyrovae.training.schedules import set_pace
 from pyrovae.training.watch import REMEDIES, Watch, expect_finite, whole
 from pyrovae.vae import VAE
@@ -39,7 +39,7 @@ class Fit:
     `loss` is the negative ELBO with the KL at weight 1, `reconstruction` −E log p(x|z, y), `kl` E[log q(z|x, y) −
     log p(z|y)]; `objective` is the weighted loss, where that differs. Where images are held out, there is "validation"
     too, and the best epoch is the one of their smallest weighted loss. "active_units" counts the dimensions of the test
-    images' codes that `Spread` calls active, where their means are known in closed form.
+    images' codes that `ActiveUnits` calls active, where their means are known in closed form.
 
     Between epochs the VAE is in evaluation mode. The random numbers of an epoch follow from the seed and its number
     alone; torch's own stay untouched. `to_compile` says that the next epoch begins with compiling the step; where that
@@ -145,7 +145,7 @@ class Fit:
             raise self.fault
         if self.svi.update.skipped >= self.steps / self.config.epochs:
             raise FloatingPointError(f"epoch {self.epoch + 1}: every one of its steps was skipped; {REMEDIES}")
-        scores, spread = {"train": train}, Spread()
+        scores, spread = {"train": train}, ActiveUnits()
         if self.data.validation is not None:
             scores["validation"] = evaluate(self.vae, self.data, self.data.validation)
         scores["test"] = evaluate(self.vae, self.data, self.data.test, spread)

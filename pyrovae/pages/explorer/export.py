@@ -7,7 +7,7 @@ import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor, distributions
 
-from pyrovae.data.data import Pixels
+from pyrovae.data.pixels import Pixels
 from pyrovae.errors import InputError
 from pyrovae.pages.explorer.operations import OPERATIONS
 from pyrovae.pages.explorer.program import trace
@@ -15,7 +15,8 @@ from pyrovae.pages.explorer.rounding import rounded
 from pyrovae.pages.explorer.steps import Steps
 from pyrovae.pages.explorer.store import Store
 from pyrovae.parts.contexts import Quadrants
-from pyrovae.vae import VAE, known_mean, mean_of
+from pyrovae.program import known_mean, mean_of
+from pyrovae.vae import VAE
 
 # By how much rounding may change pictures in [0, 1] and codes, where that is tried; elsewhere it may be twice as much.
 # The width of a posterior is only drawn. The mean of draws is off by some hundredths as it is.

@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from pyrovae import __version__
-from pyrovae.display import in_one_line
+from pyrovae.config.settings import in_one_line
 from pyrovae.pages.report import words
 from pyrovae.pages.report.curves import curves_of
 from pyrovae.pages.report.pictures import pictures_of

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyrovae.config.grid import as_text
-from pyrovae.config.settings import Config
-from pyrovae.display import estimate, number
+from pyrovae.config.settings import Config, as_text
+from pyrovae.display import number
 from pyrovae.evaluation.importance import reliable_k
+from pyrovae.runs.card import estimate
 from pyrovae.runs.comparison import estimates_differ
 from pyrovae.runs.run import Run
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pyrovae.display import number
-from pyrovae.evaluation.active_units import collapse
 from pyrovae.evaluation.importance import reliable_k
 from pyrovae.runs.run import Run
 from pyrovae.runs.trust import named
+from pyrovae.training.collapse import collapse
 
 CAPTIONS = {
     "reconstructions": (
