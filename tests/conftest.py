@@ -8,15 +8,9 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from commands import make_world, without_figures
 from hypothesis import settings
-
-from pyrovae import Config, build
-from pyrovae.data.data import Data, Images
-from pyrovae.data.pixels import Pixels
-
-SHARED = Path(__file__).parents[2] / "shared" / "data"
-
+from support.builders import SHARED
+from support.commands import make_world, without_figures
 
 # The same examples each time, and few; --hypothesis-profile thorough: others, and many.
 settings.register_profile("quick", derandomize=True, deadline=None, max_examples=200)
@@ -67,22 +61,12 @@ def linear_gaussian():
     torch.set_default_dtype(torch.float32)
 
 
-def small_data(n: int = 40, shape: tuple[int, int, int] = (1, 8, 8), classes: int = 3, pixels: str = "grey") -> Data:
-    """Random images with labels, as a dataset."""
-    generator = torch.Generator().manual_seed(0)
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise URLError("no network in tests")
 
-    def images(count: int) -> Images:
-        pixels = torch.randint(0, 256, (count, *shape), generator=generator, dtype=torch.uint8)
-        return Images(pixels, torch.arange(count) % classes)
-
-    train, test = images(n), images(n)
-    return Data("random", train, test, classes=tuple("abcdefghij"[:classes]), pixels=Pixels.of(pixels, train.images))
-
-
-def small_vae(shape: tuple[int, int, int] = (1, 8, 8), classes: int = 3, **settings):
-    """A VAE with few units, and its config."""
-    config = Config(**({"hidden": (16,), "latent_dim": 2, "epochs": 2, "batch_size": 16, "device": "cpu"} | settings))
-    return build(config, shape, classes), config
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
 
 
 # --- command lines ---

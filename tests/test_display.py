@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import small_data, small_vae
 from PIL import Image
+from support.builders import small_data, small_vae
 
 from pyrovae import Config, Data, Run, fit
 from pyrovae.config.presets import preset, presets

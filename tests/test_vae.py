@@ -1,9 +1,9 @@
 import pyro.distributions as dist
 import pytest
 import torch
-from conftest import small_data, small_vae
 from pyro.nn import PyroModule
 from pyro.poutine import trace
+from support.builders import small_data, small_vae
 from torch import nn
 from torch.nn import functional as F
 

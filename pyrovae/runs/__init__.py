@@ -1,1 +1,10 @@
-"""A run folder on disk. This file imports nothing, so that `pyrovae --help` stays fast."""
+"""A run folder on disk. Names are imported on first use, so that `pyrovae --help` stays fast."""
+
+from importlib import import_module
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    if name != "Run":
+        raise AttributeError(f"module 'pyrovae.runs' has no attribute {name!r}")
+    return import_module("pyrovae.runs.run").Run

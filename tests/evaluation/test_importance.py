@@ -1,0 +1,214 @@
+"""The importance-sampled log-likelihood, against exact ones."""
+
+import contextlib
+import json
+import math
+
+import pyro.distributions as dist
+import pytest
+import torch
+from support.builders import small_data, small_vae
+from support.commands import pyrovae, without_figures
+
+from pyrovae import Config, InputError, annealed_log_likelihoods, build, fit, load, log_likelihoods
+from pyrovae.evaluation.importance import log_weights, numbers, pareto_k, reliable_k, summarise
+from pyrovae.runs.estimates import Estimates
+
+SAMPLES = 5000
+
+
+def estimate(log_w):
+    return torch.logsumexp(log_w, 0) - math.log(len(log_w))
+
+
+def test_with_the_exact_posterior_every_weight_is_the_likelihood(linear_gaussian):
+    model, guide_of, x, exact = linear_gaussian
+    log_w = log_weights(model, guide_of(1.0), 3, x)
+    assert log_w.shape == (3, 40)
+    torch.testing.assert_close(log_w, exact.expand(3, -1), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("stretch", "shift"), [(1.5, 0.0), (1.2, 0.1), (0.9, 0.0)])
+def test_with_another_guide_it_meets_the_exact_one_within_two_standard_errors(linear_gaussian, stretch, shift):
+    model, guide_of, x, exact = linear_gaussian
+    log_w = log_weights(model, guide_of(stretch, shift), 5000, x)
+    error = (log_w.exp().std(0) / log_w.exp().mean(0)).square().mean().sqrt() / math.sqrt(5000 * len(x))
+    assert abs(estimate(log_w).mean() - exact.mean()) < 2 * error
+
+
+def test_more_samples_bound_the_likelihood_more_closely(linear_gaussian):
+    """ELBO ≤ IWAE-5 ≤ IWAE-50 ≤ log p(x), in the mean over many repetitions."""
+    model, guide_of, x, exact = linear_gaussian
+    log_w = log_weights(model, guide_of(1.6, 0.2), 5000, x)
+    bounds = [estimate(log_w.view(k, -1, len(x))).mean() for k in (1, 5, 50)]
+    assert bounds[0] < bounds[1] < bounds[2] < exact.mean()
+
+
+def quadrature(vae, x, reach, points):
+    """Log p(x) by a sum over a grid of two-dimensional codes."""
+    axis = torch.linspace(-reach, reach, points)
+    total = torch.full((len(x),), -math.inf, dtype=torch.float64)
+    with torch.no_grad():
+        for z in torch.cartesian_prod(axis, axis).split(10_000):
+            joint = vae.likelihood(vae.decoder(z)[:, None]).log_prob(x) + vae.prior().log_prob(z)[:, None]
+            total = torch.logaddexp(total, torch.logsumexp(joint.double(), 0))
+    return total + 2 * math.log(2 * reach / (points - 1))
+
+
+def trained(**settings):
+    config = Config(device="cpu", **settings)
+    data = load(config)
+    vae = build(config, data.shape)
+    for _ in fit(vae, data, config):
+        pass
+    return vae, data
+
+
+def assert_meets(batch, exact):
+    """Each image's estimate within four of its standard errors, and their mean within two."""
+    error = (1 / batch["effective_samples"] - 1 / SAMPLES).clamp_min(0).sqrt() + 1e-3
+    difference = batch["log_likelihood"] - exact
+    assert (difference.abs() < 4 * error).all()
+    assert difference.mean().abs() < 2 * error.square().mean().sqrt() / math.sqrt(len(exact)) + 1e-3
+    assert (batch["elbo"] < batch["log_likelihood"]).all()
+
+
+def test_a_trained_two_dimensional_model_meets_quadrature():
+    vae, data = trained(epochs=30, pixels="threshold")
+    images = data.test[slice(0, 20)]
+    (batch,) = log_likelihoods(vae, data, images, samples=SAMPLES)
+    assert_meets(batch, quadrature(vae, data.batch(images, slice(0, 20)).x, reach=7, points=281))
+
+
+def test_a_trained_two_dimensional_model_of_mnist_meets_quadrature(data_dir):
+    """Where the diagnostics trust importance sampling, and annealing, which needs no guide that covers all modes, finds
+    no mode that it missed: of one that is far off no weight tells.
+    """
+    vae, data = trained(dataset="mnist", data_dir=data_dir, pixels="dynamic", epochs=3, batch_size=256, lr=3e-3)
+    images = data.test[slice(0, 16)]
+    exact = quadrature(vae, data.batch(images, slice(0, 16)).x, reach=4.5, points=301)
+    (batch,) = log_likelihoods(vae, data, images, samples=SAMPLES)
+    (annealed,) = annealed_log_likelihoods(vae, data, images, steps=100)
+    missed = annealed["log_likelihood"] - batch["log_likelihood"] > 1
+    trusted = (batch["pareto_k"] < reliable_k(SAMPLES)) & ~missed
+    assert trusted.sum() >= 4
+    assert missed.sum() <= 2
+    assert (batch["log_likelihood"] < exact)[missed].all()
+    assert_meets({name: values[trusted] for name, values in batch.items()}, exact[trusted])
+    assert (annealed["log_likelihood"] - exact).abs().median() < 0.15
+
+
+@pytest.mark.parametrize("condition", ["none", "label", "quadrant1"])
+def test_it_runs_in_parts_for_every_condition(condition, monkeypatch):
+    monkeypatch.setattr("pyrovae.evaluation.importance.IMAGES", 15)
+    monkeypatch.setattr("pyrovae.evaluation.importance.NUMBERS", 15 * 64 * 30)  # thirty samples at once
+    vae, _ = small_vae(condition=condition, network="conv")
+    data = small_data()
+    batches = list(log_likelihoods(vae, data, data.test, samples=100))
+    assert [len(batch["elbo"]) for batch in batches] == [15, 15, 10]
+    found = summarise(batches, 100)
+    assert found["images"] == 40
+    assert found["elbo"] < found["log_likelihood"] < 0
+    assert 1 <= found["effective_samples"] <= 100
+
+
+@pytest.mark.parametrize(("network", "widest"), [("resnet", 32 * 64), ("mlp", 64)])
+def test_what_is_held_goes_by_the_widest_layer(network, widest):
+    vae, _ = small_vae(network=network, hidden=(16,))
+    data = small_data()
+    assert numbers(vae, data.batch(data.test, slice(0, 3)).x, None) == widest
+
+
+@pytest.mark.parametrize(("width", "low", "high"), [(0.5, 0.6, 1.5), (1.5, -1.0, 0.4)])
+def test_pareto_k_tells_a_guide_that_is_too_narrow(width, low, high):
+    """P = N(0, 1), q = N(0, width²) in four dimensions: weights of a narrow q have no variance (k > ½)."""
+    q = dist.Normal(0.0, width)
+    z = q.sample((5000, 4))
+    assert low < pareto_k((dist.Normal(0.0, 1.0).log_prob(z) - q.log_prob(z)).sum(-1).double()) < high
+    assert math.isnan(pareto_k(torch.zeros(5)))
+    assert pareto_k(torch.full((5000,), -80.0)) == 0
+
+
+def test_what_cannot_be_estimated_is_refused():
+    data = small_data()
+    with pytest.raises(InputError, match="samples: expected 1 or more, got 0"):
+        next(log_likelihoods(small_vae()[0], data, data.test, samples=0))
+    with pytest.raises(InputError, match="got a plain autoencoder"):
+        next(log_likelihoods(small_vae(posterior="delta")[0], data, data.test))
+
+
+def test_the_command_writes_what_it_says(tmp_path, monkeypatch, capsys):
+    from pyrovae.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    for line in (
+        "train --epochs 2 --hidden 16 --pixels bytes --likelihood discretized_logistic --device cpu --out run",
+        "evaluate run --samples 200 --images 30",
+    ):
+        with pytest.raises(SystemExit) as done:
+            main(line.split())
+        assert done.value.code == 0
+    found = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert (found["images"], found["samples"], found["protocol"], found["density"]) == (30, 200, "bytes", True)
+    assert found["bits_per_dimension"] == pytest.approx(-found["log_likelihood"] / math.log(2) / 64)
+    assert f"log p(x) = {found['log_likelihood']:.2f} ± {found['standard_error']:.2f}" in capsys.readouterr().out
+
+
+def ends_after(number):
+    """An `Estimates.add` that a signal ends after so many batches."""
+    batches = iter(range(number))
+
+    def add(estimates, batch):
+        if next(batches, None) is None:
+            raise KeyboardInterrupt
+        added(estimates, batch)
+
+    added = Estimates.add
+    return add
+
+
+@pytest.mark.parametrize("samples", [100, 3000])  # by the program as it is, and compiled
+@pytest.mark.parametrize("killed", [False, True])
+def test_ended_it_goes_on_to_the_same_numbers(samples, killed, world, monkeypatch, capsys):
+    line = f"evaluate run --samples {samples} --no-latents --device cpu"
+    assert pyrovae(line) == 0
+    whole = (world / "run/evaluation.json").read_bytes()
+    left = world / "run/evaluation.pt"
+    assert not left.exists()
+    for number in (2, 3):
+        with monkeypatch.context() as patch:
+            patch.setattr(Estimates, "add", ends_after(number))
+            if killed:
+                patch.setattr("pyrovae.runs.estimates.SECONDS", 0)
+                patch.setattr(Estimates, "kept", contextlib.nullcontext)
+            assert pyrovae(line + " --resume" * left.exists()) == 130
+    assert "interrupted after 250 of 359 images; the same command with --resume goes on" in capsys.readouterr().err
+    assert len(torch.load(left, weights_only=True)["found"]["elbo"]) == 250
+    assert pyrovae(f"{line} --resume") == 0
+    assert (world / "run/evaluation.json").read_bytes() == whole
+    assert not left.exists()
+
+
+def test_it_goes_on_only_with_what_it_was_begun_with(world, monkeypatch, capsys):
+    line = "evaluate run --samples 9 --device cpu"
+    with monkeypatch.context() as patch:
+        patch.setattr(Estimates, "add", ends_after(1))
+        assert pyrovae(line) == 130
+    for more, wanted in (
+        ("--samples 8", "samples 9, with which run/evaluation.pt was begun, got 8"),
+        ("--images 70", "images 359, with which run/evaluation.pt was begun, got 70"),
+        ("--seed 3", "seed 0, with which run/evaluation.pt was begun, got 3"),
+    ):
+        capsys.readouterr()
+        assert pyrovae(f"{line} --resume {more}") == 2
+        assert capsys.readouterr().err == f"pyrovae: resume: expected {wanted}\n"
+    left = world / "run/evaluation.pt"
+    held = torch.load(left, weights_only=True)
+    for found in ({"elbo": torch.zeros(50)}, {name: torch.zeros(360) for name in held["found"]}):
+        torch.save(held | {"found": found}, left)
+        assert pyrovae(f"{line} --resume") == 2
+        assert "run: expected a sound evaluation.pt in run, got: " in capsys.readouterr().err
+    without_figures(monkeypatch)
+    assert pyrovae("train --resume --epochs 3 --out run") == 0  # other weights
+    assert pyrovae(f"{line} --resume") == 2
+    assert "run: expected evaluation.pt in run, got none" in capsys.readouterr().err

@@ -1,0 +1,140 @@
+"""The report on the latent space, against closed forms and known answers."""
+
+import math
+
+import pyro.distributions as dist
+import pytest
+import torch
+from support.builders import small_data, small_vae
+from torch import nn
+
+from pyrovae import VAE, evaluate, fit
+from pyrovae.evaluation.latents import code_means, kl_per_dimension, report
+
+
+class Codes(nn.Module):
+    """An encoder that reads the code off the first pixels, and a posterior of fixed width around it."""
+
+    def __init__(self, latent_dim, scale):
+        super().__init__()
+        self.latent_dim, self.scale = latent_dim, scale
+
+    def forward(self, x, y=None):
+        return x.flatten(1)[:, : self.latent_dim]
+
+
+class Around(nn.Module):
+    def __init__(self, scale):
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, h):
+        return dist.Normal(6 * (h - 0.5), self.scale).to_event(1)
+
+
+def known(latent_dim=2, scale=0.1):
+    plain, _ = small_vae(latent_dim=latent_dim)
+    return VAE(Codes(latent_dim, scale), plain.decoder, plain.prior, Around(scale), plain.likelihood)
+
+
+def test_kl_per_dimension_is_the_closed_form():
+    vae, data = known(scale=0.3), small_data()
+    means = code_means(vae, data, data.test)
+    by_hand = 0.5 * (means.square() + 0.3**2 - 1).mean(0) - math.log(0.3)
+    torch.testing.assert_close(kl_per_dimension(vae, data, data.test), by_hand)
+
+
+def test_kl_per_dimension_adds_up_to_the_sampled_kl():
+    vae, config = small_vae(latent_dim=3, epochs=3)
+    data = small_data(n=2000)
+    for _ in fit(vae, data, config):
+        pass
+    kl = kl_per_dimension(vae, data, data.test).sum().item()
+    assert evaluate(vae, data, data.test)["kl"] == pytest.approx(kl, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"prior": "mixture"}, {"posterior": "full"}, {"posterior": "flow"}, {"prior": "flow"}]
+)
+def test_what_has_no_closed_form_for_each_dimension_has_none(settings):
+    vae, _ = small_vae(**settings)
+    data = small_data()
+    assert kl_per_dimension(vae, data, data.test) is None
+    assert "kl_per_dimension" not in report(vae, data)
+
+
+def test_codes_far_apart_tell_the_image_and_equal_ones_nothing():
+    data = small_data()
+    apart = report(known(scale=1e-4), data)
+    assert apart["mutual_information"] == pytest.approx(math.log(len(data.test)), abs=1e-3)
+    together = report(known(scale=1e4), data)
+    assert together["mutual_information"] == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("posterior", ["diagonal", "full", "flow"])
+def test_mutual_information_and_marginal_kl_add_up_to_the_rate(posterior):
+    vae, config = small_vae(posterior=posterior, epochs=3)
+    data = small_data(n=1500)
+    for _ in fit(vae, data, config):
+        pass
+    found = report(vae, data)
+    assert found["mutual_information"] + found["marginal_kl"] == pytest.approx(
+        evaluate(vae, data, data.test)["kl"], abs=0.1
+    )
+
+
+def test_a_flow_whose_inverse_overflows_far_from_its_own_image_is_reported():
+    vae, _ = small_vae(posterior="flow", latent_dim=8)
+    data = small_data()
+    with torch.no_grad():
+        for weights in vae.posterior.parameters():
+            weights.mul_(100)
+    found, highest = report(vae, data), math.log(len(data.test))
+    assert highest - 0.5 < found["mutual_information"] < highest + 1e-3
+    assert math.isfinite(found["marginal_kl"])
+
+
+def test_dimensions_that_do_not_move_are_not_active():
+    class Half(Around):
+        def forward(self, h):
+            return dist.Normal(h * torch.tensor([1.0, 1.0, 0.0, 0.0]), self.scale).to_event(1)
+
+    vae, data = known(latent_dim=4), small_data()
+    vae.posterior = Half(0.1)
+    assert report(vae, data)["active_units"] == 2
+    assert report(vae, data)["latent_dim"] == 4
+
+
+def test_labels_are_read_from_codes_that_hold_them():
+    data = small_data(n=300)
+    data.test.images[:, 0, 0, 0] = (data.test.labels * 100).byte()
+    found = report(known(latent_dim=1, scale=0.1), data)
+    assert found["knn_accuracy"] == 1
+    assert found["probe_accuracy"] > 0.9
+    at_random = report(known(latent_dim=1, scale=0.1), small_data(n=300))
+    assert at_random["knn_accuracy"] < 0.6
+
+
+def test_a_posterior_without_a_known_mean_has_no_active_units():
+    vae, _ = small_vae(posterior="flow")
+    assert "active_units" not in report(vae, small_data())
+
+
+def test_labels_in_order_are_split_at_random():
+    data = small_data(n=300)
+    data.test.labels.copy_(data.test.labels.sort().values)
+    data.test.images[:, 0, 0, 0] = (data.test.labels * 100).byte()
+    assert report(known(latent_dim=1, scale=0.1), data)["knn_accuracy"] == 1
+
+
+def test_an_autoencoder_has_no_kl_to_report():
+    vae, _ = small_vae(posterior="delta")
+    assert set(report(vae, small_data())) == {"images", "latent_dim", "active_units", "knn_accuracy", "probe_accuracy"}
+
+
+@pytest.mark.parametrize("condition", ["label", "quadrant1"])
+def test_conditional_models_are_reported_without_their_surgery(condition):
+    vae, _ = small_vae(condition=condition)
+    found = report(vae, small_data())
+    assert len(found["kl_per_dimension"]) == 2
+    assert "mutual_information" not in found

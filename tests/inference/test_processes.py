@@ -1,0 +1,134 @@
+"""Several processes, one training: as one process alone."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from support.builders import small_data, small_vae
+
+from pyrovae import InputError, Run, fit
+from pyrovae.inference import processes as parallel
+from pyrovae.parts.posteriors import POSTERIORS
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    """Make this process one of several, as far as it is told."""
+
+    def pretend(rank, size):
+        monkeypatch.setattr(parallel, "rank", lambda: rank)
+        monkeypatch.setattr(parallel, "size", lambda: size)
+
+    return pretend
+
+
+@pytest.mark.parametrize(("n", "size"), [(128, 2), (7, 3), (3, 3)])
+def test_shares_are_all_of_a_batch_and_nearly_equal(processes, n, size):
+    held = []
+    for rank in range(size):
+        processes(rank, size)
+        held.append([*range(n)[parallel.Share().rows(n)]])
+    assert [row for rows in held for row in rows] == [*range(n)]
+    assert max(map(len, held)) - min(map(len, held)) <= 1
+
+
+@pytest.mark.parametrize("particles", [1, 5])
+@pytest.mark.parametrize("posterior", POSTERIORS)
+def test_draws_are_those_of_the_whole_batch(processes, posterior, particles):
+    vae, _ = small_vae(posterior=posterior, latent_dim=5)
+    x = torch.rand(5, 1, 8, 8)
+
+    def codes(x):
+        q = vae.posterior(vae.encoder(x))
+        return q.expand((particles, len(x)) if particles > 1 else (len(x),)).rsample()
+
+    torch.manual_seed(1)
+    whole = codes(x)
+    for rank in range(2):
+        processes(rank, 2)
+        share = parallel.Share(particles)
+        torch.manual_seed(1)
+        rows = share.rows(5)
+        torch.testing.assert_close(share.drawn(codes)(x[rows]), whole[..., rows, :])
+
+
+def test_other_draws_differ_between_the_rows_too(processes):
+    processes(1, 2)
+    share = parallel.Share()
+    share.rows(6)
+    for draw in (torch.poisson, torch._standard_gamma, lambda x: torch.rand(len(x), 4), torch.randperm):
+        drawn = share.drawn(draw)(7 if draw is torch.randperm else torch.full((3, 4), 50.0))
+        assert len(drawn) == (7 if draw is torch.randperm else 3)
+        assert len(drawn.unique()) > 3
+
+
+def test_too_few_images_for_all_processes_are_refused(processes, monkeypatch):
+    monkeypatch.setattr("pyrovae.programs.build.size", lambda: 9)
+    vae, config = small_vae(batch_size=16)  # 40 images: the last batch holds 8
+    with pytest.raises(InputError, match="batch_size: expected an image for each of 9 processes in every batch, got 8"):
+        fit(vae, small_data(pixels=config.pixels), config)
+
+
+SETTINGS = [
+    ["--pixels", "dynamic", "--condition", "label", "--warmup", "2", "--compile", "yes"],
+    ["--objective", "dreg", "--particles", "3", "--prior", "vamp", "--posterior", "full"],
+]
+
+
+def command(processes: int, *arguments: str) -> list[str]:
+    start = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}"] if processes > 1 else []
+    return [sys.executable, *start, "-m", "pyrovae", "train", *arguments]
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_two_processes_train_as_one(tmp_path, settings):
+    settings = ["--hidden", "32", "--latent-dim", "4", "--epochs", "2", "--batch-size", "101", *settings]
+    for processes in (1, 2):
+        arguments = command(processes, *settings, "--device", "cpu", "--out", str(tmp_path / str(processes)))
+        done = subprocess.run(arguments, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("epoch 2/2") == 1
+    # Not the weights one by one: Adam moves one whose gradient is only rounding as far as any other.
+    for one, two in zip(*(Run(tmp_path / name).metrics for name in ("1", "2"))):
+        for part in ("train", "test"):
+            assert two[part] == pytest.approx(one[part], rel=1e-5, abs=1e-5)
+        assert two["active_units"] == one["active_units"]
+
+
+def test_a_dead_process_ends_the_job_with_a_line_and_the_checkpoint_goes_on(tmp_path):
+    out = tmp_path / "run"
+    settings = ["--epochs", "100000", "--compile", "no", "--device", "cpu", "--out", str(out)]
+    job = subprocess.Popen(command(2, *settings), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (out / "metrics.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.kill(process_of(job.pid, rank=1), signal.SIGKILL)
+    _, errors = job.communicate(timeout=60)
+    assert job.returncode == 1
+    told = [line for line in errors.splitlines() if line.startswith("pyrovae: ")]
+    assert len(told) == 1
+    assert told[0].endswith(f"; go on with: torchrun --nproc-per-node=2 -m pyrovae train --resume --out {out}")
+    epoch = torch.load(out / "checkpoint.pt", weights_only=True)["progress"]["epoch"]
+    assert epoch > 0
+    arguments = ["--resume", "--out", str(out), "--epochs", str(epoch + 1)]
+    subprocess.run(command(2, *arguments), check=True, capture_output=True)
+    assert [record["epoch"] for record in Run(out).metrics] == [*range(1, epoch + 2)]
+
+
+def process_of(parent: int, rank: int) -> int:
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return next(int(pid) for pid in children if f"\0RANK={rank}\0" in Path(f"/proc/{pid}/environ").read_text())
+
+
+def test_bad_input_is_told_once():
+    for rank, told in (("0", 1), ("1", 0)):
+        done = subprocess.run(
+            command(1, "--epochs", "0"), capture_output=True, text=True, env=os.environ | {"RANK": rank}
+        )
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == told

@@ -1,0 +1,234 @@
+"""Any config: a valid one survives TOML and trains, or is refused for a pair that does not fit; an invalid one is told.
+
+`pytest tests/test_config_properties.py --hypothesis-profile thorough` tries fifteen times as many.
+"""
+
+import math
+import tempfile
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import example, given, reject
+from hypothesis import strategies as st
+from support.builders import small_data
+from support.commands import pyrovae
+
+from pyrovae import Config, InputError, build, fit
+from pyrovae.config.settings import LARGEST, MOST, SCALES
+from pyrovae.data.sources import DATASETS
+from pyrovae.inference.objectives import OBJECTIVES
+from pyrovae.parts.likelihoods import LIKELIHOODS
+from pyrovae.parts.networks import ACTIVATIONS, NETWORKS
+from pyrovae.parts.posteriors import POSTERIORS
+from pyrovae.parts.priors import PRIORS
+
+FIELDS = Config.model_fields
+FAMILIES = {
+    "network": NETWORKS,
+    "activation": ACTIVATIONS,
+    "likelihood": LIKELIHOODS,
+    "prior": PRIORS,
+    "posterior": POSTERIORS,
+    "objective": OBJECTIVES,
+}
+WORDS = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=20)
+OWN = {
+    "dataset": st.sampled_from([*DATASETS]) | WORDS.map("folder:{}".format) | WORDS.map("npz:{}".format),
+    "data_dir": st.none() | WORDS.map(Path),
+    "hidden": st.lists(st.integers(1, MOST), min_size=1, max_size=4).map(tuple),
+    "scale": st.sampled_from(SCALES) | st.floats(1 / LARGEST, LARGEST),
+    "device": st.sampled_from(["auto", "cpu", "cuda", "cuda:0", "cuda:15"]),
+    **{name: st.sampled_from([*members]) | WORDS.map("my/own.py:{}".format) for name, members in FAMILIES.items()},
+}
+
+
+def limits(name):
+    """The least and the largest value of a number."""
+    told = {
+        kind: getattr(limit, kind)
+        for limit in FIELDS[name].metadata
+        for kind in ("ge", "gt", "le", "lt")
+        if hasattr(limit, kind)
+    }
+    whole = "int" in str(FIELDS[name].annotation)
+    least = told.get("ge", 1 if whole else 5e-324)  # which is what is greater than 0
+    return least, told.get("le", told.get("lt", 0) - 1)
+
+
+def values(name):
+    """Any valid value of a setting."""
+    annotation = str(FIELDS[name].annotation)
+    if name in OWN:
+        return OWN[name]
+    if "Literal" in annotation:
+        return st.sampled_from(get_args(FIELDS[name].annotation))
+    low, high = limits(name)
+    if "int" in annotation:
+        return st.integers(low, high) | (st.none() if "None" in annotation else st.nothing())
+    return st.floats(low, high)
+
+
+def agreeing(settings):
+    """The same settings, but for those that may not be without another."""
+    if not settings.get("validation"):
+        settings.pop("patience", None)
+    if not 0 < settings.get("warmup", 0) <= settings.get("cycle", 0):
+        settings.pop("cycle", None)
+    if settings.get("condition", "none") == "none" and settings.get("prior") == "conditional":
+        del settings["prior"]
+    return settings
+
+
+def reject_unless(expected):
+    assert expected
+    reject()
+
+
+SETTINGS = st.fixed_dictionaries({}, optional={name: values(name) for name in FIELDS}).map(agreeing)
+
+
+@given(SETTINGS, st.sampled_from([*FIELDS]).flatmap(lambda name: st.tuples(st.just(name), values(name))))
+def test_any_config_survives_toml_and_being_replaced(settings, other):
+    config, (name, value) = Config(**settings), other
+    assert all(getattr(config, name) == value for name, value in settings.items())
+    assert Config.from_toml(config.to_toml()) == config
+    assert config.replace() == config
+    try:
+        changed = config.replace(**{name: value})
+    except InputError as refusal:
+        reject_unless("beside it, got" in str(refusal) or "expects a condition" in str(refusal))
+    assert getattr(changed, name) == value
+    assert changed.replace(**{name: value}) == changed
+    assert Config.from_toml(changed.to_toml()) == changed
+
+
+# --- a step ---
+
+FEW = {
+    "latent_dim": st.integers(1, 4),
+    "hidden": st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple),
+    "components": st.integers(1, 30),
+    "particles": st.integers(1, 3),
+    "scale": st.sampled_from(SCALES) | st.floats(0.01, 100),
+    "batch_size": st.integers(1, 30),
+    "epochs": st.integers(1, 3),
+    "warmup": st.integers(0, 3),
+    "cycle": st.integers(0, 3),
+    "seed": values("seed"),
+    **{name: st.floats(0, 10) for name in ("alpha", "mmd_weight", "beta", "free_bits")},
+    "lr": st.floats(5e-324, 0.01),
+    "precision": st.sampled_from(["fp32", "bf16", "bf16", "tf32"]),
+    **{name: st.sampled_from([*members]) for name, members in FAMILIES.items()},
+    **{name: values(name) for name in ("pixels", "condition", "flow", "schedule")},
+}
+
+
+@st.composite
+def trainable(draw):
+    """A small config, more often than not with pixels that fit its likelihood."""
+    settings = agreeing(draw(st.fixed_dictionaries({}, optional=FEW)))
+    if draw(st.integers(0, 9)):
+        likelihood = LIKELIHOODS[settings.get("likelihood", "bernoulli")]
+        settings["pixels"] = draw(st.sampled_from([*likelihood.domain, *getattr(likelihood, "relaxed", ())]))
+    return Config(**settings, device="cpu", compile="no")
+
+
+def unfit(config):
+    """All the pairs that do not fit each other: what their refusal says, and whether this config has one."""
+    likelihood = LIKELIHOODS[config.likelihood]
+    learned = config.prior in ("mixture", "vamp", "exemplar", "flow", "conditional")
+    weighing = getattr(OBJECTIVES[config.objective], "weighs_particles", False)
+    scaled, delta = config.likelihood in ("laplace", "student_t"), config.posterior == "delta"
+    return {
+        "pixels: likelihood": config.pixels not in (*likelihood.domain, *getattr(likelihood, "relaxed", ())),
+        "scale: 'optimal' fits": scaled and config.scale == "optimal",
+        "prior flow: expected two": config.prior == "flow" and config.latent_dim < 2,
+        "posterior flow: expected two": config.posterior == "flow" and config.latent_dim < 2,
+        "prior: expected one that is not learned": learned and delta,
+        "particles: objective": weighing and config.particles < 2,
+        "free_bits: expected 0": delta and config.free_bits > 0,
+        "precision: expected": config.precision == "tf32",
+    }
+
+
+def trained(config, shape):
+    """The record of one epoch on a few random images."""
+    data = small_data(n=20, shape=shape, pixels=config.pixels)
+    return next(iter(fit(build(config, shape, len(data.classes)), data, config)))
+
+
+@given(trainable(), st.sampled_from([(1, 8, 8), (3, 9, 8)]))
+def test_any_config_trains_or_is_refused_for_a_pair_that_does_not_fit(config, shape):
+    refusals = [told for told, holds in unfit(config).items() if holds]
+    if refusals:
+        with pytest.raises(InputError, match="|".join(refusals)) as refusal:
+            trained(config, shape)
+        assert "\n" not in str(refusal.value)
+    else:
+        record = trained(config, shape)
+        assert all(math.isfinite(score) for part in ("train", "test") for score in record[part].values())
+
+
+# --- what is not valid ---
+
+NO_NUMBER = st.sampled_from(["", "word", "1e", "0x10", "nan", "inf", True, None, [1], {}, math.nan, math.inf, b"\xff"])
+
+
+@st.composite
+def invalid(draw):
+    """A setting and a value that it cannot have."""
+    name = draw(st.sampled_from([*FIELDS]))
+    annotation = str(FIELDS[name].annotation)
+    if name == "hidden":
+        wrong = st.sampled_from(["", ",", "5,x", "0", "5,0", "1.5", [], [0], [True], 0, None, [1.5], 10**10, {}])
+    elif name == "device":
+        wrong = WORDS.filter(lambda word: word not in ("auto", "cpu", "cuda")) | st.sampled_from(
+            ["cuda:", "cuda:-1", 3]
+        )
+    elif name == "scale":
+        wrong = st.floats(max_value=0) | st.sampled_from(["", "word", math.nan, math.inf, 1e300, None, [1], True])
+    elif "Literal" in annotation:
+        wrong = WORDS.filter(lambda word: word not in get_args(FIELDS[name].annotation)) | st.sampled_from(
+            [3, None, []]
+        )
+    elif "int" in annotation or "float" in annotation:
+        low, high = limits(name)
+        low = 0 if name == "lr" else low
+        step = 1 if "int" in annotation else int(high)  # 1 more than 1e30 is 1e30
+        out = st.integers(max_value=low - 1) | st.integers(min_value=int(high) + step)
+        halves = st.floats(0.1, 0.9).map(lambda part: low + part) if "int" in annotation else st.nothing()
+        wrong = out | halves | NO_NUMBER.filter(lambda value: name != "image_size" or value is not None)
+    else:
+        wrong = st.sampled_from([3, 1.5, True, [], {}, "a\0b", "a\nb", "\ud800"])
+    return name, draw(wrong)
+
+
+@given(invalid())
+@example(("lr", 0))
+@example(("seed", 2**32))
+def test_an_invalid_setting_is_told_in_one_line(case):
+    name, value = case
+    with pytest.raises(InputError) as refusal:
+        Config(**{name: value})
+    told = str(refusal.value)
+    assert told.startswith(f"{name}: ")
+    assert "expected" in told
+    assert ", got " in told
+    assert len(told.splitlines()) == 1
+
+
+def as_flag(case):
+    """Whether a shell can hand it on, and it is as invalid when it is a text."""
+    name, value = case
+    texts = ("dataset", "data_dir", *FAMILIES)
+    return isinstance(value, str if name in texts else str | int | float) and "\0" not in str(value)
+
+
+@given(invalid().filter(as_flag))
+def test_an_invalid_flag_exits_with_2_and_leaves_the_disk_as_it_was(case):
+    name, value = case
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert pyrovae(["train", f"--{name.replace('_', '-')}={value}"]) == 2
+        assert not list(Path(folder).iterdir())

@@ -1,0 +1,195 @@
+"""Damaged bytes: what reads TOML and run folders reads them, or says in one line why not. No other error, and no hang.
+
+`pytest tests/test_fuzz_runs.py --hypothesis-profile thorough` tries fifteen times as many.
+"""
+
+import contextlib
+import io
+import json
+import shutil
+import time
+
+import pytest
+import safetensors
+import tomli_w
+import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from support.builders import small_data, small_vae
+from support.commands import pyrovae
+
+from pyrovae import Config, InputError, Run, fit
+from pyrovae.runs.schema import read_config, read_evaluation, read_progress, read_records, read_summary
+
+SECONDS = 20  # that reading a small file never takes, on the slowest of machines
+EVALUATION = {
+    "log_likelihood": -40.5,
+    "standard_error": 0.5,
+    "samples": 5,
+    "images": 12,
+    "latents": {"active_units": 2},
+}
+
+
+CHANGES = {
+    "flip": lambda head, tail, extra: head + bytes(a ^ b for a, b in zip(tail, extra)) + tail[len(extra) :],
+    "cut": lambda head, tail, extra: head,
+    "insert": lambda head, tail, extra: head + extra + tail,
+    "delete": lambda head, tail, extra: head + tail[len(extra) ** 2 :],
+    "repeat": lambda head, tail, extra: head + tail[: 8 * len(extra)] + tail,
+    "digit": lambda head, tail, extra: head + b"%d" % extra[0] + tail[1:],
+}
+MUTATIONS = st.lists(
+    st.tuples(st.sampled_from([*CHANGES]), st.floats(0, 1), st.binary(min_size=1, max_size=8)), min_size=1, max_size=4
+)
+
+
+def mutated(content, mutations):
+    """`content` after one change of bytes after another; where each is, is told from 0 to 1."""
+    for kind, where, extra in mutations:
+        at = int(where * max(0, len(content) - 1))
+        content = CHANGES[kind](content[:at], content[at:], extra)
+    return content
+
+
+def read_or_refused(read, errors=InputError):
+    """What `read` returns; None if it refuses, in one line."""
+    start, told = time.monotonic(), ""
+    try:
+        return read()
+    except errors as error:
+        told = str(error)
+    finally:
+        assert errors is not InputError or len(told.splitlines()) < 2
+        assert time.monotonic() - start < SECONDS
+
+
+# --- TOML ---
+
+VALID = Config(validation=3, patience=2, data_dir="somewhere", image_size=8).to_toml()
+KEYS = st.sampled_from([*Config.model_fields, "seeds", "self", ""]) | st.text(max_size=5)
+VALUES = st.recursive(
+    st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.dates() | st.datetimes() | st.times(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.text(max_size=200) | MUTATIONS.map(lambda changes: mutated(VALID.encode(), changes).decode(errors="replace")))
+@example("a = " + "[" * 100_000)
+@example("a = " + "{a = " * 10_000)
+@example("epochs = 0x" + "f" * 5000)
+@example("\0")
+@example("self = 1\ncls = 1")
+def test_any_text_is_a_config_or_refused(text):
+    config = read_or_refused(lambda: Config.from_toml(text))
+    assert config is None or Config.from_toml(config.to_toml()) == config
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=4))
+def test_any_toml_is_a_config_or_refused(settings):
+    try:
+        text = tomli_w.dumps(settings)
+    except (TypeError, ValueError, UnicodeError):
+        return
+    config = read_or_refused(lambda: Config.from_toml(text))
+    assert config is None or Config.from_toml(config.to_toml()) == config
+
+
+@given(MUTATIONS | st.binary(max_size=100).map(lambda junk: [("cut", 0.0, b"-"), ("insert", 0.0, junk)]))
+def test_any_config_file_is_read_or_refused(tmp_path_factory, changes):
+    folder = tmp_path_factory.getbasetemp()
+    (folder / "any.toml").write_bytes(mutated(VALID.encode(), changes))
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        assert (
+            pyrovae(["train", "--config", str(folder / "any.toml"), "--epochs", "0", "--out", str(folder / "no")]) == 2
+        )
+    assert len(said.getvalue().splitlines()) == 1
+    assert not (folder / "no").exists()
+
+
+# --- run folders ---
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """A run folder, of a model that is given labels."""
+    vae, config = small_vae(condition="label", hidden=(4,))
+    fitting, run = (
+        fit(vae, small_data(pixels=config.pixels), config),
+        Run.create(tmp_path_factory.mktemp("sound") / "run", config),
+    )
+    for record in fitting:
+        run.record(record, fitting)
+    run.finish(fitting)
+    run.save_evaluation(EVALUATION)
+    return run.path
+
+
+@pytest.fixture(scope="module")
+def copied(sound, tmp_path_factory):
+    return shutil.copytree(sound, tmp_path_factory.mktemp("copied") / "run")
+
+
+READERS = {
+    "config.toml": lambda run: run.config,
+    "metrics.jsonl": lambda run: run.metrics,
+    "summary.json": lambda run: run.summary,
+    "evaluation.json": lambda run: run.evaluation,
+    "progress.safetensors": lambda run: run.progress,
+    "checkpoint.pt": lambda run: run.checkpoint(torch.device("cpu")),
+    "model.safetensors": lambda run: run.vae,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+@given(changes=MUTATIONS)
+def test_any_file_of_a_run_is_read_or_refused(sound, copied, name, changes):
+    (copied / name).write_bytes(mutated((sound / name).read_bytes(), changes))
+    try:
+        read_or_refused(lambda: READERS[name](Run(copied)))
+    finally:
+        shutil.copy(sound / name, copied)
+
+
+USED = {  # what is taken from a file that was read, without another look
+    read_config: lambda config: config.to_toml(),
+    read_records: lambda records: [record["epoch"] + record["test"]["loss"] + record["seconds"] for record in records],
+    read_summary: lambda summary: summary["best"]["epoch"] + summary["best"]["test"]["kl"] + summary["images"]["test"],
+    read_evaluation: lambda found: found["log_likelihood"] + found["samples"] + len(found.get("latents", {})),
+    read_progress: lambda images: [image.shape[3] for image in images.values()],
+}
+FILES = ["config.toml", "metrics.jsonl", "summary.json", "evaluation.json", "progress.safetensors"]
+
+
+@pytest.mark.parametrize(("name", "read"), [*zip(FILES, USED)])
+@given(changes=MUTATIONS)
+def test_what_was_read_can_be_used(sound, copied, name, read, changes):
+    assert USED[read](read(sound / name))
+    (copied / name).write_bytes(mutated((sound / name).read_bytes(), changes))
+    try:
+        if (found := read_or_refused(lambda: read(copied / name), Exception)) is not None:
+            USED[read](found)
+    finally:
+        shutil.copy(sound / name, copied)
+
+
+SHAPES = [[1, 8], [1, -8, 8], ["a", 8, 8], [1, 8.5, 8], "188", None, [1, 9, 9]]
+TOLD = [
+    *(("vae", {"shape": shape}) for shape in SHAPES),
+    *(("vae", {"classes": classes}) for classes in (3, None, [], ["a"], ["a", "b", 3])),
+    *(("pixels", {"pixels": pixels}) for pixels in (None, [], {"protocol": "grey"}, {"mean": "a"})),
+]
+
+
+@pytest.mark.parametrize(("asked", "told"), TOLD)
+def test_what_weights_tell_of_their_images_is_looked_at(sound, tmp_path, asked, told):
+    run = shutil.copytree(sound, tmp_path / "run")
+    with safetensors.safe_open(run / "model.safetensors", "pt") as file:
+        about = json.loads(file.metadata()["pyrovae"])
+    weights, metadata = load_file(run / "model.safetensors"), {"pyrovae": json.dumps(about | told)}
+    save_file(weights, run / "model.safetensors", metadata)
+    with pytest.raises(InputError, match=r"^.*expect.*, got.*$"):
+        getattr(Run(run), asked)

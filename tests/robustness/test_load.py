@@ -1,0 +1,152 @@
+"""Many trainings at once, a long one, and the same one again."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.builders import ROOT, contents, small_data, small_vae
+
+from pyrovae import Config, Run, fit
+
+TRAIN = "train --hidden 16 --epochs 3 --device cpu"
+RESULTS = ROOT / "results"
+
+
+def start(arguments, cwd, **environment):
+    command = [sys.executable, "-m", "pyrovae", *shlex.split(arguments)]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, cwd=cwd, env=os.environ | {"OMP_NUM_THREADS": "1"} | environment, **streams)
+
+
+def finish(arguments, cwd):
+    process = start(arguments, cwd)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+
+
+def test_ten_trainings_at_once_take_a_folder_each_and_are_the_same(tmp_path):
+    processes = [start(TRAIN, tmp_path) for _ in range(10)]
+    outputs = [process.communicate(timeout=500)[0] for process in processes]
+    assert [process.returncode for process in processes] == 10 * [0], outputs
+    runs = sorted((tmp_path / "results").iterdir())
+    assert {run.name for run in runs} == {"digits", *(f"digits-{k}" for k in range(2, 11))}
+    first = contents(runs[0])
+    assert all(contents(run) == first for run in runs)
+
+
+def test_the_same_seed_gives_the_same_files(tmp_path):
+    """All but the seconds that it took, figures and the page about it too."""
+    for name in ("one", "two"):
+        finish(f"{TRAIN} --out {name}/run", tmp_path)
+    one, two = (
+        {str(path.relative_to(tmp_path / name)): path.read_bytes() for path in (tmp_path / name).rglob("*.*")}
+        for name in ("one", "two")
+    )
+    assert one.keys() == two.keys()
+    for run in (one, two):
+        run["run/report.html"] = re.sub(rb"<td>[\d.,]+ s</td>", b"", run["run/report.html"])
+    timed = {"run/metrics.jsonl", "run/summary.json"}
+    assert {name for name in one if one[name] != two[name]} <= timed
+    assert len([name for name in one if name.endswith(".png")]) > 5
+    for name in timed:
+        without = [re.sub(rb'"seconds": [\d.]+', b"", run[name]) for run in (one, two)]
+        assert without[0] == without[1]
+
+
+def test_a_published_run_is_repeated_by_its_config(tmp_path):
+    """Its first epochs, from its config alone; on another processor some digits differ."""
+    config = RESULTS / "digits/config.toml"
+    finish(f"train --config {config} --epochs 3 --out again", tmp_path)
+    published = [json.loads(line) for line in (RESULTS / "digits/metrics.jsonl").read_text().splitlines()[:3]]
+    for record, wanted in zip(Run(tmp_path / "again").metrics, published):
+        assert record["epoch"] == wanted["epoch"]
+        for part in ("train", "test"):
+            assert record[part] == pytest.approx(wanted[part], rel=1e-3)
+
+
+def test_a_summary_says_how_a_run_came_about(tmp_path):
+    vae, config = small_vae(epochs=1)
+    fitting, run = fit(vae, small_data(pixels=config.pixels), config), Run.create(tmp_path / "run", config)
+    for record in fitting:
+        run.record(record, fitting)
+    summary = run.finish(fitting)
+    assert summary["threads"] >= 1
+    assert summary["precision"] == "fp32"
+    assert summary["compiled"] is False
+    assert summary["deterministic"] == {"algorithms": False, "cudnn": False}
+    assert set(summary["versions"]) == {"pyrovae", "torch", "pyro-ppl", "python"}
+    if (RESULTS.parent / ".git").exists() and shutil.which("git"):
+        assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", summary["git"])
+
+
+# --- a long one ---
+
+EPOCHS = int(os.environ.get("PYROVAE_EPOCHS", "300"))  # results/reliability.md: 10000
+
+
+def resident(pid):
+    """Megabytes of memory that a process holds."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc")
+@pytest.mark.parametrize("compiled", ["no", "yes"])
+def test_memory_does_not_grow_over_the_epochs(compiled, tmp_path):
+    line = f"train --hidden 8 --batch-size 1500 --epochs {EPOCHS} --compile {compiled} --device cpu --out run"
+    process, seen = start(line, tmp_path), []
+    drain = threading.Thread(target=process.stdout.read)
+    drain.start()
+    metrics = tmp_path / "run/metrics.jsonl"
+    while process.poll() is None:
+        if metrics.exists() and (epochs := metrics.read_bytes().count(b"\n")) < EPOCHS:  # afterwards it draws
+            seen.append((epochs, resident(process.pid)))
+        time.sleep(0.05 if EPOCHS < 1000 else 1)
+    drain.join()
+    process.stdout.close()
+    assert process.returncode == 0
+    marks = [min(seen, key=lambda pair: abs(pair[0] - EPOCHS * part / 10)) for part in range(2, 11)]
+    print(f"compile {compiled}:", ", ".join(f"epoch {epoch} {held:.0f} MB" for epoch, held in marks))
+    assert marks[-1][1] - marks[0][1] < 20
+    assert Run(tmp_path / "run").config == Config.from_toml((tmp_path / "run/config.toml").read_text())
+
+
+LIMITED = """
+import pyrovae.data.storage as room
+room.memory = lambda device: 2**30
+from pyrovae.cli import main
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
+def test_a_million_images_stream_in_bounded_memory(tmp_path):
+    """784 MB of images on a machine that is told to have 1 GB: all of it, torch and figures too, stays below that."""
+    images = np.random.default_rng(0).integers(0, 256, (1_000_000, 28, 28), dtype=np.uint8)
+    np.savez(tmp_path / "images.npz", images=images)
+    del images
+    arguments = (
+        "train --dataset npz:images.npz --epochs 1 --batch-size 4096 --hidden 16 --compile no --device cpu --out run"
+    )
+    command = [sys.executable, "-c", LIMITED, *shlex.split(arguments)]
+    environment, most = os.environ | {"OMP_NUM_THREADS": "1", "TMPDIR": str(tmp_path)}, 0
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            held = re.search(r"RssAnon:\s+(\d+) kB", status)
+            most = max(most, int(held[1]) / 1e3 if held else 0)
+            time.sleep(0.05)
+    assert process.returncode == 0
+    assert Run(tmp_path / "run").summary["images"] == {"train": 800_000, "test": 200_000}
+    print(f"{most:.0f} MB at most")
+    assert most < 784

@@ -1,0 +1,99 @@
+"""Many fits as one batched program: each as alone."""
+
+import pytest
+import torch
+from support.builders import small_data, small_vae
+from torch import nn
+
+from pyrovae import InputError, fit, fit_together
+
+DIFFERING = [{"seed": 3}, {"seed": 4, "lr": 1e-2}, {"seed": 3, "beta": 0.5, "warmup": 2, "schedule": "cosine"}]
+
+
+def fits(each=DIFFERING, part=None, **settings):
+    made = []
+    for own in each:
+        vae, config = small_vae(**{"compile": "no", "epochs": 3} | settings | own)
+        if part is not None:
+            vae.likelihood = part()
+        made.append(fit(vae, small_data(pixels=config.pixels), config))
+    return made
+
+
+def scores(record, parts=("train", "test")):
+    return {(part, key): value for part in parts for key, value in record[part].items()}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"pixels": "dynamic", "condition": "label", "compile": "yes"},
+        {"pixels": "dynamic", "validation": 8, "prior": "mixture", "components": 3, "objective": "mmd"},
+        {"objective": "dreg", "particles": 3, "posterior": "full", "prior": "vamp", "components": 4},
+        {"network": "conv", "posterior": "lowrank"},
+        {"network": "gated", "precision": "bf16"},
+        {"posterior": "flow", "prior": "flow", "objective": "iwae", "particles": 2},
+        {"likelihood": "gaussian", "scale": "optimal", "free_bits": 0.1},
+        {"prior": "exemplar", "components": 7, "objective": "analytic"},
+        {"posterior": "delta"},
+    ],
+)
+def test_each_is_trained_as_alone(settings):
+    alone = [[*made] for made in fits(**settings)]
+    together = [*zip(*fit_together(fits(**settings)))]
+    rounding = 1e-2 if "precision" in settings else 1e-4
+    # The gradient of a bias before a batch normalisation is rounding alone, of which Adam makes steps: training, where
+    # what is normalised knows no bias, does not see them; testing, where it does, is nearly the same.
+    parts = ["train"] if settings.get("network") == "conv" else ["train", "test"]
+    for one, other in zip(alone, together):
+        for expected, found in zip(one, other, strict=True):
+            assert scores(found, parts) == pytest.approx(scores(expected, parts), rel=rounding, abs=1e-4)
+            assert found["epoch"] == expected["epoch"]
+    assert alone[0][-1]["train"] != alone[1][-1]["train"]
+
+
+def test_one_can_be_saved_between_epochs_and_goes_on_alone():
+    together = fits()
+    halfway = next(fit_together(together))
+    resumed = fits()[1]
+    resumed.load_state_dict(together[1].state_dict())
+    rest = [*resumed]
+    assert [halfway[1]["epoch"], *(record["epoch"] for record in rest)] == [1, 2, 3]
+    assert scores(rest[-1]) == pytest.approx(scores([*fits()[1]][-1]), rel=1e-4)
+
+
+class Undecided(nn.Module):
+    """A likelihood that looks at values, as no batched program can."""
+
+    features, domain = 1, ("grey",)
+
+    def forward(self, h):
+        (loc,) = h.unbind(-4)
+        return torch.distributions.Independent(torch.distributions.Normal(loc if loc.sum() > 0 else -loc, 1.0), 3)
+
+
+def test_what_cannot_be_batched_is_trained_all_the_same_and_says_why():
+    alone = [[*made] for made in fits(part=Undecided)]
+    with pytest.warns(UserWarning, match="together: each run takes its own steps: .*data-dependent"):
+        together = [*zip(*fit_together(fits(part=Undecided)))]
+    for one, other in zip(alone, together):
+        assert [scores(record) for record in one] == [scores(record) for record in other]
+
+
+def test_one_that_fails_leaves_the_others_alone():
+    made = fits([{"seed": 0}, {"seed": 1, "lr": 1e20}])
+    *_, last = fit_together(made)
+    assert isinstance(last[1], FloatingPointError)
+    assert scores(last[0]) == pytest.approx(scores([*fits([{"seed": 0}])[0]][-1]), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("each", "expected"),
+    [
+        ([{"latent_dim": 2}, {"latent_dim": 3}], "together: expected runs that differ in beta, .* alone, got others"),
+        ([{"validation": 8, "patience": 1}] * 2, "together: expected patience 0, as all runs end at once, got 1"),
+    ],
+)
+def test_fits_that_are_not_alike_are_refused(each, expected):
+    with pytest.raises(InputError, match=expected):
+        next(fit_together(fits(each)))
