@@ -84,7 +84,7 @@ def _found(run: Any, chosen: Any, estimates: Any, resume: bool, latents: bool, a
     from pyrovae.evaluation.importance import log_likelihoods, summarise
     from pyrovae.evaluation.latents import report
     from pyrovae.inference import seeded
-    from pyrovae.runs.summary import protocol
+    from pyrovae.runs.summary import measured_on
 
     vae, data, samples, seed = run.vae, run.data, estimates.asked["samples"], estimates.asked["seed"]
     with seeded(seed):
@@ -103,7 +103,7 @@ def _found(run: Any, chosen: Any, estimates: Any, resume: bool, latents: bool, a
     if latents:
         with seeded(seed):
             found["latents"] = report(vae, data)
-    return found | protocol(run.trusted, data, vae, -found["log_likelihood"]) | {"seed": seed}
+    return found | measured_on(run.trusted, data, vae, -found["log_likelihood"]) | {"seed": seed}
 
 
 def _tracked(what: str, images: int, batches: Iterable[dict[str, Any]], done: int = 0) -> Iterator[dict[str, Any]]:

@@ -1,10 +1,13 @@
-"""The rooms of the package stand on floors, and an import goes down: read from the source."""
+"""The rooms of the package stand on floors, and an import goes down: read from the source of every file."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-FLOORS = [  # from the ground up; rooms of one floor do not import each other, but for those named below
+import pytest
+from support.builders import ROOT
+
+FLOORS = (  # from the ground up; a room imports rooms of lower floors only
     {"errors", "display"},
     {"config", "inference", "parts"},
     {"program", "data"},
@@ -13,40 +16,79 @@ FLOORS = [  # from the ground up; rooms of one floor do not import each other, b
     {"training", "figures"},
     {"runs", "explain"},
     {"pages"},
+    {"commands"},
     {"cli"},
-]
-ACROSS = {("inference", "config"), ("programs", "data")}
+)
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+ACROSS = {("inference.device", "config.settings")}  # one list of devices, stated with the settings
+ENTRIES = {"__init__.py", "__main__.py", "py.typed"}
 
 
-def module_of(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+def files() -> Iterator[tuple[str, Path]]:
+    """Every file of the package by its module, without the first name: `cli.train.command`, `runs.files`."""
+    for folder in ("pyrovae", "cli"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if not path.is_relative_to(ROOT / "pyrovae" / "cli"):
+                yield ".".join(path.relative_to(ROOT).with_suffix("").parts).removeprefix("pyrovae."), path
 
 
-def imports_of(path: Path) -> set[str]:
-    """The modules of the package that a file imports, wherever in the file."""
-    module, found = module_of(path), set()
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+def imports(module: str, path: Path) -> Iterator[str]:
+    """The modules of the package that a file imports, wherever in the file an import stands."""
+    package = module.split(".")[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            parts = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            found.add(".".join([*parts, *([node.module] if node.module else [])]))
-    return {name.removeprefix("pyrovae.") for name in found if name.split(".")[0] in ("pyrovae", "cli")}
+            above = package[: len(package) - node.level + 1] if node.level else []
+            start = [*(["pyrovae"] if node.level else []), *above, *([node.module] if node.module else [])]
+            names = [".".join([*start, alias.name]) for alias in node.names]
+        else:
+            continue
+        yield from (name.removeprefix("pyrovae.") for name in names if name.startswith("pyrovae."))
 
 
-FILES = [
-    path
-    for folder in ("pyrovae", "cli")
-    for path in sorted((ROOT / folder).rglob("*.py"))
-    if not path.is_relative_to(ROOT / "pyrovae" / "cli")
-]
-ARROWS = {(module_of(path).removeprefix("pyrovae."), name) for path in FILES for name in imports_of(path)}
-print(len(FILES))
-for a, b in sorted(ARROWS):
-    ra, rb = a.split(".")[0], b.split(".")[0]
-    if ra in FLOOR and rb in FLOOR and ra != rb and not FLOOR[ra] > FLOOR[rb]:
-        print(a, "->", b)
-    if ra not in FLOOR or rb not in FLOOR:
-        print("?", a, b)
+ARROWS = sorted({(module, name) for module, path in files() for name in imports(module, path)})
+
+
+def room(module: str) -> str:
+    return module.split(".")[0]
+
+
+def test_every_room_has_its_floor():
+    assert {room(module) for module, _ in files()} - {"__init__", "__main__"} <= FLOOR.keys()
+
+
+def test_imports_go_down():
+    wrong = [
+        f"{module} -> {name}"
+        for module, name in ARROWS
+        if room(module) in FLOOR and room(name) in FLOOR and room(module) != room(name)
+        if FLOOR[room(module)] <= FLOOR[room(name)] and not any(module == a and name.startswith(b) for a, b in ACROSS)
+    ]
+    assert not wrong
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    """Within a room, too: the files of the package can be put in an order in which each imports earlier ones only."""
+    modules = {module.removesuffix(".__init__") for module, _ in files()}
+    edges: dict[str, set[str]] = {module: set() for module in modules}
+    for module, name in ARROWS:
+        target = name if name in modules else name.rpartition(".")[0]
+        if target in modules and not module.endswith("__init__"):
+            edges[module.removesuffix(".__init__")].add(target)
+    while edges:
+        free = {module for module, needs in edges.items() if not (needs & edges.keys()) - {module}}
+        assert free, f"circles among {sorted(edges)}"
+        edges = {module: needs for module, needs in edges.items() if module not in free}
+
+
+def test_the_top_of_the_package_can_be_taken_in_at_a_look():
+    entries = {path.name for path in (ROOT / "pyrovae").iterdir()} - {"__pycache__", "cli"}
+    assert len(entries - ENTRIES) <= 16
+
+
+@pytest.mark.parametrize("package", ["config", "runs"])
+def test_rooms_that_the_help_needs_import_nothing_at_their_head(package):
+    tree = ast.parse((ROOT / "pyrovae" / package / "__init__.py").read_text(encoding="utf-8"))
+    heads = [node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)]
+    assert not [name for name in heads if name.startswith("pyrovae")]

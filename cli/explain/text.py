@@ -97,7 +97,7 @@ def _check(found: Explanation) -> Iterator[RenderableType]:
             table.add_row(*_row(term))
     yield table
     if found.missing:
-        about = f"– no formula in plain PyTorch for {', '.join(found.missing)}: its class has no `by_hand`"
+        about = f"– no formula in plain PyTorch for {', '.join(found.missing)}: its class has no `log_density`"
         yield Text(f"{about}; Trace_ELBO is held against the sum by site", QUIET)
     about = f"{found.images} images, one code each, the same for both; float64; the difference is an image's largest"
     yield Text(about, QUIET)

@@ -25,7 +25,7 @@ from ..values import NAMED, Whole, examples
 @click.option("--jobs", metavar="N", type=Whole(), help="runs at a time  [as many as CPU cores; 1 on CUDA]")
 @click.option("--evaluate", metavar="K", type=Whole(), help="estimate log p(x) with K samples, too")
 @click.option("--figures/--no-figures", default=True, help="draw the figures of each run  [yes]")
-@click.option("--together", is_flag=True, help="train runs of one architecture as one batched program")
+@click.option("--batched", is_flag=True, help="train runs of one architecture as one batched program")
 @click.option("--force", is_flag=True, help="replace runs of other settings that --out holds")
 def command(
     preset_name: str | None,
@@ -34,7 +34,7 @@ def command(
     jobs: int | None,
     evaluate: int | None,
     figures: bool,
-    together: bool,
+    batched: bool,
     force: bool,
     **given: tuple[str, ...],
 ) -> None:
@@ -54,4 +54,4 @@ def command(
     path = out or RESULTS / f"{name_of(preset_name, config_file, dataset)}-sweep"
     from .run import sweep  # torch is imported from here on
 
-    sweep(path, grid, jobs, evaluate, figures, force, together)
+    sweep(path, grid, jobs, evaluate, figures, force, batched)

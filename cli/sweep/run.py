@@ -18,9 +18,9 @@ from pyrovae.figures.tradeoff import rate_distortion
 from pyrovae.figures.tradeoff import sweep as sweep_figure
 from pyrovae.inference import choose_device
 from pyrovae.programs.build import build
-from pyrovae.runs.comparison import best_of, differences, over_seeds, protocol
+from pyrovae.runs.comparison import best_of, comparable_by, differences, over_seeds
 from pyrovae.runs.run import Run
-from pyrovae.runs.sweep import is_done, prepare, save_sweep, trained_together
+from pyrovae.runs.sweep import batched_groups, is_done, prepare, save_sweep
 from pyrovae.runs.trust import named
 from pyrovae.training.fit import fit
 
@@ -32,7 +32,7 @@ TICK = 0.2  # seconds between two looks at the workers
 
 
 def sweep(
-    path: Path, grid: Grid, jobs: int | None, samples: int | None, figures: bool, force: bool, together: bool
+    path: Path, grid: Grid, jobs: int | None, samples: int | None, figures: bool, force: bool, batched: bool
 ) -> None:
     """Train what is left to train of the runs in `path`; then write and show what all of them came to."""
     _check(grid, samples is not None)
@@ -41,11 +41,11 @@ def sweep(
     runs = prepare(path, grid, force)
     where = any_config.model_dump(mode="json", include=set(ONE_FOR_ALL))
     left = {name: run for name, run in runs.items() if not is_done(run, samples, figures)}
-    groups = trained_together(left, jobs) if together else [(name,) for name in left]
-    batched = sum(len(group) for group in groups if len(group) > 1)
+    groups = batched_groups(left, jobs) if batched else [(name,) for name in left]
+    in_batches = sum(len(group) for group in groups if len(group) > 1)
     click.echo(
         f"{len(runs)} runs in {path}: {len(runs) - len(left)} done, {len(left)} to do,"
-        f" {jobs} at a time" + (f", {batched} of them in batched programs" if together else "")
+        f" {jobs} at a time" + (f", {in_batches} of them in batched programs" if batched else "")
     )
     task = {"where": where, "samples": samples, "figures": figures}
     try:
@@ -124,7 +124,7 @@ def _report(path: Path, grid: Grid, runs: dict[str, Run], failed: dict[str, str]
     best = best_of(rows, done)
     content = {
         "swept": {name: _values(grid, name) for name in (*grid.swept, "seed")},
-        "protocol": None if differing else protocol(done[0]),
+        "protocol": None if differing else comparable_by(done[0]),
         "differing": differing,
         "unit": "nats per image, test set",
         "best": best,

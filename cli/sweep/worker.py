@@ -39,12 +39,12 @@ def work(
 
     from .. import cli
     from ..options import as_flags
-    from ..train.session import train, train_together
+    from ..train.session import train, train_batched
 
     runs, failed = [Run(path, **names) for path, names in zip(paths, repeated)], None
     unfinished = [run for run in runs if not run.finished]
     if len(unfinished) > 1:
-        failed = train_together(unfinished, where)
+        failed = train_batched(unfinished, where)
     elif unfinished:
         (run,) = unfinished
         config = None if run.begun else run.trusted.replace(**where)

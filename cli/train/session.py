@@ -22,7 +22,7 @@ from pyrovae.errors import InputError
 from pyrovae.figures import draw
 from pyrovae.inference import choose_device
 from pyrovae.inference.compiled import estimate
-from pyrovae.inference.processes import Lost, rank, size, together, wait_for_all
+from pyrovae.inference.processes import Lost, joined, rank, size, wait_for_all
 from pyrovae.pages.report import save
 from pyrovae.pages.tensorboard import logged, writer_class
 from pyrovae.program import mean_of
@@ -30,7 +30,7 @@ from pyrovae.programs.build import build
 from pyrovae.runs.files import only_writer
 from pyrovae.runs.run import Run
 from pyrovae.runs.trust import check_places
-from pyrovae.training.batched import fit_together
+from pyrovae.training.batched import fit_batched
 from pyrovae.training.collapse import collapse
 from pyrovae.training.fit import Fit, fit
 from pyrovae.training.interrupts import Insisted
@@ -62,7 +62,7 @@ def train(
         resumed = Run(path, **repeated)  # type: ignore[arg-type]  # a run that is there has one path
         config = resumed.trusted.replace(**settings)
         check_places(config, repeated.keys() | settings.keys(), resumed.path)
-    with ended_by_sigterm(), together(choose_device(config.device)):
+    with ended_by_sigterm(), joined(choose_device(config.device)):
         if size() > 1:
             end_with_the_others(at)
         try:
@@ -122,7 +122,7 @@ def _begin_and_end(fitting: Fit, run: Run, goes_on: bool, figures: bool, tensorb
     _show(summary, fitting, run, tensorboard)
 
 
-def train_together(runs: Sequence[Run], settings: dict[str, Any]) -> FloatingPointError | None:
+def train_batched(runs: Sequence[Run], settings: dict[str, Any]) -> FloatingPointError | None:
     """Train the runs as one batched program, from their checkpoints if they have one. Nothing is shown but warnings.
 
     The error of a run whose loss was not finite, if there is one: such a run stays unfinished.
@@ -131,10 +131,10 @@ def train_together(runs: Sequence[Run], settings: dict[str, Any]) -> FloatingPoi
     with ExitStack() as locks:
         for run in runs:
             locks.enter_context(only_writer(run.path))
-        return _train_together(runs, settings)
+        return _train_batched(runs, settings)
 
 
-def _train_together(runs: Sequence[Run], settings: dict[str, Any]) -> FloatingPointError | None:
+def _train_batched(runs: Sequence[Run], settings: dict[str, Any]) -> FloatingPointError | None:
     data, fits = load(runs[0].trusted.replace(**settings)), []
     for run in runs:
         config = run.trusted.replace(**settings)
@@ -150,7 +150,7 @@ def _train_together(runs: Sequence[Run], settings: dict[str, Any]) -> FloatingPo
     failed = {}
     for epoch in {fitting.epoch for fitting in fits}:  # of which there are two, where an epoch was not saved by all
         begun = [(run, fitting) for run, fitting in zip(runs, fits) if fitting.epoch == epoch]
-        for records in fit_together([fitting for _, fitting in begun]):
+        for records in fit_batched([fitting for _, fitting in begun]):
             for (run, fitting), record in zip(begun, records):
                 if isinstance(record, FloatingPointError):
                     failed[run.path] = record

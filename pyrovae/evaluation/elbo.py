@@ -1,6 +1,7 @@
 """The scores of images under a VAE: loss, reconstruction and KL."""
 
 import math
+from typing import NotRequired, TypedDict
 
 import torch
 from torch import Tensor
@@ -16,14 +17,23 @@ from pyrovae.vae import VAE
 EVALUATION_BATCH, MOST = 1000, 2**28  # images, and numbers that their decoder returns
 
 
-def evaluate(vae: VAE, data: Data, images: Images, watch: ActiveUnits | None = None) -> dict[str, float]:
+class Scores(TypedDict):
+    """Means over images, in nats per image: loss = reconstruction + kl; `objective` is the loss as it was weighted."""
+
+    loss: float
+    reconstruction: float
+    kl: float
+    objective: NotRequired[float]
+
+
+def elbo_scores(vae: VAE, data: Data, images: Images, watch: ActiveUnits | None = None) -> Scores:
     """`loss`, `reconstruction` and `kl` over all `images`, in nats per image, with one code drawn for each.
 
     No gradient is taken and no weight, batch statistic or optimizer state moves. `watch` sees all codes' means.
 
     >>> config = Config(device="cpu")
     >>> data = load(config)
-    >>> scores = evaluate(build(config, data.shape), data, data.test)
+    >>> scores = elbo_scores(build(config, data.shape), data, data.test)
     >>> {name: round(score) for name, score in scores.items()}
     {'loss': 44, 'reconstruction': 44, 'kl': 0}
     """
@@ -79,8 +89,10 @@ class Total:
         sums = torch.stack([terms["x"], terms["z"], loss, torch.full_like(loss, self.n)])
         self.sums += torch.where(sums.isfinite().all(), sums, 0.0) if self.skip else sums
 
-    def per_image(self, weighted: bool = False) -> dict[str, float]:
+    def per_image(self, weighted: bool = False) -> Scores:
         (sums,) = summed(self.sums)
         reconstruction, kl, objective = (sums[:3] / sums[3]).tolist()
-        scores = {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
-        return scores | {"objective": objective} if weighted else scores
+        scores = Scores(loss=reconstruction + kl, reconstruction=reconstruction, kl=kl)
+        if weighted:
+            scores["objective"] = objective
+        return scores

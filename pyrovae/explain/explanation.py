@@ -154,8 +154,8 @@ def _program(vae: VAE) -> list[Source]:
 
 def _plain(vae: VAE, kls: list[Term]) -> list[Source]:
     """What `_by_hand` calls."""
-    members = [member for member in _members(vae).values() if own(member, "by_hand")]
-    found = [source for member in members for source in methods_of(member, "by_hand")]
+    members = [member for member in _members(vae).values() if own(member, "log_density")]
+    found = [source for member in members for source in methods_of(member, "log_density")]
     if any(kl.by_hand is not None for kl in kls[1:]) and (source := source_of(kl_of_gaussians)):
         found.append(source)
     return list(dict.fromkeys(found))
@@ -166,7 +166,7 @@ def _by_hand(vae: VAE, x: Tensor, y: Tensor | None, z: Tensor) -> dict[str, Tens
     given = {"prior": (y, z), "likelihood": (vae.decoder(z, y), x), "posterior": (vae.encoder(x, y), z)}
     found: dict[str, Tensor | None] = {}
     for family, member in _members(vae).items():
-        written = own(member, "by_hand")
+        written = own(member, "log_density")
         found[family] = None if written is None else written(*given[family])
     if (pixels := found["likelihood"]) is not None:
         seen = vae.likelihood.mask if isinstance(vae.likelihood, Unseen) else torch.tensor(True)

@@ -21,7 +21,7 @@ class Lost(RuntimeError):
 
 
 @contextmanager
-def together(device: torch.device, patience: timedelta = timedelta(minutes=10)) -> Iterator[None]:
+def joined(device: torch.device, patience: timedelta = timedelta(minutes=10)) -> Iterator[None]:
     """Inside, the processes that `torchrun` started are one training; a process that it did not start is alone.
 
     They speak by NCCL on CUDA, where each has a device of its own, and by gloo elsewhere. `patience` is how long one

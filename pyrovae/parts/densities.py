@@ -1,6 +1,6 @@
 """Densities written out in plain PyTorch: what `pyrovae explain` holds Pyro's against.
 
-A member of a family may say twice what it is: `forward` returns a Pyro distribution, and `by_hand`, which takes the
+A member of a family may say twice what it is: `forward` returns a Pyro distribution, and `log_density`, which takes the
 same argument and a value, returns its log-density (of each pixel, or of each code) by the formula, without Pyro. Its
 `formula` is that formula as one reads it; lines after the first tell what its letters stand for. `moments` are the mean
 and covariance of a Gaussian posterior, the mean and standard deviations of a Gaussian prior, where their KL is known.
@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 def own(member: object, name: str) -> Any:
-    """`formula`, `by_hand` or `moments` of a member; None if it has none, or one of a base whose `forward` it replaced.
+    """`formula`, `log_density` or `moments` of a member; None if it has none, or its base has one of another `forward`.
 
     >>> own(torch.nn.Linear(1, 1), "formula") is None
     True

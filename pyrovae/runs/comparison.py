@@ -12,7 +12,7 @@ from pyrovae.runs.run import Run
 SCORES = ("loss", "reconstruction", "kl")
 
 
-def protocol(run: Run) -> dict[str, Any]:
+def comparable_by(run: Run) -> dict[str, Any]:
     """What the numbers of a run are measured on and in: those of two runs compare if nothing of it differs."""
     config, summary = run.config, run.summary
     return {
@@ -30,7 +30,7 @@ def protocol(run: Run) -> dict[str, Any]:
 
 def differences(runs: Sequence[Run]) -> str:
     """What keeps the numbers of runs from being compared, and which run has which; empty if nothing does."""
-    return "; ".join(_by_value(runs, [protocol(run) for run in runs]))
+    return "; ".join(_by_value(runs, [comparable_by(run) for run in runs]))
 
 
 def estimates_differ(runs: Sequence[Run]) -> str:

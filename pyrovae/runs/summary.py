@@ -20,7 +20,7 @@ from pyrovae.vae import VAE
 def summarise(config: Config, fit: Fit, records: list[dict[str, Any]]) -> dict[str, Any]:
     """The contents of summary.json, from the records of all epochs. Losses are in nats per image."""
     return {
-        **protocol(config, fit.data, fit.vae, records[fit.best_epoch - 1]["test"]["loss"]),
+        **measured_on(config, fit.data, fit.vae, records[fit.best_epoch - 1]["test"]["loss"]),
         "images": {name: len(images) for name, images in _sets(fit.data).items()},
         "loss": "negative ELBO" if fit.vae.has_kl else "reconstruction",
         "final": records[-1],
@@ -54,7 +54,7 @@ def _sets(data: Data) -> dict[str, Any]:
     return {name: images for name, images in sets.items() if images is not None}
 
 
-def protocol(config: Config, data: Data, vae: VAE, nats: float) -> dict[str, Any]:
+def measured_on(config: Config, data: Data, vae: VAE, nats: float) -> dict[str, Any]:
     """What a number of `nats` is measured on and in; bytes have it in bits for each pixel and channel, too."""
     seen = vae.context.seen.sum().item() if isinstance(vae.context, Quadrants) else 0
     scored = math.prod(data.shape) - seen

@@ -79,7 +79,7 @@ def is_done(run: Run, samples: int | None, figures: bool) -> bool:
     return run.finished and (not samples or is_evaluated(run, samples)) and (not figures or is_drawn(run))
 
 
-def trained_together(runs: Mapping[str, Run], jobs: int) -> list[tuple[str, ...]]:
+def batched_groups(runs: Mapping[str, Run], jobs: int) -> list[tuple[str, ...]]:
     """The runs by name, those in groups that can be trained as one batched program, in as many groups as keep busy."""
     groups: dict[str, list[str]] = {}
     for name, run in runs.items():

@@ -23,7 +23,7 @@ def alike(config: Config) -> str:
     return Config(**config.model_dump(exclude=MAY_DIFFER)).to_toml()
 
 
-def fit_together(fits: Sequence[Fit]) -> Iterator[list[dict[str, Any] | FloatingPointError]]:
+def fit_batched(fits: Sequence[Fit]) -> Iterator[list[dict[str, Any] | FloatingPointError]]:
     """Train `fits` at once: the records of each epoch, as those of each fit alone but for rounding.
 
     Their configs differ in seed, learning rate and its schedule, KL weight and its warm-up at most; all have as many
@@ -33,20 +33,20 @@ def fit_together(fits: Sequence[Fit]) -> Iterator[list[dict[str, Any] | Floating
 
     >>> configs = [Config(seed=seed, epochs=1, compile="no", device="cpu") for seed in (0, 1)]
     >>> data = load(configs[0])
-    >>> for records in fit_together([fit(build(config, data.shape), data, config) for config in configs]):
+    >>> for records in fit_batched([fit(build(config, data.shape), data, config) for config in configs]):
     ...     print([record["epoch"] for record in records])
     [1, 1]
     """
     at_least(1, fits=len(fits))
     first = fits[0]
     if len({id(fit.vae) for fit in fits}) < len(fits):
-        raise InputError("together: expected a model for each fit, got one model twice")
+        raise InputError("batched: expected a model for each fit, got one model twice")
     if len({alike(fit.config) for fit in fits}) > 1 or len({fit.epoch for fit in fits}) > 1:
-        raise InputError(f"together: expected runs that differ in {', '.join(sorted(MAY_DIFFER))} alone, got others")
+        raise InputError(f"batched: expected runs that differ in {', '.join(sorted(MAY_DIFFER))} alone, got others")
     if any(fit.step for fit in fits):
-        raise InputError("together: expected runs between two epochs, got one in the middle of an epoch")
+        raise InputError("batched: expected runs between two epochs, got one in the middle of an epoch")
     if first.config.patience:
-        raise InputError(f"together: expected patience 0, as all runs end at once, got {first.config.patience}")
+        raise InputError(f"batched: expected patience 0, as all runs end at once, got {first.config.patience}")
     trained = _Stacked(fits)
     while not first.done:
         start = time.perf_counter()
@@ -152,7 +152,7 @@ class _Stacked:
             for fit in self.fits:
                 fit.compiled = fit.compiled or compiled
         except Exception as error:  # a user's class may do anything, and so may vmap and the compiler
-            warnings.warn(f"together: each run takes its own steps: {why_not(error)}", stacklevel=2)
+            warnings.warn(f"batched: each run takes its own steps: {why_not(error)}", stacklevel=2)
         finally:
             first.vae.eval()
             for stacked, values in held:

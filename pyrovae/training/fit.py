@@ -15,7 +15,7 @@ from pyrovae.data.feed import Feed
 from pyrovae.display import number, table
 from pyrovae.errors import InputError, reason
 from pyrovae.evaluation.active_units import ActiveUnits
-from pyrovae.evaluation.elbo import Total, arguments, evaluate
+from pyrovae.evaluation.elbo import Scores, Total, arguments, elbo_scores
 from pyrovae.inference import SVI, choose_device, seeded
 from pyrovae.inference.compiled import to_compile, why_not
 from pyrovae.inference.objectives import KLWeight
@@ -139,16 +139,17 @@ class Fit:
         """What the random numbers of the next epoch follow from: of its order first, then of its steps and scores."""
         return self.config.seed * 1_000_003 + self.epoch + 1
 
-    def scored(self, train: dict[str, float]) -> dict[str, Any]:
+    def scored(self, train: Scores) -> dict[str, Any]:
         """The scores of an epoch: those of its training steps, and of the images that are not trained on."""
         if self.fault:
             raise self.fault
         if self.svi.update.skipped >= self.steps / self.config.epochs:
             raise FloatingPointError(f"epoch {self.epoch + 1}: every one of its steps was skipped; {REMEDIES}")
-        scores, spread = {"train": train}, ActiveUnits()
+        scores: dict[str, Any] = {"train": train}
+        spread = ActiveUnits()
         if self.data.validation is not None:
-            scores["validation"] = evaluate(self.vae, self.data, self.data.validation)
-        scores["test"] = evaluate(self.vae, self.data, self.data.test, spread)
+            scores["validation"] = elbo_scores(self.vae, self.data, self.data.validation)
+        scores["test"] = elbo_scores(self.vae, self.data, self.data.test, spread)
         expect_finite(scores, self.epoch + 1)
         skipped = {"skipped": int(self.svi.update.skipped)} if self.config.on_nan == "skip" else {}
         return scores | skipped | ({} if spread.active_units is None else {"active_units": spread.active_units})
@@ -198,7 +199,7 @@ class Fit:
         self.total.sums.zero_()
         self.svi.update.skipped.zero_()
 
-    def train_scores(self) -> dict[str, float]:
+    def train_scores(self) -> Scores:
         """What the steps of an epoch added up to."""
         return self.total.per_image(weighted=self._objective_differs)
 

@@ -219,7 +219,7 @@ print(f"the vamp prior's loss is lower by {normal.mean() - vamp.mean():.2f} ± {
 
 # %% [markdown]
 # With three seeds, a difference of less than some three errors may be chance: say so, or train more seeds (`pyrovae
-# sweep --prior normal,vamp --seed 0,1,2,3,4 --together` does it for you).
+# sweep --prior normal,vamp --seed 0,1,2,3,4 --batched` does it for you).
 #
 # ## A checklist
 #

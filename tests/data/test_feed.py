@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from support.builders import small_data, small_vae, without_seconds
 
-from pyrovae import Config, InputError, build, fit, fit_together, load
+from pyrovae import Config, InputError, build, fit, fit_batched, load
 from pyrovae.data import storage as rooms
 from pyrovae.data.storage import room
 
@@ -118,8 +118,8 @@ def test_images_that_stream_are_trained_on_by_one_run_after_another(little_memor
     for seed in range(4):
         vae, config = small_vae(seed=seed % 2, epochs=1)
         made.append(fit(vae, small_data(pixels=config.pixels), config))
-    with pytest.warns(UserWarning, match="together: each run takes its own steps: the images do not fit on the device"):
-        (records,) = fit_together(made[:2])
+    with pytest.warns(UserWarning, match="batched: each run takes its own steps: the images do not fit on the device"):
+        (records,) = fit_batched(made[:2])
     assert without_seconds(records) == without_seconds([next(iter(alone)) for alone in made[2:]])
 
 

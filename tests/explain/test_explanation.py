@@ -132,7 +132,7 @@ def test_a_flows_determinant_is_that_of_its_jacobian():
     z = torch.randn(5, 3, dtype=torch.float64)
     jacobians = torch.stack([functional.jacobian(prior.bent, row[None])[0, :, 0] for row in z])
     normal = dist.Normal(0.0, 1.0).log_prob(prior.bent(z)).sum(-1)
-    torch.testing.assert_close(prior.by_hand(None, z), normal + jacobians.det().abs().log())
+    torch.testing.assert_close(prior.log_density(None, z), normal + jacobians.det().abs().log())
 
 
 def test_the_vae_stays_as_it_is():
@@ -182,12 +182,12 @@ def test_a_density_that_is_not_its_formula_is_found(monkeypatch):
 
 
 def test_a_number_that_is_none_is_no_match(monkeypatch):
-    monkeypatch.setattr(Diagonal, "by_hand", lambda self, h, z: torch.full_like(z[:, 0], torch.nan))
+    monkeypatch.setattr(Diagonal, "log_density", lambda self, h, z: torch.full_like(z[:, 0], torch.nan))
     assert [term.holds for term in explained(trained=False).terms] == [True, True, False]
 
 
 def test_a_mismatch_is_told_and_the_exit_code_stays(here, monkeypatch, capsys):
-    monkeypatch.setattr(Normal, "by_hand", lambda self, y, z: -(z**2).sum(-1))
+    monkeypatch.setattr(Normal, "log_density", lambda self, y, z: -(z**2).sum(-1))
     assert pyrovae(f"explain {TINY} --images 5") == 0
     told = capsys.readouterr().out
     assert "They do not agree." in told
@@ -242,7 +242,7 @@ def test_an_attribute_counts_only_where_forward_is_the_same():
 
     assert own(Renamed(3, 2), "formula") == Diagonal.formula
     assert own(Other(3, 2), "formula") is None
-    assert own(nn.Linear(1, 1), "by_hand") is None
+    assert own(nn.Linear(1, 1), "log_density") is None
 
 
 def test_what_has_no_file_has_no_source():

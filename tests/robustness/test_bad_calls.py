@@ -13,9 +13,9 @@ from pyrovae import (
     Run,
     annealed_log_likelihoods,
     build,
-    evaluate,
+    elbo_scores,
     fit,
-    fit_together,
+    fit_batched,
     load,
     log_likelihoods,
 )
@@ -182,26 +182,26 @@ CALLS = {
         ),
         "device": (lambda: fitting(device="cuda:99"), "device: expected cpu or one of .*, got 'cuda:99'"),
     },
-    "fit_together": {
-        "none": (lambda: next(fit_together([])), "fits: expected 1 or more, got 0"),
+    "fit_batched": {
+        "none": (lambda: next(fit_batched([])), "fits: expected 1 or more, got 0"),
         "one twice": (
-            lambda: next(fit_together([fitting(PLAIN), fitting(PLAIN)])),
-            "together: expected a model for each fit, got one model twice",
+            lambda: next(fit_batched([fitting(PLAIN), fitting(PLAIN)])),
+            "batched: expected a model for each fit, got one model twice",
         ),
         "others": (
-            lambda: next(fit_together([fitting(), fitting(latent_dim=3)])),
-            "together: expected runs that differ in .* alone, got others",
+            lambda: next(fit_batched([fitting(), fitting(latent_dim=3)])),
+            "batched: expected runs that differ in .* alone, got others",
         ),
         "patience": (
-            lambda: next(fit_together([fitting(patience=1, validation=1)])),
-            "together: expected patience 0, as all runs end at once, got 1",
+            lambda: next(fit_batched([fitting(patience=1, validation=1)])),
+            "batched: expected patience 0, as all runs end at once, got 1",
         ),
     },
-    "evaluate": {
-        "no images": (lambda: evaluate(PLAIN, DATA, NONE), "images: expected 1 or more, got 0"),
-        "another size": (lambda: evaluate(PLAIN, OTHER, OTHER.test), "x: expected images .*, got shape"),
+    "elbo_scores": {
+        "no images": (lambda: elbo_scores(PLAIN, DATA, NONE), "images: expected 1 or more, got 0"),
+        "another size": (lambda: elbo_scores(PLAIN, OTHER, OTHER.test), "x: expected images .*, got shape"),
         "no labels": (
-            lambda: evaluate(LABEL, DATA, UNLABELLED),
+            lambda: elbo_scores(LABEL, DATA, UNLABELLED),
             "y: expected labels, as the model is conditional, got",
         ),
     },

@@ -5,7 +5,7 @@ import torch
 from support.builders import small_data, small_vae
 from torch import nn
 
-from pyrovae import InputError, fit, fit_together
+from pyrovae import InputError, fit, fit_batched
 
 DIFFERING = [{"seed": 3}, {"seed": 4, "lr": 1e-2}, {"seed": 3, "beta": 0.5, "warmup": 2, "schedule": "cosine"}]
 
@@ -40,7 +40,7 @@ def scores(record, parts=("train", "test")):
 )
 def test_each_is_trained_as_alone(settings):
     alone = [[*made] for made in fits(**settings)]
-    together = [*zip(*fit_together(fits(**settings)))]
+    together = [*zip(*fit_batched(fits(**settings)))]
     rounding = 1e-2 if "precision" in settings else 1e-4
     # The gradient of a bias before a batch normalisation is rounding alone, of which Adam makes steps: training, where
     # what is normalised knows no bias, does not see them; testing, where it does, is nearly the same.
@@ -54,7 +54,7 @@ def test_each_is_trained_as_alone(settings):
 
 def test_one_can_be_saved_between_epochs_and_goes_on_alone():
     together = fits()
-    halfway = next(fit_together(together))
+    halfway = next(fit_batched(together))
     resumed = fits()[1]
     resumed.load_state_dict(together[1].state_dict())
     rest = [*resumed]
@@ -74,15 +74,15 @@ class Undecided(nn.Module):
 
 def test_what_cannot_be_batched_is_trained_all_the_same_and_says_why():
     alone = [[*made] for made in fits(part=Undecided)]
-    with pytest.warns(UserWarning, match="together: each run takes its own steps: .*data-dependent"):
-        together = [*zip(*fit_together(fits(part=Undecided)))]
+    with pytest.warns(UserWarning, match="batched: each run takes its own steps: .*data-dependent"):
+        together = [*zip(*fit_batched(fits(part=Undecided)))]
     for one, other in zip(alone, together):
         assert [scores(record) for record in one] == [scores(record) for record in other]
 
 
 def test_one_that_fails_leaves_the_others_alone():
     made = fits([{"seed": 0}, {"seed": 1, "lr": 1e20}])
-    *_, last = fit_together(made)
+    *_, last = fit_batched(made)
     assert isinstance(last[1], FloatingPointError)
     assert scores(last[0]) == pytest.approx(scores([*fits([{"seed": 0}])[0]][-1]), rel=1e-4)
 
@@ -90,10 +90,10 @@ def test_one_that_fails_leaves_the_others_alone():
 @pytest.mark.parametrize(
     ("each", "expected"),
     [
-        ([{"latent_dim": 2}, {"latent_dim": 3}], "together: expected runs that differ in beta, .* alone, got others"),
-        ([{"validation": 8, "patience": 1}] * 2, "together: expected patience 0, as all runs end at once, got 1"),
+        ([{"latent_dim": 2}, {"latent_dim": 3}], "batched: expected runs that differ in beta, .* alone, got others"),
+        ([{"validation": 8, "patience": 1}] * 2, "batched: expected patience 0, as all runs end at once, got 1"),
     ],
 )
 def test_fits_that_are_not_alike_are_refused(each, expected):
     with pytest.raises(InputError, match=expected):
-        next(fit_together(fits(each)))
+        next(fit_batched(fits(each)))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from support.builders import small_data, small_vae, without_seconds
 
-from pyrovae import Config, InputError, build, evaluate, fit, load
+from pyrovae import Config, InputError, build, elbo_scores, fit, load
 from pyrovae.figures import draw
 
 
@@ -50,7 +50,7 @@ def test_evaluation_moves_no_weight_no_statistic_and_no_mode():
     before = copy.deepcopy(vae.state_dict())
     for training in (True, False):
         vae.train(training)
-        evaluate(vae, data, data.test)
+        elbo_scores(vae, data, data.test)
         assert vae.training is training
     assert all(torch.equal(tensor, before[name]) for name, tensor in vae.state_dict().items())
 
@@ -58,9 +58,9 @@ def test_evaluation_moves_no_weight_no_statistic_and_no_mode():
 def test_evaluation_in_batches_is_the_sum_over_all_images(monkeypatch):
     vae, _ = small_vae(posterior="delta")  # nothing is drawn, so the parts must agree exactly
     data = small_data(n=50)
-    whole = evaluate(vae, data, data.test)
+    whole = elbo_scores(vae, data, data.test)
     monkeypatch.setattr("pyrovae.evaluation.elbo.EVALUATION_BATCH", 7)
-    assert evaluate(vae, data, data.test)["loss"] == pytest.approx(whole["loss"], rel=1e-6)
+    assert elbo_scores(vae, data, data.test)["loss"] == pytest.approx(whole["loss"], rel=1e-6)
     x = data.batch(data.test, slice(0, 50)).x
     cross_entropy = torch.nn.functional.binary_cross_entropy(vae.reconstruct(x), x, reduction="sum") / 50
     assert whole["loss"] == pytest.approx(cross_entropy.item(), rel=1e-5)
@@ -255,7 +255,7 @@ def test_a_model_on_cuda_answers_and_is_drawn_from_data_on_the_cpu(condition):
     data = small_data()
     fitting = fit(vae, data, config)
     records = list(fitting)
-    assert evaluate(vae, data, data.test)["loss"] == pytest.approx(records[-1]["test"]["loss"], rel=0.05)
+    assert elbo_scores(vae, data, data.test)["loss"] == pytest.approx(records[-1]["test"]["loss"], rel=0.05)
     pictures = {"original": torch.rand(3, 1, 8, 8), "1": torch.rand(3, 1, 8, 8)}
     for held in (data, fitting.data):
         run = SimpleNamespace(vae=vae, data=held, config=config, metrics=records, progress=pictures)

@@ -11,7 +11,7 @@ import torch
 from support.builders import small_data, small_vae
 from torch import nn
 
-from pyrovae import SVI, Run, fit, fit_together
+from pyrovae import SVI, Run, fit, fit_batched
 from pyrovae.cli import main
 from pyrovae.inference.objectives import TraceELBO
 from pyrovae.training.watch import not_finite
@@ -148,7 +148,7 @@ def test_skipped_batches_are_counted_and_move_nothing(skipped, compiled):
 def test_a_run_trained_with_others_stops_alone():
     fits = [fitting_of(bad=() if lr else (BAD,), lr=lr or 1e-3, epochs=2) for lr in (0.01, 0.001)]
     fits[0].vae.decoder.body[0].weight.data.fill_(math.inf)
-    records = list(fit_together(fits))
+    records = list(fit_batched(fits))
     assert [isinstance(record, FloatingPointError) for record in records[-1]] == [True, False]
     assert "epoch 1, step 1: expected a finite loss, got nan; not finite: log p(x)" in str(records[0][0])
     assert records[1][1]["epoch"] == 2

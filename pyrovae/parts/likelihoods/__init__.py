@@ -3,7 +3,7 @@
 A likelihood declares `features`, the decoder's outputs per pixel, and `domain`, the pixel protocols over which it is a
 density or a mass function. `relaxed` are protocols that it scores although it is neither there. Its constructor may ask
 by name for `shape` (C, H, W) and for any setting of `Config`; its `forward` takes features (..., features, C, H, W).
-It may write itself out in plain PyTorch, too: `by_hand` and `formula`, in `pyrovae.parts.densities`.
+It may write itself out in plain PyTorch, too: `log_density` and `formula`, in `pyrovae.parts.densities`.
 """
 
 from typing import Any

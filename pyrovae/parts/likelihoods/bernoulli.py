@@ -21,5 +21,5 @@ class Bernoulli(nn.Module):
         (logits,) = h.unbind(-4)
         return dist.Bernoulli(logits=logits, validate_args=False).to_event(3)  # unvalidated: grey pixels are fractions
 
-    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+    def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         return -F.binary_cross_entropy_with_logits(h.squeeze(-4), x, reduction="none")

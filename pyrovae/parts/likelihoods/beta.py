@@ -25,7 +25,7 @@ class Beta(nn.Module):
         low, width = alpha.new_tensor(-0.5 / 255), alpha.new_tensor(256 / 255)
         return dist.AffineBeta(alpha, beta, low, width).to_event(3)
 
-    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+    def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         (alpha, beta), b = self._alpha_beta(h), (255 * x + 0.5) / 256
         constant = torch.lgamma(alpha + beta) - torch.lgamma(alpha) - torch.lgamma(beta) + math.log(255 / 256)
         return constant + (alpha - 1) * b.log() + (beta - 1) * (1 - b).log()

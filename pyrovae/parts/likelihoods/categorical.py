@@ -20,7 +20,7 @@ class Categorical(nn.Module):
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         return Values(logits=h.movedim(-4, -1)).to_event(3)
 
-    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+    def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         return h.gather(-4, x.long().unsqueeze(-4)).squeeze(-4) - h.logsumexp(-4)
 
 

@@ -56,7 +56,7 @@ class ContinuousBernoulli(nn.Module):
         (logits,) = h.unbind(-4)
         return FromLogits(logits=logits).to_event(3)
 
-    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+    def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         logits = h.squeeze(-4)
         near_zero = logits.abs() < 1e-2  # where C is 0 / 0
         away = torch.where(near_zero, 1.0, logits)

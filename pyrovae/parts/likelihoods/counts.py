@@ -16,7 +16,7 @@ class Poisson(nn.Module):
         (log_rate,) = h.unbind(-4)
         return dist.Poisson(log_rate.exp()).to_event(3)
 
-    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+    def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         log_rate = h.squeeze(-4)
         return x * log_rate - log_rate.exp() - torch.lgamma(x + 1)
 
@@ -32,7 +32,7 @@ class NegativeBinomial(nn.Module):
         log_mean, log_r = h.unbind(-4)
         return dist.NegativeBinomial(log_r.exp(), logits=log_mean - log_r).to_event(3)
 
-    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+    def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         log_mean, log_r = h.unbind(-4)
         log_sum, r = torch.logaddexp(log_mean, log_r), log_r.exp()
         ways = torch.lgamma(x + r) - torch.lgamma(r) - torch.lgamma(x + 1)

@@ -73,7 +73,7 @@ class DiscretizedLogistic(nn.Module):
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         return RoundedLogistic(*_loc_scale(*h.unbind(-4))).to_event(3)
 
-    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+    def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         return log_rounded(x, *_loc_scale(*h.unbind(-4)))
 
 
@@ -103,7 +103,7 @@ class DiscretizedLogisticMixture(nn.Module):
         logits, loc, log_scale, *links = h.movedim(-4, -1).split(self.parts, -1)  # each (..., C, H, W, parts)
         return LinkedMixture(logits.sum(-4), loc, log_scale, links[0].tanh() if links else None).to_event(3)
 
-    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+    def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         logits, loc, log_scale, *links = h.movedim(-4, -1).split(self.parts, -1)
         unit, joint = x[..., None] / SPREAD - 1, logits.sum(-4).log_softmax(-1)  # joint: log π_k P(channels so far | k)
         scores = [torch.zeros_like(x[..., 0, :, :])]

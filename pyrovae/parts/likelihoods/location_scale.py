@@ -68,7 +68,7 @@ class Gaussian(LocationScale):
             return OptimalNormal(loc, scale, self.log_scale)
         return super().distribution(loc, scale)
 
-    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+    def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         return log_normal(x, *self.loc_scale(h))
 
 
@@ -109,7 +109,7 @@ class Laplace(LocationScale):
     formula = "Πᵢ exp(−|xᵢ − μᵢ|/b) / 2b\nμᵢ = hᵢ"
     family = dist.Laplace
 
-    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+    def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         return log_laplace(x, *self.loc_scale(h))
 
 
@@ -128,5 +128,5 @@ class StudentT(LocationScale):
     def distribution(self, loc: Tensor, scale: Tensor) -> dist.TorchDistribution:
         return dist.StudentT(2 + self.log_df.exp(), loc, scale)
 
-    def by_hand(self, h: Tensor, x: Tensor) -> Tensor:
+    def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         return log_student_t(x, 2 + self.log_df.exp(), *self.loc_scale(h))

@@ -2,7 +2,7 @@
 
 A posterior may declare `density = False`: it is none, and has no KL to the prior. Its constructor may ask by name for
 `features` (the encoder's outputs), `latent_dim` and any setting of `Config`.
-It may write itself out in plain PyTorch, too: `by_hand` and `formula`, in `pyrovae.parts.densities`.
+It may write itself out in plain PyTorch, too: `log_density` and `formula`, in `pyrovae.parts.densities`.
 """
 
 from pyrovae.parts.posteriors.delta import Delta

@@ -34,7 +34,7 @@ class Flow(nn.Module):
         base = dist.Normal(loc, (0.5 * log_variance).exp()).to_event(1)
         return dist.TransformedDistribution(base, [step.condition(h) for step in self.steps])
 
-    def by_hand(self, h: Tensor, z: Tensor) -> Tensor:
+    def log_density(self, h: Tensor, z: Tensor) -> Tensor:
         log_det: Tensor | float = 0.0
         for step in reversed([*self.steps]):
             network, out = step.condition(h).arn, z  # out = s ∘ z + (1 − s) ∘ m, with s and m of the z before each

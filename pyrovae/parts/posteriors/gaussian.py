@@ -21,7 +21,7 @@ class Diagonal(nn.Module):
         loc, log_variance = self.head(h).chunk(2, -1)
         return dist.Normal(loc, (0.5 * log_variance).exp()).to_event(1)
 
-    def by_hand(self, h: Tensor, z: Tensor) -> Tensor:
+    def log_density(self, h: Tensor, z: Tensor) -> Tensor:
         loc, log_variance = self.head(h).chunk(2, -1)
         return log_normal(z, loc, (0.5 * log_variance).exp()).sum(-1)
 
@@ -45,7 +45,7 @@ class LowRank(nn.Module):
         loc, log_variance, *factor = self.head(h).chunk(2 + self.rank, -1)
         return dist.LowRankMultivariateNormal(loc, torch.stack(factor, -1), log_variance.exp())
 
-    def by_hand(self, h: Tensor, z: Tensor) -> Tensor:
+    def log_density(self, h: Tensor, z: Tensor) -> Tensor:
         return log_gaussian(z, *self.moments(h))
 
     def moments(self, h: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,7 +72,7 @@ class Full(nn.Module):
         loc, lower = self._loc_lower(h)
         return dist.MultivariateNormal(loc, scale_tril=lower)
 
-    def by_hand(self, h: Tensor, z: Tensor) -> Tensor:
+    def log_density(self, h: Tensor, z: Tensor) -> Tensor:
         return log_gaussian(z, *self.moments(h))
 
     def moments(self, h: Tensor) -> tuple[Tensor, Tensor]:

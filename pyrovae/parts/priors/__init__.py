@@ -4,7 +4,7 @@ A prior's `forward` takes the context `y`, or None. Its constructor may ask by n
 `encoder`, `posterior`, `network`, `context` (the shape of y, or ()) and any setting of `Config`. A prior that starts
 from data has a method `initialise(x, y)`, which is given `components` training images before the first step.
 One that holds many numbers for each code it scores says how many, as `numbers`, so that evaluation takes fewer at once.
-It may write itself out in plain PyTorch, too: `by_hand` and `formula`, in `pyrovae.parts.densities`.
+It may write itself out in plain PyTorch, too: `log_density` and `formula`, in `pyrovae.parts.densities`.
 """
 
 from pyrovae.parts.priors.conditional import Conditional

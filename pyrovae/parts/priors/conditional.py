@@ -27,7 +27,7 @@ class Conditional(nn.Module):
         loc, log_variance = self.head(self.body(y)).chunk(2, -1)
         return dist.Normal(loc, (0.5 * log_variance).exp()).to_event(1)
 
-    def by_hand(self, y: Tensor, z: Tensor) -> Tensor:
+    def log_density(self, y: Tensor, z: Tensor) -> Tensor:
         return log_normal(z, *self.moments(y)).sum(-1)
 
     def moments(self, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -61,7 +61,7 @@ class Exemplar(nn.Module):
     def forward(self, y: Tensor | None = None) -> EqualMixture:
         return EqualMixture(self._drawn() if self.training else self._all(), self.log_scale.exp())
 
-    def by_hand(self, y: Tensor | None, z: Tensor) -> Tensor:
+    def log_density(self, y: Tensor | None, z: Tensor) -> Tensor:
         """With all exemplars."""
         means, scale = self._all(), self.log_scale.exp()
         scores = [log_normal(code, means, scale).sum(-1).logsumexp(-1) for code in z]

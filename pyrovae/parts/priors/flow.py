@@ -42,7 +42,7 @@ class Flow(nn.Module):
         steps = [part.inv for step in self.steps for part in (step, turned)]  # inverted: scoring runs them forwards
         return dist.TransformedDistribution(dist.Normal(self.loc, self.scale).to_event(1), steps)
 
-    def by_hand(self, y: Tensor | None, z: Tensor) -> Tensor:
+    def log_density(self, y: Tensor | None, z: Tensor) -> Tensor:
         return log_normal(self.bent(z), 0.0, 1.0).sum(-1) + log_det_jacobian(self.bent, z)
 
     def bent(self, z: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ class Mixture(nn.Module):
         parts = dist.Normal(self.loc, self.log_scale.exp()).to_event(1)
         return GaussianMixture(dist.Categorical(logits=self.logits), parts)
 
-    def by_hand(self, y: Tensor | None, z: Tensor) -> Tensor:
+    def log_density(self, y: Tensor | None, z: Tensor) -> Tensor:
         parts = log_normal(z[..., None, :], self.loc, self.log_scale.exp()).sum(-1)  # (n, components)
         return (self.logits.log_softmax(-1) + parts).logsumexp(-1)
 

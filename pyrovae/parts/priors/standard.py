@@ -34,7 +34,7 @@ class Normal(Standard):
     formula = "N(z; 0, I)"
     family = dist.Normal
 
-    def by_hand(self, y: Tensor | None, z: Tensor) -> Tensor:
+    def log_density(self, y: Tensor | None, z: Tensor) -> Tensor:
         return log_normal(z, 0.0, 1.0).sum(-1)
 
     def moments(self, y: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -48,7 +48,7 @@ class Laplace(Standard):
     formula = "Πⱼ exp(−|zⱼ|) / 2"
     family = dist.Laplace
 
-    def by_hand(self, y: Tensor | None, z: Tensor) -> Tensor:
+    def log_density(self, y: Tensor | None, z: Tensor) -> Tensor:
         return log_laplace(z, 0.0, 1.0).sum(-1)
 
 
@@ -61,5 +61,5 @@ class StudentT(Standard):
     def distribution(self) -> dist.TorchDistribution:
         return dist.StudentT(self.degrees_of_freedom, self.loc, self.scale)
 
-    def by_hand(self, y: Tensor | None, z: Tensor) -> Tensor:
+    def log_density(self, y: Tensor | None, z: Tensor) -> Tensor:
         return log_student_t(z, torch.full_like(z, self.degrees_of_freedom), 0.0, 1.0).sum(-1)

@@ -53,10 +53,10 @@ class Vamp(nn.Module):
         mixture = GaussianMixture if gaussian else PosteriorMixture
         return mixture(dist.Categorical(logits=self.inputs.new_zeros(len(self.inputs))), parts)
 
-    def by_hand(self, y: Tensor | None, z: Tensor) -> Tensor | None:
+    def log_density(self, y: Tensor | None, z: Tensor) -> Tensor | None:
         """None for a posterior that is not written out."""
         encoder, posterior = self.shared
-        if (of_posterior := own(posterior, "by_hand")) is None:
+        if (of_posterior := own(posterior, "log_density")) is None:
             return None
         h, k = encoder(self.inputs, self.contexts), len(self.inputs)
         return torch.stack([of_posterior(h, code.expand(k, -1)).logsumexp(-1) for code in z]) - math.log(k)

@@ -304,7 +304,7 @@ def test_a_sweep_goes_on_after_ctrl_c_and_after_a_kill_and_equals_one_that_was_l
 def test_runs_trained_together_are_those_of_a_sweep(here, in_this_process, capsys):
     settings = f"--lr 0.001,0.01 --latent-dim 2,3 --epochs 2 --jobs 2 {TINY}"
     assert pyrovae(f"sweep {settings} --out apart") == 0
-    assert pyrovae(f"sweep {settings} --out batched --together") == 0
+    assert pyrovae(f"sweep {settings} --out batched --batched") == 0
     assert "4 to do, 2 at a time, 4 of them in batched programs" in capsys.readouterr().out
     for path in (here / "apart").glob("*/config.toml"):
         apart, batched = Run(path.parent), Run(here / "batched" / path.parent.name)
@@ -313,7 +313,7 @@ def test_runs_trained_together_are_those_of_a_sweep(here, in_this_process, capsy
 
 
 def test_runs_trained_together_go_on_from_where_each_was(here, in_this_process, capsys):
-    settings = f"--seed 0,1,2,3 --jobs 1 --together {TINY}"
+    settings = f"--seed 0,1,2,3 --jobs 1 --batched {TINY}"
     assert pyrovae(f"sweep {settings} --epochs 3 --out whole") == 0
     shutil.copytree(here / "whole", here / "broken")
     for seed in range(4):
@@ -334,7 +334,7 @@ def test_runs_trained_together_go_on_from_where_each_was(here, in_this_process, 
 
 
 def test_one_of_several_trained_together_that_fails_leaves_the_others(here, in_this_process, capsys):
-    line = "sweep --lr 0.001,1e20 --seed 0,1 --jobs 1 --epochs 2 --evaluate 5 --together --out sweep"
+    line = "sweep --lr 0.001,1e20 --seed 0,1 --jobs 1 --epochs 2 --evaluate 5 --batched --out sweep"
     assert pyrovae(f"{line} {TINY}") == 1
     told = capsys.readouterr()
     assert [line.partition(" failed: ")[0] for line in told.err.splitlines() if line.startswith("pyrovae: lr")] == [
@@ -349,7 +349,7 @@ def test_runs_trained_together_are_not_done_before_they_are_evaluated(here, in_t
     def broken(*_, **__):
         raise InputError("no estimate")
 
-    line = f"sweep --seed 0,1 --jobs 1 --epochs 1 --evaluate 5 --together --out sweep {TINY}"
+    line = f"sweep --seed 0,1 --jobs 1 --epochs 1 --evaluate 5 --batched --out sweep {TINY}"
     with monkeypatch.context() as patch:
         patch.setattr("pyrovae.evaluation.importance.log_likelihoods", broken)
         assert pyrovae(line) == 1
