@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import wraps
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -35,6 +36,9 @@ def joined(device: torch.device, patience: timedelta = timedelta(minutes=10)) ->
         if local > devices:
             raise InputError(f"device: expected a CUDA device for each of {local} processes, got {devices}")
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    # Its functions have the process group for a default argument. Imported later, as by torch's compiler, they would
+    # keep the group and its threads alive until Python ends, and a thread that still frees a tensor then aborts.
+    import_module("torch.distributed.nn.functional")
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=patience)
     try:
         yield

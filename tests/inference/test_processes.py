@@ -132,3 +132,27 @@ def test_bad_input_is_told_once():
         )
         assert done.returncode == 2
         assert len(done.stderr.splitlines()) == told
+
+
+GROUP_ENDS = """
+import os
+import torch
+from torch import distributed
+from pyrovae.inference.processes import joined, summed
+
+with joined(torch.device("cpu")):
+    summed(torch.ones(3))
+    import torch.distributed.nn.functional  # as torch's compiler does, when Adam is first made
+names = [open(f"/proc/self/task/{thread}/comm").read().strip() for thread in os.listdir("/proc/self/task")]
+assert not [name for name in names if "gloo" in name], names
+print("ended")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads the names of threads from /proc")
+def test_no_thread_of_the_group_outlives_it(tmp_path):
+    """One that frees a tensor while Python ends would abort the process, and with it a training that is done."""
+    (tmp_path / "ends.py").write_text(GROUP_ENDS, encoding="utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", str(tmp_path / "ends.py")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stdout.count("ended")) == (0, 2), ended.stderr
