@@ -71,12 +71,12 @@ def _at_anything() -> Iterator[None]:
             yield
 
 
-def whole(parameters: list[Tensor]) -> bool:
+def all_finite(parameters: list[Tensor]) -> bool:
     """Whether all parameters are finite."""
     return all(bool(parameter.isfinite().all()) for parameter in parameters)
 
 
-def expect_finite(scores: Mapping[str, Mapping[str, float]], epoch: int) -> None:
+def expect_finite(scores: Mapping[str, Any], epoch: int) -> None:
     """Raise `FloatingPointError` for a loss that is not finite; it names the part of it that is not."""
     for name, part in scores.items():
         if not math.isfinite(part["loss"]):
