@@ -172,7 +172,7 @@ class Fit:
 
     @property
     def epoch_seed(self) -> int:
-        """The seed of the next epoch's random numbers: of the order of images, then of the steps, then of the scores."""
+        """The seed of the next epoch's random numbers: those of the order of images, of the steps, of the scores."""
         return self.config.seed * 1_000_003 + self.epoch + 1
 
     @property

@@ -10,7 +10,7 @@ from pyrovae.inference.objectives import KLWeight
 
 
 def kl_weight_at(config: Config, epochs: float) -> float:
-    """Return the KL weight after so many epochs: it rises from 0 to `beta` over `warmup` epochs, again in each `cycle`."""
+    """Return the KL weight after so many epochs: it rises from 0 to `beta` over `warmup`, anew in each `cycle`."""
     since_start = epochs % config.cycle if config.cycle else epochs
     return config.beta * min(1.0, since_start / config.warmup) if config.warmup else config.beta
 

@@ -18,7 +18,7 @@ class TrainingState:
     epoch: int = 0  # how many are complete
     best_epoch: int = 0  # whose weights are kept: the last one, or the best one on the validation images
     best_loss: float = math.inf  # of the validation images at the best epoch: the weighted loss, in nats per image
-    changed: list[dict[str, object]] = field(default_factory=list)  # settings that changed when the training was resumed
+    changed: list[dict[str, object]] = field(default_factory=list)  # settings that a resumption changed
     compiled: bool = False  # whether any step was, in this process or in an earlier one
     step: int = 0  # how many are taken in the epoch under way; 0 between epochs
     seconds: float = 0.0  # spent on the epoch under way

@@ -31,7 +31,7 @@ class TrainingStep:
 
     def __init__(self, vae: VAE, data: Data, config: Config, device: torch.device) -> None:
         self.vae, self.config = vae, config
-        beta = torch.tensor(config.beta, device=device) if config.warmup else config.beta  # a warm-up changes it in place
+        beta = torch.tensor(config.beta, device=device) if config.warmup else config.beta  # a warm-up changes a tensor
         self.kl_weight = KLWeight(beta if vae.has_kl else None)
         _initialise_prior(vae, data, config, device)
         skip = config.on_nan == "skip"
