@@ -93,7 +93,7 @@ def _found(run: Any, chosen: Any, estimates: Any, resume: bool, latents: bool, a
         rest = log_likelihoods(vae, data, chosen, samples, estimates.done)
         for batch in _tracked("evaluating", len(chosen), rest, estimates.done):
             estimates.add(batch)
-    found = summarise(estimates.batches, samples)
+    found: dict[str, Any] = {**summarise(estimates.batches, samples)}
     if ais_steps:
         first = chosen[slice(0, ANNEALED)]
         with seeded(seed):

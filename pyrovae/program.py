@@ -1,4 +1,4 @@
-"""What a program is: a model and a guide, and all that follows from running them."""
+"""A program is a model and a guide; this file holds what follows from running them."""
 
 import contextlib
 from collections.abc import Callable
@@ -19,31 +19,31 @@ from pyrovae.parts.contexts import Context, Quadrants
 class Program(PyroModule):
     """A generative model of images and its guide, written in Pyro.
 
-    Write `model` and `guide`; what one asks of a trained program follows from running them. Two names say which sites
-    are meant: `image`, what is drawn and scored, and `code`, the latent that `encode` returns and `decode` sets.
-    Pictures are the mean of p(x | z, y), or draws from it with `mean=False`. Arguments may lie on any device, and
-    results lie on the program's. Parameters are torch's, not Pyro's: the global parameter store stays empty.
+    Write `model` and `guide`; the other methods run them. They return images as the mean of p(x | z, y), or as draws
+    from it with `mean=False`. Their arguments may be on any device, and results are on the program's. Parameters are
+    torch's, not Pyro's: the global parameter store stays empty.
     """
 
-    image, code = "x", "z"
-    shape: tuple[int, ...] = ()  # of an image, (C, H, W); empty if it is not known
-    has_kl: bool = True  # False: the guide has no density, and this is a plain autoencoder
+    image = "x"  # the site that is drawn and scored
+    code = "z"  # the latent site that `encode` returns and `decode` sets
+    shape: tuple[int, ...] = ()  # (C, H, W) of an image; empty if it is not known
+    has_kl: bool = True  # False for a plain autoencoder, whose guide has no density
 
     def __init__(self, context: Context | None = None) -> None:
         with pyro.settings.context(module_local_params=True):
             super().__init__()
-        self.context = context  # what the program is given
+        self.context = context  # makes y from labels or images; None if the program is unconditional
 
     def model(self, x: Tensor | None = None, y: Tensor | None = None, n: int = 1) -> Tensor:
-        """The generative process: with x it scores images, without x it draws n of them."""
+        """Score the images x, or draw n images if x is None."""
         raise NotImplementedError
 
     def guide(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """The distribution of the latents, given images."""
+        """Draw the latents of the images x."""
         raise NotImplementedError
 
     def given(self, x: Tensor, labels: Tensor | None = None) -> Tensor | None:
-        """The context y of images (n, C, H, W) and labels (n,), as the networks read it; None if there is none."""
+        """Return the context y of images (n, C, H, W) and labels (n,), as the networks read it; None without one."""
         if self.context is None:
             return None
         read = labels if self.context.reads == "labels" else x
@@ -54,20 +54,20 @@ class Program(PyroModule):
 
     @torch.no_grad()
     def encode(self, x: Tensor, y: Tensor | None = None) -> TorchDistribution:
-        """The distribution of the code, q(z | x, y): batch shape (n,), event shape (latent,)."""
+        """Return the distribution of the code, q(z | x, y): batch shape (n,), event shape (latent,)."""
         site = self._inferred(x, y).nodes[self.code]
         distribution: TorchDistribution = site["fn"]
         return distribution
 
     def decode(self, z: Tensor, y: Tensor | None = None, mean: bool = True) -> Tensor:
-        """Images (n, C, H, W) for codes (n, latent): runs the model with its code set to z."""
+        """Return images (n, C, H, W) for codes z (n, latent): runs the model with its code set to z."""
         if not (isinstance(z, Tensor) and z.is_floating_point() and z.dim() == 2 and len(z)):
             raise InputError(f"z: expected a tensor of codes (n, latent), got {described(z)}")
         y = self._checked(y, len(z))
         return self._image(_SetCode(self.code, z.to(self.device))(self.model), y, len(z), mean)
 
     def generate(self, n: int | None = None, y: Tensor | None = None, mean: bool = True) -> Tensor:
-        """Draw n images from the model, one for each y if it is conditional."""
+        """Draw n images (n, C, H, W) from the model; one for each row of y if it is conditional."""
         if n is not None:
             at_least(1, n=n)
         y = self._checked(y, n)
@@ -75,12 +75,12 @@ class Program(PyroModule):
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Images (n, C, H, W) decoded from the means of their codes. A model of labels needs y."""
+        """Return the images (n, C, H, W) decoded from the mean codes of x. A model conditioned on labels needs y."""
         inferred = self._inferred(x, y).nodes[self.code]
         return self.decode(inferred["value"], self._checked(y, len(x), x))
 
     def complete(self, y: Tensor, mean: bool = True) -> Tensor:
-        """Draw one completion for each image of which the model sees some quadrants: y (n, C, H, W), whole or not."""
+        """Draw the quadrants of each image y (n, C, H, W) that the model does not see, and keep those that it does."""
         if not isinstance(self.context, Quadrants):
             raise InputError("complete: expected a model conditioned on quadrants, got another")
         return self.generate(y=y, mean=mean)
@@ -98,14 +98,14 @@ class Program(PyroModule):
             raise InputError(f"x: expected images {expected} as `Data.batch` returns them, got {described(x)}")
 
     def _inferred(self, x: Tensor, y: Tensor | None) -> Any:
-        """The trace of the guide, with each latent at its mean."""
+        """Run the guide on x with each latent at its mean; returns the trace."""
         self.expect_images(x)
         y = self._checked(y, len(x), x)
         with AtMeans(), pyro.settings.context(module_local_params=True):
             return poutine.trace(self.guide).get_trace(x.to(self.device), y)
 
     def _checked(self, y: Tensor | None, n: int | None, x: Tensor | None = None) -> Tensor | None:
-        """The context of n images as the networks read it; quadrants are taken from x if y is not given."""
+        """Return the context of n images as the networks read it; quadrants come from x if y is None."""
         if self.context is None:
             if y is not None:
                 raise InputError("y: expected none, as the model is unconditional, got a context")
@@ -121,6 +121,7 @@ class Program(PyroModule):
 
     @torch.no_grad()
     def _image(self, model: Callable[..., Tensor], y: Tensor | None, n: int, mean: bool) -> Tensor:
+        """Run the model; returns the images, with the quadrants that it sees taken from y."""
         with pyro.settings.context(module_local_params=True):
             site: Any = poutine.trace(model).get_trace(y=y, n=n).nodes[self.image]
         x = mean_of(site["fn"]) if mean else site["value"]
@@ -128,7 +129,7 @@ class Program(PyroModule):
 
 
 class AtMeans(Messenger):
-    """An effect: sets each latent to its mean instead of drawing it."""
+    """Sets each latent to its mean instead of drawing it, as a Pyro effect handler."""
 
     def _pyro_sample(self, msg: Any) -> None:
         if not msg["is_observed"] and not poutine.util.site_is_subsample(msg):
@@ -136,7 +137,7 @@ class AtMeans(Messenger):
 
 
 class _SetCode(Messenger):
-    """An effect: sets the code to z, if its dimensions fit."""
+    """Sets the code to z, as a Pyro effect handler. Raises `InputError` if z has another number of dimensions."""
 
     def __init__(self, code: str, z: Tensor) -> None:
         super().__init__()
@@ -150,18 +151,18 @@ class _SetCode(Messenger):
 
 
 def known_mean(distribution: TorchDistribution) -> Tensor | None:
-    """The mean of a distribution, or None if torch has no closed form for it."""
+    """Return the mean of a distribution, or None if torch has no closed form for it."""
     with contextlib.suppress(NotImplementedError):
         return distribution.mean
     return None
 
 
 def mean_of(distribution: TorchDistribution) -> Tensor:
-    """The mean of a distribution: in closed form if torch has one, else that of a hundred draws."""
+    """Return the mean of a distribution, in closed form if torch has one, else the average of a hundred draws."""
     mean = known_mean(distribution)
     return distribution.sample((100,)).mean(0) if mean is None else mean
 
 
 def described(x: object) -> str:
-    """A tensor's shape and type, or the type of anything else, for an error."""
+    """Describe a value for an error message: a tensor by shape and dtype, anything else by its type."""
     return f"shape {tuple(x.shape)} of {x.dtype}" if isinstance(x, Tensor) else type(x).__name__

@@ -1,6 +1,4 @@
-"""The generative program and its guide: the page that matters."""
-
-from typing import Any
+"""The variational autoencoder: a generative model and its guide, written in Pyro."""
 
 import pyro
 from torch import Tensor, nn
@@ -12,15 +10,15 @@ from pyrovae.program import Program
 
 
 class VAE(Program):
-    r"""A variational autoencoder, written as a generative program and its guide.
+    r"""A variational autoencoder: the model says how an image arises from a code, the guide how to infer the code.
 
         model:  z ~ p(z | y),   x ~ p(x | z, y)
         guide:  z ~ q(z | x, y)
 
-    Without a context y the bars disappear, and this is the unconditional VAE. Shapes: x (n, C, H, W) in the pixels that
-    the model was built for, z (n, latent), y (n, classes) for labels and (n, C, H, W) for quadrants. Its parameters are
-    torch's, not Pyro's: fit it with `pyrovae.fit` or `pyrovae.SVI`; Pyro's own SVI finds none in its parameter store.
-    Kingma & Welling (2014), arXiv:1312.6114; conditional: Sohn, Lee & Yan (2015).
+    An unconditional VAE has no context y: p(z), p(x | z) and q(z | x). Shapes: x (n, C, H, W), with pixels as
+    `Data.batch` returns them; z (n, latent); y (n, classes) for labels or (n, C, H, W) for quadrants. Train it with
+    `pyrovae.fit` or `pyrovae.SVI`, not with Pyro's own SVI: the parameters are torch's, and Pyro's parameter store
+    stays empty. Kingma & Welling (2014), arXiv:1312.6114; conditional: Sohn, Lee & Yan (2015).
 
     >>> vae = build(Config(condition="label", latent_dim=3), (1, 8, 8), classes=10)
     >>> labels = torch.tensor([7, 7, 2])
@@ -41,25 +39,24 @@ class VAE(Program):
         super().__init__(context)
         self.encoder, self.decoder = encoder, decoder
         self.prior, self.posterior, self.likelihood = prior, posterior, likelihood
-        self.shape = tuple(getattr(decoder, "out", ())[1:])
+        self.shape = tuple(getattr(decoder, "out", ())[1:])  # (C, H, W), of the decoder's (features, C, H, W)
         self.has_kl = getattr(posterior, "density", True)  # without a density there is no KL: a plain autoencoder
 
     def model(self, x: Tensor | None = None, y: Tensor | None = None, n: int = 1) -> Tensor:
-        """The generative process: with x it scores images, without x it draws n. `given` makes the context y."""
+        """Score the images x, or draw n images if x is None. The method `given` returns the context y."""
         with pyro.plate("images", n if x is None else len(x)):
             z = pyro.sample("z", self.prior(y))  # (n, latent)
             return pyro.sample("x", self.likelihood(self.decoder(z, y)), obs=x)  # (n, C, H, W)
 
     def guide(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """The distribution of the code of each image."""
+        """Draw the code of each image from its approximate posterior."""
         with pyro.plate("images", len(x)):
             return pyro.sample("z", self.posterior(self.encoder(x, y)))
 
     def _repr_html_(self) -> str:
-        y = "" if self.context is None else ", y"
-        given = y.replace(", ", " | ")
-        parts: dict[str, Any] = {
-            f"z ~ p(z{given})": self.prior,
+        y, bar_y = ("", "") if self.context is None else (", y", " | y")
+        parts: dict[str, object] = {
+            f"z ~ p(z{bar_y})": self.prior,
             f"x ~ p(x | z{y})": self.likelihood,
             f"z ~ q(z | x{y})": self.posterior,
             "decoder": self.decoder,

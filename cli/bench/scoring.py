@@ -9,7 +9,7 @@ from typing import Any
 from pyrovae.config.settings import Config
 from pyrovae.data.data import Data, Images
 from pyrovae.evaluation.elbo import arguments
-from pyrovae.evaluation.importance import IMAGES, weigher
+from pyrovae.evaluation.importance import IMAGES, Weigher
 from pyrovae.programs.build import build
 
 from .measure import wait
@@ -29,14 +29,14 @@ def scoring(work: Work, repetitions: int) -> dict[str, Any]:
     images = Images(work.images[:IMAGES])
     data = Data("bench", train=images, test=images)
     vae = build(config, data.shape).to(work.device).eval()
-    weigh = weigher(vae, data, images, SAMPLES, always=True)
+    weigher = Weigher(vae, data, images, SAMPLES, always=True)
     args = arguments(vae, data.batch(images, slice(None)))
     short = replace(work, images=work.images[: STEPS * work.batch_size])
     products = floor(short)
     mine = 2 * len(images) * SAMPLES * work.hidden * (work.latent_dim + work.pixels)
     rates = []
     for _ in range(repetitions + 1):
-        rates.append((mine / _timed(lambda: weigh(*args), work), flops(short) / _timed(products, work)))
+        rates.append((mine / _timed(lambda: weigher.weigh(*args), work), flops(short) / _timed(products, work)))
     rates = rates[1:]
     return {
         "images": len(images),

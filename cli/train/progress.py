@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextCol
 from rich.progress import Progress as Bar
 
 from pyrovae.training.fit import Fit
+from pyrovae.training.record import Record
 
 PLAIN_LINES = 20  # of a run, about
 
@@ -52,7 +53,7 @@ class Progress(Lines):
         if self.bar:
             self.task = self.bar.add_task("", total=fit.config.epochs, completed=fit.epoch, scores="")
 
-    def show(self, epoch: dict[str, Any]) -> None:
+    def show(self, epoch: Record) -> None:
         number, total, test = epoch["epoch"], self.fit.config.epochs, epoch["test"]
         self.seconds.append(epoch["seconds"])
         speed = f"{len(self.fit.data.train) / max(epoch['seconds'], 1e-9):,.0f} images/s"

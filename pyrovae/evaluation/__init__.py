@@ -1,1 +1,1 @@
-"""Numbers of a trained program."""
+"""Measure a trained program: its ELBO, its log-likelihood, and how it uses its codes."""

@@ -1,4 +1,4 @@
-"""How many dimensions of the code are in use."""
+"""Count the dimensions of the code that are in use."""
 
 from typing import Any
 
@@ -8,20 +8,19 @@ from torch import Tensor
 
 from pyrovae.program import known_mean
 
-ACTIVE = 0.01  # variance of a dimension's mean over the images, above which it is active; Burda et al. (2016)
+ACTIVE = 0.01  # a dimension is active if its mean's variance over the images is larger; Burda et al. (2016)
 
 
 class ActiveUnits(Messenger):
-    """An effect: sees the codes that a guide draws, and keeps how far their means spread over the images.
+    """Watches a guide at work, as an effect, and counts the dimensions of the code whose mean differs between images.
 
-    `active_units` is the number of dimensions whose mean varies by more than 0.01, or None where means are not known in
-    closed form: those of draws vary by themselves. Burda et al. (2016), arXiv:1509.00519.
+    Wrap the guide with it and run that on batch after batch. Burda et al. (2016), arXiv:1509.00519.
     """
 
     def __init__(self, site: str = "z") -> None:
         super().__init__()
         self.site = site
-        self.sums: Tensor | None = None  # of 1, mean and mean² for each dimension
+        self.sums: Tensor | None = None  # (3, latent): over all images, the sums of 1, mean and mean²
 
     def _pyro_post_sample(self, msg: Any) -> None:
         mean = known_mean(msg["fn"]) if msg["name"] == self.site else None
@@ -33,6 +32,11 @@ class ActiveUnits(Messenger):
 
     @property
     def active_units(self) -> int | None:
+        """The number of dimensions whose mean has a variance above 0.01 over the images seen so far.
+
+        None if the means are not known in closed form, as averages of draws would vary by themselves, or if there are
+        fewer than two images.
+        """
         if self.sums is None:
             return None
         n, first, second = self.sums

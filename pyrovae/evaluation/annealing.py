@@ -1,38 +1,41 @@
-"""log p(x | y) by annealed importance sampling: a second opinion on the importance-sampled one."""
+"""Estimate log p(x | y) by annealed importance sampling, to check the importance-sampled estimate."""
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import pyro
 import torch
 from pyro import poutine
 from pyro.distributions import TorchDistribution
 from torch import Tensor
-from torch.distributions import TransformedDistribution
+from torch.distributions import Transform, TransformedDistribution
 
 from pyrovae.data.data import Data, Images
 from pyrovae.errors import at_least
 from pyrovae.evaluation.elbo import arguments
-from pyrovae.evaluation.importance import NUMBERS, expect_density, joint_log_prob, numbers
+from pyrovae.evaluation.importance import NUMBERS, expect_density, joint_log_prob, numbers_per_sample
 from pyrovae.vae import VAE
 
-IMAGES = 20  # annealed together, at most
-CHAINS = 16  # for each image, as Wu et al. have it
-PILOTS = 4  # chains for each image that find the step sizes
-LEAPFROGS = 5  # of a transition
-ACCEPTANCE = 0.65  # where Hamiltonian Monte Carlo is at its best: Neal (2011), arXiv:1206.1901
-RATE = 0.2  # of the pilots' step sizes: how much their logarithm moves for each unit of acceptance
+IMAGES = 20  # in a batch, at most
+CHAINS = 16  # for each image, as in Wu et al.
+PILOTS = 4  # chains for each image that adapt the step sizes
+LEAPFROGS = 5  # in a transition
+ACCEPTANCE = 0.65  # the rate at which Hamiltonian Monte Carlo is most efficient: Neal (2011), arXiv:1206.1901
+RATE = 0.2  # at which the logarithm of a pilot's step size follows acceptance − ACCEPTANCE
 
 
 class Point(NamedTuple):
-    """Where the chains are on their path: bases e (chains, n, latent) of codes, and what is known of them."""
+    """The positions e (chains, n, latent) of all chains in the space of the guide's base, with densities and gradients.
+
+    q is the density of the base at e, and w = p(x, z) / q(z | x) the weight of the code z that e is transformed to.
+    """
 
     e: Tensor
     log_q: Tensor  # (chains, n)
     log_w: Tensor  # (chains, n)
-    grad_q: Tensor  # of log q, (chains, n, latent)
-    grad_w: Tensor  # of log w, (chains, n, latent)
+    grad_q: Tensor  # ∇ log q, (chains, n, latent)
+    grad_w: Tensor  # ∇ log w, (chains, n, latent)
 
     def log_density(self, t: float) -> Tensor:
         return self.log_q + t * self.log_w
@@ -42,32 +45,35 @@ class Point(NamedTuple):
 
 
 class Path:
-    r"""From the guide to the model: log f_t(z) = (1 − t) log q(z | x) + t log p(x, z) = log q + t log w, for 0 ≤ t ≤ 1.
+    r"""Leads from guide to model: log f_t(z) = (1 − t) log q(z | x) + t log p(x, z) = log q + t log w, for 0 ≤ t ≤ 1.
 
-    Where q is a base that transforms bend, z = g(e), the path is followed in e: log f_t(e) = log q(e) + t log w(g(e))
-    is the same path, and g, which may be slow to invert, only runs forwards. `scale` (n, latent) is the base's width.
+    If q is a transformed base distribution, z = g(e), the chains move in e: log f_t(e) = log q(e) + t log w(g(e)) is
+    the same path, and g, which may be slow to invert, is only computed forwards. `scale` (n, latent) is the standard
+    deviation of the base.
     """
 
     def __init__(self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any) -> None:
         self.model, self.args = model, args
         site: Any = poutine.trace(guide).get_trace(*args).nodes["z"]
         self.q: TorchDistribution = site["fn"]
-        bent = self.q if isinstance(self.q, TransformedDistribution) else None
-        self.base: TorchDistribution = self.q if bent is None else bent.base_dist
-        self.transforms: list[Any] = [] if bent is None else bent.transforms
+        flow = self.q if isinstance(self.q, TransformedDistribution) else None
+        self.base: TorchDistribution = self.q if flow is None else flow.base_dist
+        self.transforms: list[Transform] = [] if flow is None else flow.transforms
         self.scale = self.base.sample((1000,)).std(0)
 
     def start(self, chains: int) -> Point:
+        """Draw where the chains start, at t = 0."""
         return self.at(self.base.sample((chains,)))
 
     def at(self, e: Tensor) -> Point:
+        """Compute the densities and their gradients at e (chains, n, latent)."""
         with torch.enable_grad():
             z = e = e.detach().requires_grad_()
             for transform in self.transforms:
                 z = transform(z)
             log_q = self.base.log_prob(e)
-            log_w = self._joint(z) - self.q.log_prob(z)  # the transforms remember how they came to z
-            # Apart, as the next t mixes them anew. Only e is asked for: no weight's gradient is computed.
+            log_w = self._joint(z) - self.q.log_prob(z)  # the transforms cache e, and need no inverse
+            # Two gradients, as the next t adds them in another proportion; in e alone, so that no weight gets one.
             grad_q, grad_w = (torch.autograd.grad(part.sum(), e)[0] for part in (log_q, log_w))
         return Point(e.detach(), log_q.detach(), log_w.detach(), grad_q, grad_w)
 
@@ -79,11 +85,12 @@ class Path:
 def annealed_log_weights(
     model: Callable[..., Any], guide: Callable[..., Any], chains: int, steps: int, *args: Any
 ) -> tuple[Tensor, Tensor]:
-    r"""Log w = Σ_k (t_k − t_{k−1}) log [p(x, z_k) / q(z_k | x)] of each chain, (chains, n), and its acceptance, (n,).
+    r"""Return log w = Σ_k (t_k − t_{k−1}) log [p(x, z_k) / q(z_k | x)], (chains, n), and the mean acceptance, (n,).
 
-    z_1 ~ q, and z_{k+1} follows from z_k by a transition that leaves f_{t_k} as it is. E[w] = p(x) for any transitions
-    that are fixed beforehand: chains of their own, whose weights are thrown away, find the step sizes. One step is
-    importance sampling. For any Pyro model and guide of one plate of n and one site z, as they are called with `args`.
+    z_1 ~ q, and z_{k+1} follows from z_k by a transition that leaves f_{t_k} invariant. E[w] = p(x) for transitions
+    that are fixed beforehand: the step sizes are adapted on pilot chains, whose weights are not used. One step is plain
+    importance sampling. Works for any Pyro model and guide with one plate of n and one site z; both are called with
+    `args`.
     """
     with torch.no_grad(), pyro.validation_enabled(False), pyro.settings.context(module_local_params=True):
         path, times = Path(model, guide, *args), schedule(steps)
@@ -91,47 +98,60 @@ def annealed_log_weights(
 
 
 def schedule(steps: int) -> list[float]:
-    """0 = t_0 < ... < t_steps = 1, close to each other at both ends; Wu et al. (2017)."""
-    risen = torch.sigmoid(torch.linspace(-4, 4, steps + 1, dtype=torch.float64))
-    return ((risen - risen[0]) / (risen[-1] - risen[0])).tolist()
+    """Return 0 = t_0 < ... < t_steps = 1, spaced as a sigmoid, most closely at both ends; Wu et al. (2017)."""
+    sigmoid = torch.sigmoid(torch.linspace(-4, 4, steps + 1, dtype=torch.float64))
+    return ((sigmoid - sigmoid[0]) / (sigmoid[-1] - sigmoid[0])).tolist()
 
 
 def annealed_log_likelihoods(
     vae: VAE, data: Data, images: Images, chains: int = CHAINS, steps: int = 200
 ) -> Iterator[dict[str, Tensor]]:
-    r"""Estimates of log p(x | y) by annealed importance sampling for batch after batch of images: each entry (n,).
+    r"""Estimate log p(x | y) by annealed importance sampling for batch after batch of images; yields tensors (n,).
 
-    `log_likelihood`, in nats, is log (1/chains) Σ w, with w as `annealed_log_weights` has them; like the
-    importance-sampled one it is a lower bound in expectation, so that the higher of the two is closer. It checks that
-    one, as it does not need a guide that covers the posterior: the chains move to where the guide does not draw.
-    `acceptance` is that of the transitions. Neal (2001), Annealed importance sampling; Wu et al. (2017), On the
-    quantitative analysis of decoder-based generative models, arXiv:1611.04273, who start at the prior.
+    `log_likelihood`, in nats, is log (1/chains) Σ w, with the weights of `annealed_log_weights`; `acceptance` is the
+    mean acceptance rate of the transitions. Like the importance-sampled estimate it is a lower bound in expectation, so
+    the higher of the two is closer. It is a check, because it does not need a guide that covers the posterior: the
+    chains reach codes that the guide does not draw. Raises `InputError` for a posterior without a density. Neal (2001),
+    Annealed importance sampling; Wu et al. (2017), On the quantitative analysis of decoder-based generative models,
+    arXiv:1611.04273, whose chains start at the prior.
 
     >>> config = Config(pixels="static", device="cpu")
     >>> data = load(config)
     >>> vae = build(config, data.shape)
-    >>> (found,) = annealed_log_likelihoods(vae, data, data.test[slice(0, 5)], chains=4, steps=5)
-    >>> found["log_likelihood"].shape
+    >>> (batch,) = annealed_log_likelihoods(vae, data, data.test[slice(0, 5)], chains=4, steps=5)
+    >>> batch["log_likelihood"].shape
     torch.Size([5])
     """
     at_least(1, chains=chains, steps=steps, images=len(images))
     expect_density(vae)
     vae.eval()
-    start, held = 0, numbers(vae, *arguments(vae, data.batch(images, slice(0, 1))))
-    while start < len(images):
-        n = min(IMAGES, max(1, NUMBERS // (chains * held)))
+    per_chain = numbers_per_sample(vae, *arguments(vae, data.batch(images, slice(0, 1))))
+    n = min(IMAGES, max(1, NUMBERS // (chains * per_chain)))
+    for start in range(0, len(images), n):
         x, y = arguments(vae, data.batch(images, slice(start, start + n)))
         log_w, acceptance = annealed_log_weights(vae.model, vae.guide, chains, steps, x, y)
         yield {"log_likelihood": torch.logsumexp(log_w, 0) - math.log(chains), "acceptance": acceptance}
-        start += n
+
+
+class AnnealedComparison(TypedDict):
+    """An annealed log-likelihood beside the importance-sampled one of the same images, in nats per image."""
+
+    log_likelihood: float
+    importance_sampled: float
+    difference: float  # annealed − importance-sampled
+    standard_error: float | None  # of the difference, from pairs; None for a single image
+    images: int
+    chains: int
+    steps: int
+    acceptance: float
 
 
 def compare(
     importance: list[dict[str, Tensor]], annealed: list[dict[str, Tensor]], steps: int, chains: int = CHAINS
-) -> dict[str, Any]:
-    """Means over the images annealed, in nats, beside the importance-sampled ones of the same images, which come first.
+) -> AnnealedComparison:
+    """Compare the batches of `annealed_log_likelihoods` with those of `log_likelihoods`.
 
-    `difference` is annealed − importance-sampled, and `standard_error` its own, from pairs; None for a single image.
+    The annealed images must be the first of the importance-sampled ones.
     """
     score, acceptance = (
         torch.cat([batch[name].cpu() for batch in annealed]) for name in ("log_likelihood", "acceptance")
@@ -152,6 +172,7 @@ def compare(
 
 
 def _anneal(path: Path, chains: int, times: list[float], sizes: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Run the chains from t = 0 to 1; returns their log-weights (chains, n) and the mean acceptance (n,)."""
     point = path.start(chains)
     log_w, acceptance = times[1] * point.log_w.double(), torch.zeros_like(point.log_w[0])
     for t, following, size in zip(times[1:], times[2:], sizes):
@@ -162,9 +183,9 @@ def _anneal(path: Path, chains: int, times: list[float], sizes: list[Tensor]) ->
 
 
 def _step_sizes(path: Path, times: list[float]) -> list[Tensor]:
-    """A step size for each transition and image, (n,), in units of the guide's width."""
+    """Adapt a step size for each transition on pilot chains: tensors (n,), in units of the base's `scale`."""
     point = path.start(PILOTS)
-    size = torch.full_like(point.log_w[0], point.e.shape[-1] ** -0.25)  # about right for the guide itself
+    size = torch.full_like(point.log_w[0], point.e.shape[-1] ** -0.25)  # about right for q, at t = 0
     sizes = []
     for t in times[1:-1]:
         sizes.append(size)
@@ -174,14 +195,14 @@ def _step_sizes(path: Path, times: list[float]) -> list[Tensor]:
 
 
 def _transition(path: Path, point: Point, t: float, size: Tensor) -> tuple[Point, Tensor]:
-    """One transition of Hamiltonian Monte Carlo at f_t, and the chance (chains, n) that it was accepted with."""
-    varied = size * (0.5 + torch.rand_like(point.log_w))  # a fixed length may turn a chain to where it came from
+    """Take a transition of Hamiltonian Monte Carlo that leaves f_t invariant; returns its acceptance chance, too."""
+    varied = size * (0.5 + torch.rand_like(point.log_w))  # a trajectory of fixed length may return to where it started
     step = varied[..., None] * path.scale  # (chains, n, latent)
     momentum = torch.randn_like(point.e)
     proposed, last = _leapfrog(path, point, momentum, t, step)
     gain = proposed.log_density(t) - point.log_density(t) + 0.5 * (momentum.square() - last.square()).sum(-1)
-    chance = gain.nan_to_num(nan=-math.inf).clamp(max=0).exp()  # a chain that went astray stays where it was
-    accepted = torch.rand_like(chance) < chance
+    chance = gain.nan_to_num(nan=-math.inf).clamp(max=0).exp()  # a trajectory that diverged is rejected
+    accepted = torch.rand_like(chance) < chance  # (chains, n)
     chosen = [
         torch.where(accepted if new.dim() == 2 else accepted[..., None], new, old) for new, old in zip(proposed, point)
     ]
@@ -189,6 +210,7 @@ def _transition(path: Path, point: Point, t: float, size: Tensor) -> tuple[Point
 
 
 def _leapfrog(path: Path, point: Point, momentum: Tensor, t: float, step: Tensor) -> tuple[Point, Tensor]:
+    """Follow a trajectory at f_t for LEAPFROGS steps; returns its end and the momentum there."""
     momentum = momentum + 0.5 * step * point.gradient(t)
     for left in reversed(range(LEAPFROGS)):
         point = path.at(point.e + step * momentum)

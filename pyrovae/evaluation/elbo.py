@@ -1,4 +1,4 @@
-"""The scores of images under a VAE: loss, reconstruction and KL."""
+"""Score images under a VAE: loss, reconstruction and KL."""
 
 import math
 from typing import NotRequired, TypedDict
@@ -14,11 +14,15 @@ from pyrovae.inference.objectives import KLWeight, TraceELBO
 from pyrovae.inference.processes import Share, summed
 from pyrovae.vae import VAE
 
-EVALUATION_BATCH, MOST = 1000, 2**28  # images, and numbers that their decoder returns
+EVALUATION_BATCH = 1000  # images at once, at most
+DECODER_OUTPUTS = 2**28  # numbers that the decoder returns at once, at most
 
 
 class Scores(TypedDict):
-    """Means over images, in nats per image: loss = reconstruction + kl; `objective` is the loss as it was weighted."""
+    """Means over images, in nats per image: loss = reconstruction + kl; `objective` is the weighted loss.
+
+    `loss` is the negative ELBO, `reconstruction` −E log p(x | z, y), and `kl` E[log q(z | x, y) − log p(z | y)].
+    """
 
     loss: float
     reconstruction: float
@@ -27,9 +31,9 @@ class Scores(TypedDict):
 
 
 def elbo_scores(vae: VAE, data: Data, images: Images, watch: ActiveUnits | None = None) -> Scores:
-    """`loss`, `reconstruction` and `kl` over all `images`, in nats per image, with one code drawn for each.
+    """Return the mean scores of `images`, in nats per image, with one code drawn for each image.
 
-    No gradient is taken and no weight, batch statistic or optimizer state moves. `watch` sees all codes' means.
+    Weights, batch statistics and the optimizer stay as they are. `watch` is shown the means of all codes.
 
     >>> config = Config(device="cpu")
     >>> data = load(config)
@@ -59,14 +63,14 @@ def elbo_scores(vae: VAE, data: Data, images: Images, watch: ActiveUnits | None 
     return total.per_image()
 
 
-def _batches(n: int, each: int) -> list[slice]:
-    """About as long as each other; `each` is what the decoder returns for an image."""
-    count = math.ceil(n / max(1, min(EVALUATION_BATCH, MOST // each)))
+def _batches(n: int, outputs: int) -> list[slice]:
+    """Split n images into batches of about the same size; the decoder returns `outputs` numbers for an image."""
+    count = math.ceil(n / max(1, min(EVALUATION_BATCH, DECODER_OUTPUTS // outputs)))
     return [slice(n * k // count, n * (k + 1) // count) for k in range(count)]
 
 
 def arguments(vae: VAE, batch: Batch, share: Share | None = None) -> tuple[Tensor, Tensor | None]:
-    """What model and guide are called with: x and y, on the model's device; of all the batch, or of a share."""
+    """Return the arguments x and y of model and guide for a batch, or for this process's share; on the VAE's device."""
     vae.expect_images(batch.x)
     x, y = batch.x.to(vae.device), vae.given(*batch)
     if share is None:
@@ -76,20 +80,22 @@ def arguments(vae: VAE, batch: Batch, share: Share | None = None) -> tuple[Tenso
 
 
 class Total:
-    """Sums over an epoch, kept on the device: reading one would make it wait.
+    """Adds up the scores of batches, on the device, as reading each would make a GPU wait.
 
-    `n` is the number of images in the batch that is added next. With `skip` a batch that is not finite adds nothing.
+    Set `n` to the number of images before a batch is added. With `skip`, a batch that is not finite adds nothing.
     """
 
     def __init__(self, device: torch.device, skip: bool = False) -> None:
-        self.sums = torch.zeros(4, dtype=torch.float64, device=device)
+        self.sums = torch.zeros(4, dtype=torch.float64, device=device)  # reconstruction, kl, objective, images
         self.n, self.skip = 0, skip
 
     def add(self, loss: Tensor, terms: dict[str, Tensor]) -> None:
+        """Add the loss of a batch, and the terms of sites `x` and `z` that the estimator took it apart into."""
         sums = torch.stack([terms["x"], terms["z"], loss, torch.full_like(loss, self.n)])
         self.sums += torch.where(sums.isfinite().all(), sums, 0.0) if self.skip else sums
 
     def per_image(self, weighted: bool = False) -> Scores:
+        """Return the means over all images of all processes; with `objective` if `weighted`."""
         (sums,) = summed(self.sums)
         reconstruction, kl, objective = (sums[:3] / sums[3]).tolist()
         scores = Scores(loss=reconstruction + kl, reconstruction=reconstruction, kl=kl)

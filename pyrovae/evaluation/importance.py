@@ -1,15 +1,15 @@
-"""log p(x | y) by importance sampling, with its error bar and a word on whether it can be trusted."""
+"""Estimate log p(x | y) by importance sampling, with an error bar and diagnostics of whether to trust it."""
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypedDict
 
 import pyro
 import torch
 from pyro import poutine
 from pyro.ops.stats import fit_generalized_pareto
 from pyro.poutine.util import prune_subsample_sites
-from torch import Tensor
+from torch import Tensor, nn
 
 from pyrovae.data.data import Data, Images
 from pyrovae.errors import InputError, at_least
@@ -18,15 +18,15 @@ from pyrovae.inference import seeded
 from pyrovae.inference.compiled import capture
 from pyrovae.vae import VAE
 
-IMAGES = 50  # evaluated together
-NUMBERS = 4_000_000  # held together, about: memory stays bounded whatever the number of samples
-WORTH = 1_000_000  # weights, for which compiling takes less time than it saves
+IMAGES = 50  # in a batch
+NUMBERS = 4_000_000  # in memory at once, about, so that it does not grow with the number of samples
+WORTH = 1_000_000  # with so many weights to compute, compiling takes less time than it saves
 
 
 def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: int, *args: Any) -> Tensor:
-    r"""Log w = log p(x, z) − log q(z | x) for `samples` draws z ~ q: (samples, n).
+    r"""Return log w = log p(x, z) − log q(z | x) for `samples` draws z ~ q(z | x): (samples, n).
 
-    For any Pyro model and guide of one plate of n, as they are called with `args`.
+    Works for any Pyro model and guide whose sites lie in one plate of n; both are called with `args`.
     """
     with torch.no_grad(), pyro.validation_enabled(False), pyro.settings.context(module_local_params=True):
         with pyro.plate("samples", samples, dim=-2):
@@ -38,24 +38,25 @@ def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: i
 def log_likelihoods(
     vae: VAE, data: Data, images: Images, samples: int = 5000, start: int = 0
 ) -> Iterator[dict[str, Tensor]]:
-    r"""Estimates of log p(x | y) = log E_q[w] for batch after batch of images, in nats: each entry (n,).
+    r"""Estimate log p(x | y) = log E_q[w] for batch after batch of images; yields a dict of tensors (n,) for each.
 
-    `log_likelihood` is log (1/K) Σ w, a lower bound in expectation; `elbo` the mean of log w; `effective_samples`
-    (Σ w)² / Σ w²; `pareto_k` the tail index of the weights (Yao et al. 2018, arXiv:1802.02538). Burda et al. (2016),
-    arXiv:1509.00519, use K = 5,000. The images before `start` are left out.
+    `log_likelihood` is log (1/K) Σ w, a lower bound in expectation, in nats; `elbo` is the mean of log w, in nats;
+    `effective_samples` is (Σ w)² / Σ w²; `pareto_k` is the tail index of the weights (Yao et al. 2018,
+    arXiv:1802.02538). Burda et al. (2016), arXiv:1509.00519, use K = 5,000 `samples`. The first image is number
+    `start`. Raises `InputError` for a posterior without a density.
 
     >>> config = Config(pixels="static", device="cpu")
     >>> data = load(config)
-    >>> (found,) = log_likelihoods(build(config, data.shape), data, data.test[slice(0, 20)], samples=100)
-    >>> found["log_likelihood"].shape, bool((found["log_likelihood"] > found["elbo"]).all())
+    >>> (batch,) = log_likelihoods(build(config, data.shape), data, data.test[slice(0, 20)], samples=100)
+    >>> batch["log_likelihood"].shape, bool((batch["log_likelihood"] > batch["elbo"]).all())
     (torch.Size([20]), True)
     """
     at_least(1, samples=samples, images=len(images))
     expect_density(vae)
     vae.eval()
-    weigh = weigher(vae, data, images, samples)
+    weigher = Weigher(vae, data, images, samples)
     for first in range(start, len(images), IMAGES):
-        log_w = weigh(*arguments(vae, data.batch(images, slice(first, first + IMAGES)))).double()
+        log_w = weigher.weigh(*arguments(vae, data.batch(images, slice(first, first + IMAGES)))).double()
         yield {
             "log_likelihood": torch.logsumexp(log_w, 0) - math.log(samples),
             "elbo": log_w.mean(0),
@@ -64,40 +65,46 @@ def log_likelihoods(
         }
 
 
-def weigher(vae: VAE, data: Data, images: Images, samples: int, always: bool = False) -> Callable[..., Tensor]:
-    """(x, y) -> log w (samples, n), in parts that memory holds; compiled if there is much to do, or `always`.
+class Weigher:
+    """Draws the log-weights of `samples` codes for each image of a batch, in parts that fit in memory.
 
-    A part takes many samples of few images: each is encoded as often as there are parts.
+    A part takes many samples of few images, as every part encodes its images anew. The program is compiled if there are
+    many weights to compute, or `always`.
     """
-    x, y = arguments(vae, data.batch(images, slice(0, IMAGES)))
-    each = samples * numbers(vae, x, y)
-    n = max(n for n in range(1, len(x) + 1) if len(x) % n == 0 and (n == 1 or n * each <= NUMBERS))
-    parts = -(-n * each // NUMBERS)
-    size = -(-samples // parts)
 
-    def part(x: Tensor, y: Tensor | None = None) -> tuple[Tensor]:
-        return (log_weights(vae.model, vae.guide, size, x, y),)
+    def __init__(self, vae: VAE, data: Data, images: Images, samples: int, always: bool = False) -> None:
+        self.vae, self.samples = vae, samples
+        x, y = arguments(vae, data.batch(images, slice(0, IMAGES)))
+        per_image = samples * numbers_per_sample(vae, x, y)
+        divisors = [n for n in range(1, len(x) + 1) if len(x) % n == 0]
+        self.part_images = max(n for n in divisors if n == 1 or n * per_image <= NUMBERS)
+        self.parts = math.ceil(self.part_images * per_image / NUMBERS)  # for the samples of the same images
+        self.part_samples = math.ceil(samples / self.parts)
+        self._compiled: Callable[..., tuple[Tensor]] = self._part
+        if always or samples * len(images) >= WORTH:
+            with seeded(0):
+                self._compiled = capture(self._part, *self._split(x, y)[0])
 
-    def rows(x: Tensor, y: Tensor | None) -> list[tuple[Tensor, ...]]:
-        return [*zip(*(of.split(n) for of in (x, y) if of is not None))]
+    def weigh(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return log w (samples, n) for a batch of n images and their context."""
+        columns = []
+        for few in self._split(x, y):
+            part = self._compiled if len(few[0]) == self.part_images else self._part
+            columns.append(torch.cat([part(*few)[0] for _ in range(self.parts)])[: self.samples])
+        return torch.cat(columns, -1)
 
-    with seeded(0):
-        fast = capture(part, *rows(x, y)[0]) if always or samples * len(images) >= WORTH else part
+    def _split(self, x: Tensor, y: Tensor | None) -> list[tuple[Tensor, ...]]:
+        """Split a batch into the arguments of `_part`: x, and y if there is one."""
+        return [*zip(*(tensor.split(self.part_images) for tensor in (x, y) if tensor is not None))]
 
-    def weigh(x: Tensor, y: Tensor | None = None) -> Tensor:
-        found = []
-        for few in rows(x, y):
-            chosen = fast if len(few[0]) == n else part
-            found.append(torch.cat([chosen(*few)[0] for _ in range(parts)])[:samples])
-        return torch.cat(found, -1)
-
-    return weigh
+    def _part(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor]:
+        return (log_weights(self.vae.model, self.vae.guide, self.part_samples, x, y),)
 
 
 def pareto_k(log_w: Tensor) -> float:
-    """The shape k̂ of a generalised Pareto distribution fitted to the largest weights.
+    """Return the shape k̂ of a generalised Pareto distribution fitted to the largest weights.
 
-    0 where all weights are the same; not a number for too few of them.
+    It is 0 if all weights are the same, and not a number if there are too few of them.
     """
     ordered = (log_w - log_w.max()).sort().values
     tail = math.ceil(min(0.2 * len(ordered), 3 * math.sqrt(len(ordered))))
@@ -111,41 +118,58 @@ def pareto_k(log_w: Tensor) -> float:
 
 
 def reliable_k(samples: int) -> float:
-    """The largest k̂ with which so many samples can be trusted; Vehtari et al. (2024), arXiv:1507.02646."""
+    """Return the largest k̂ at which so many samples can be trusted; Vehtari et al. (2024), arXiv:1507.02646."""
     return min(1 - 1 / math.log10(max(samples, 11)), 0.7)
 
 
-def summarise(batches: list[dict[str, Tensor]], samples: int) -> dict[str, Any]:
-    """The contents of evaluation.json: means over the images, in nats, with the standard error of the first.
+class Estimate(TypedDict):
+    """An importance-sampled log-likelihood, in nats per image, as evaluation.json holds it.
 
-    What too few samples or images leave unknown is None.
+    None stands for what cannot be known from too few samples, or from a single image.
     """
-    held = {name: torch.cat([batch[name].cpu() for batch in batches]) for name in batches[0]}
-    score, k, n = held["log_likelihood"], held["pareto_k"], len(held["log_likelihood"])
+
+    log_likelihood: float
+    standard_error: float | None  # of log_likelihood, over the images
+    elbo: float
+    images: int
+    samples: int
+    effective_samples: float  # the median over the images, as is pareto_k
+    pareto_k: float | None
+    unreliable_share: float | None  # of the images, those whose k̂ is above `reliable_k`
+
+
+def summarise(batches: list[dict[str, Tensor]], samples: int) -> Estimate:
+    """Return the means over the images of what `log_likelihoods` yielded for `samples` samples."""
+    values = {name: torch.cat([batch[name].cpu() for batch in batches]) for name in batches[0]}
+    score, k, n = values["log_likelihood"], values["pareto_k"], len(values["log_likelihood"])
     known = not k.isnan().any()
     return {
         "log_likelihood": score.mean().item(),
         "standard_error": (score.std() / math.sqrt(n)).item() if n > 1 else None,
-        "elbo": held["elbo"].mean().item(),
+        "elbo": values["elbo"].mean().item(),
         "images": n,
         "samples": samples,
-        "effective_samples": held["effective_samples"].median().item(),
+        "effective_samples": values["effective_samples"].median().item(),
         "pareto_k": min(k.median().item(), 99.0) if known else None,
         "unreliable_share": (k > reliable_k(samples)).double().mean().item() if known else None,
     }
 
 
 def expect_density(vae: VAE) -> None:
+    """Raise `InputError` if the posterior has no density, by which draws from it could be weighed."""
     if not vae.has_kl:
         raise InputError("evaluate: expected a posterior that is a density, to draw from, got a plain autoencoder")
 
 
-def numbers(vae: VAE, x: Tensor, y: Tensor | None) -> int:
-    """Held for each image and sample, about: by the decoder's widest layer, and what the prior declares."""
+def numbers_per_sample(vae: VAE, x: Tensor, y: Tensor | None) -> int:
+    """Return about how many numbers are in memory for each image and sample.
+
+    These are the outputs of the decoder's widest layer, and what the prior declares as `numbers`.
+    """
     widest = [0]
 
-    def note(_: Any, __: Any, found: Any) -> None:
-        widest.append(found.numel() if isinstance(found, Tensor) else 0)
+    def note(_: nn.Module, __: tuple[object, ...], output: object) -> None:
+        widest.append(output.numel() if isinstance(output, Tensor) else 0)
 
     hooks = [layer.register_forward_hook(note) for layer in vae.decoder.modules()]
     try:
@@ -158,7 +182,7 @@ def numbers(vae: VAE, x: Tensor, y: Tensor | None) -> int:
 
 
 def joint_log_prob(trace: Any) -> Tensor:
-    """The log-probability of all sites of a trace, for each sample and image."""
+    """Return the log-probability of all sites of a trace together, for each sample and image: (samples, n)."""
     trace = prune_subsample_sites(trace)
     trace.compute_log_prob()
     total: Tensor = sum(node["log_prob"] for node in trace.nodes.values() if node["type"] == "sample")

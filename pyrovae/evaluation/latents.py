@@ -1,9 +1,9 @@
-"""What the codes of a set of images are like: how much each dimension says, and what can be read from them."""
+"""Describe the codes of a set of images: how much each dimension says, and what can be predicted from them."""
 
 import math
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import pyro
 import torch
@@ -18,23 +18,23 @@ from pyrovae.inference.objectives.closed_form import known_kl
 from pyrovae.program import known_mean, mean_of
 from pyrovae.vae import VAE
 
-BATCH = 1000
-PAIRS = 2_000_000  # of a code and an image, scored together
-CODES = 100  # that stand for all with a flow, whose density at another image's code takes a pass for each dimension
+BATCH = 1000  # images at once
+PAIRS = 2_000_000  # of a code and an image, scored at once
+CODES = 100  # with a flow posterior, use only this many: its density at another image's code costs a pass per dimension
 
 
 def code_means(vae: VAE, data: Data, images: Images) -> Tensor:
-    """The mean of q(z | x, y) for each image: (N, latent), on the CPU."""
+    """Return the mean of q(z | x, y) for each image: (N, latent), on the CPU."""
     parts = (mean_of(q) for q, _ in _posteriors(vae, data, images))
     first = next(parts)
     means = torch.empty(len(images), first.shape[1], dtype=first.dtype)
-    for into, part in zip(means.split(BATCH), chain([first], parts)):
-        into.copy_(part)  # at once: small tensors kept between large ones would tear the memory to pieces
+    for rows, part in zip(means.split(BATCH), chain([first], parts)):
+        rows.copy_(part)  # at once, as small tensors that stay between large ones would fragment the memory
     return means
 
 
 def kl_per_dimension(vae: VAE, data: Data, images: Images) -> Tensor | None:
-    """KL of each dimension, (latent,), in nats and in the mean over images; None unless it is known in closed form."""
+    """Return the KL of each dimension, averaged over images, in nats: (latent,); None if it has no closed form."""
     total = torch.zeros(())
     for q, p in _posteriors(vae, data, images):
         if not (isinstance(q, Independent) and isinstance(p, Independent)):
@@ -46,34 +46,50 @@ def kl_per_dimension(vae: VAE, data: Data, images: Images) -> Tensor | None:
     return total / len(images)
 
 
-def report(vae: VAE, data: Data) -> dict[str, Any]:
-    r"""How the test images' codes use the latent space, in nats.
+class LatentReport(TypedDict):
+    r"""How the codes of the test images use the latent space, as evaluation.json holds it; in nats.
 
-    `active_units`: dimensions whose mean, if it is known in closed form, varies over the images by more than 0.01
-    (Burda et al. 2016, arXiv:1509.00519). `kl_per_dimension`, if it is. The KL splits into `mutual_information`
-    I(x; z) = E[log q(z | x) − log q(z)], at most log N for N images, and `marginal_kl` KL(q(z) ‖ p(z)), with
-    q(z) = 1/N Σ q(z | x_n) (Hoffman & Johnson 2016, ELBO surgery); unconditional models have it, from a hundred codes
-    if the posterior is a flow. `knn_accuracy` and `probe_accuracy`: how well five nearest neighbours, and logistic
-    regression, tell the label from the code, learned on one random half of the test images and scored on the other.
+    What a model does not have is left out: `active_units` if the means of its codes are not known in closed form,
+    `kl_per_dimension` if the KL of each dimension is not, both parts of the KL if it is conditional, accuracies if the
+    images have no labels, and everything about the KL if it has none.
+    """
+
+    images: int
+    latent_dim: int
+    active_units: NotRequired[int]  # dimensions whose mean has a variance above 0.01 over the images
+    kl_per_dimension: NotRequired[list[float]]
+    mutual_information: NotRequired[float]  # I(x; z) = E[log q(z | x) − log q(z)], at most log N for N images
+    marginal_kl: NotRequired[float]  # KL(q(z) ‖ p(z))
+    knn_accuracy: NotRequired[float]  # of the label, predicted from the code by five nearest neighbours
+    probe_accuracy: NotRequired[float]  # of the label, predicted from the code by logistic regression
+
+
+def report(vae: VAE, data: Data) -> LatentReport:
+    r"""Measure how the codes of the test images use the latent space.
+
+    `mutual_information` and `marginal_kl` add up to the mean KL; q(z) = 1/N Σ q(z | x_n) (Hoffman & Johnson 2016, ELBO
+    surgery). If the posterior is a flow, the first is averaged over a hundred codes only. The accuracies are learned on
+    one random half of the test images and scored on the other. Active units: Burda et al. (2016), arXiv:1509.00519.
     """
     means = code_means(vae, data, data.test)
-    found: dict[str, Any] = {"images": len(means), "latent_dim": means.shape[1]}
+    result: LatentReport = {"images": len(means), "latent_dim": means.shape[1]}
     first, _ = next(_posteriors(vae, data, data.test[slice(0, 1)]))
-    if len(means) > 1 and known_mean(first) is not None:  # that of draws varies by itself, and would count as active
-        found["active_units"] = int((means.var(0) > ACTIVE).sum())
-    if not vae.has_kl:
-        return found | _readable(means, data)
-    by_dimension = kl_per_dimension(vae, data, data.test)
-    if by_dimension is not None:
-        found["kl_per_dimension"] = by_dimension.tolist()
-    if vae.context is None:
-        found |= _surgery(vae, data)
-    return found | _readable(means, data)
+    if len(means) > 1 and known_mean(first) is not None:  # averages of draws vary by themselves, and would be active
+        result["active_units"] = int((means.var(0) > ACTIVE).sum())
+    if vae.has_kl:
+        by_dimension = kl_per_dimension(vae, data, data.test)
+        if by_dimension is not None:
+            result["kl_per_dimension"] = by_dimension.tolist()
+        if vae.context is None:
+            result["mutual_information"], result["marginal_kl"] = _surgery(vae, data)
+    if (accuracies := _accuracies(means, data)) is not None:
+        result["knn_accuracy"], result["probe_accuracy"] = accuracies
+    return result
 
 
 @torch.no_grad()
 def _posteriors(vae: VAE, data: Data, images: Images) -> Iterator[tuple[TorchDistribution, TorchDistribution]]:
-    """Batch after batch: q(z | x, y) and p(z | y)."""
+    """Yield q(z | x, y) and p(z | y) for batch after batch."""
     vae.eval()
     for rows in _slices(images):
         x, y = arguments(vae, data.batch(images, rows))
@@ -81,21 +97,19 @@ def _posteriors(vae: VAE, data: Data, images: Images) -> Iterator[tuple[TorchDis
 
 
 @torch.no_grad()
-def _surgery(vae: VAE, data: Data) -> dict[str, float]:
-    with pyro.validation_enabled(False):  # far from its own image a flow's inverse may overflow
+def _surgery(vae: VAE, data: Data) -> tuple[float, float]:
+    """Split the mean KL into I(x; z) and KL(q(z) ‖ p(z)), estimated by one code of each image."""
+    with pyro.validation_enabled(False):  # a flow's inverse may overflow at another image's code
         features = torch.cat([vae.encoder(data.batch(data.test, rows).x.to(vae.device)) for rows in _slices(data.test)])
         q, p = vae.posterior(features), vae.prior()
         z, n = q.sample(), len(data.test)
         own = q.log_prob(z)
-        bent = isinstance(q, TransformedDistribution)
-        codes, width = (min(CODES, n), features.shape[1]) if bent else (n, 1)  # a flow reads the features of each pair
+        flow = isinstance(q, TransformedDistribution)
+        codes, width = (min(CODES, n), features.shape[1]) if flow else (n, 1)  # a flow reads the features of each pair
         parts = torch.arange(codes).split(max(1, PAIRS // n // width))
         marginal = torch.cat([_log_marginal(q, z, own, part) for part in parts])
         mutual = (own[:codes] - marginal).mean()
-        return {
-            "mutual_information": mutual.item(),
-            "marginal_kl": ((own - p.log_prob(z)).mean() - mutual).item(),
-        }
+        return mutual.item(), ((own - p.log_prob(z)).mean() - mutual).item()
 
 
 def _slices(images: Images) -> list[slice]:
@@ -103,18 +117,24 @@ def _slices(images: Images) -> list[slice]:
 
 
 def _log_marginal(q: TorchDistribution, z: Tensor, own: Tensor, part: Tensor) -> Tensor:
-    """Log q(z) = log 1/N Σ q(z | x_n) for a part of the codes z, one of each image, by which their `own` is known."""
-    pairs = z[part, None].expand(-1, len(z), -1)  # in full: a posterior's flow does not broadcast
+    """Return log q(z) = log 1/N Σ q(z | x_n) for the codes z[part], where z (N, latent) has a code of each image.
+
+    `own` (N,) are the log-densities of the codes under the posteriors of their own images, which are known already.
+    """
+    pairs = z[part, None].expand(-1, len(z), -1)  # (part, N, latent), as a posterior's flow does not broadcast
     scores = q.log_prob(pairs)
     scores = scores.where(scores.isfinite(), -math.inf)
     scores[torch.arange(len(part)), part] = own[part]
     return torch.logsumexp(scores, 1) - math.log(len(z))
 
 
-def _readable(means: Tensor, data: Data) -> dict[str, float]:
-    """Accuracy of the label from the code."""
+def _accuracies(means: Tensor, data: Data) -> tuple[float, float] | None:
+    """Return how often nearest neighbours, and logistic regression, predict the label from the mean of the code.
+
+    None if the images have no labels, or if those to learn from have only one.
+    """
     if data.test.labels is None or len(data.classes) < 2:
-        return {}
+        return None
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import make_pipeline
@@ -123,12 +143,11 @@ def _readable(means: Tensor, data: Data) -> dict[str, float]:
     order, half = torch.randperm(len(means), generator=torch.Generator().manual_seed(0)), len(means) // 2
     codes, labels = means[order].numpy(), data.test.labels.cpu()[order].numpy()
     if len(set(labels[:half])) < 2:
-        return {}
-    learners = {
-        "knn_accuracy": KNeighborsClassifier(min(5, half)),
-        "probe_accuracy": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
-    }
-    return {
-        name: float(learner.fit(codes[:half], labels[:half]).score(codes[half:], labels[half:]))
-        for name, learner in learners.items()
-    }
+        return None
+    neighbours = KNeighborsClassifier(min(5, half))
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    first, second = (
+        float(learner.fit(codes[:half], labels[:half]).score(codes[half:], labels[half:]))
+        for learner in (neighbours, probe)
+    )
+    return first, second

@@ -14,10 +14,9 @@ from pyrovae.figures import draw
 from pyrovae.figures.style import as_png
 from pyrovae.runs.run import PROGRESS_EPOCHS
 from pyrovae.training.fit import Fit
+from pyrovae.training.record import Record
 
 PICTURES = ("reconstructions", "samples")
-
-Record = dict[str, Any]
 
 
 def writer_class() -> Any:

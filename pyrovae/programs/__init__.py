@@ -1,1 +1,1 @@
-"""How a config becomes a program."""
+"""Build the program that a config describes."""

@@ -1,4 +1,4 @@
-"""A config becomes a VAE: names are looked up, parts are made and checked against each other."""
+"""Build the VAE that a config describes: look up its parts, make them, and check that they fit each other."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -16,7 +16,7 @@ from pyrovae.parts.networks import ACTIVATIONS, NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.priors import PRIORS
 from pyrovae.parts.registry import call, lookup
-from pyrovae.programs.memory import allocation_refused, expect_room, sized
+from pyrovae.programs.memory import allocation_refused, built_in_memory
 from pyrovae.vae import VAE
 
 FAMILIES: dict[str, Mapping[str, Any]] = {
@@ -28,10 +28,10 @@ FAMILIES: dict[str, Mapping[str, Any]] = {
 
 
 def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> VAE:
-    """The VAE that `config` describes, for images (C, H, W) and so many classes; its weights follow from the seed.
+    """Build the VAE that `config` describes, for images (C, H, W) and so many classes; the seed decides its weights.
 
-    Raises `InputError` for unknown names (with the nearest), for parts that do not fit each other, and for a model that
-    does not fit in memory; of pyrovae's own parts before any is touched.
+    Raises `InputError` for unknown names (with the nearest one), for parts that do not fit each other, and for a model
+    that does not fit in memory. A model of pyrovae's own parts that is too large is refused before it allocates any.
 
     >>> vae = build(Config(hidden=(32,), latent_dim=4, prior="mixture", components=5), (1, 8, 8))
     >>> vae.prior().event_shape, sum(parameter.numel() for parameter in vae.parameters())
@@ -43,44 +43,46 @@ def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> VAE:
     members = {family: lookup(family, getattr(config, family), known) for family, known in FAMILIES.items()}
     _check_pixels(config, members["likelihood"])
     context = _context(config, shape, classes)
-    offered = config.model_dump() | {"shape": shape, "context": () if context is None else context.shape}
-    offered["activation"] = lookup("activation", config.activation, ACTIVATIONS)
-    offered["unit"] = 255.0 if config.pixels == "bytes" else 1.0
-    assemble = partial(_assembled, config, members, offered, context)
+    settings = config.model_dump() | {
+        "shape": shape,
+        "context": () if context is None else context.shape,
+        "activation": lookup("activation", config.activation, ACTIVATIONS),
+        "unit": 255.0 if config.pixels == "bytes" else 1.0,
+    }
     own = all(str(member.__module__).startswith("pyrovae.") for member in members.values())
-    if own and (shapes := sized(assemble)) is not None:
-        expect_room(shapes, config.device)
+    vae = built_in_memory(partial(_assembled, config, members, settings, context), config.device, rehearse=own)
+    if not vae.has_kl and any(parameter.requires_grad for parameter in vae.prior.parameters()):
+        raise InputError(
+            "prior: expected one that is not learned, as posterior"
+            f" {config.posterior!r} has no KL to train it by, got {config.prior!r}"
+        )
     with allocation_refused():
-        vae = assemble()
-        expect_room(vae, config.device)
-        if not vae.has_kl and any(parameter.requires_grad for parameter in vae.prior.parameters()):
-            raise InputError(
-                "prior: expected one that is not learned, as posterior"
-                f" {config.posterior!r} has no KL to train it by, got {config.prior!r}"
-            )
         _check_shapes(vae, config, shape)
     return vae
 
 
-def _assembled(config: Config, members: dict[str, Any], offered: dict[str, Any], context: Context | None) -> VAE:
-    """All parts, each given what it asks for; the order of their random numbers is part of what a seed means."""
-    offered = dict(offered)
+def _assembled(config: Config, members: dict[str, Any], settings: dict[str, Any], context: Context | None) -> VAE:
+    """Make all parts, each from the settings that it asks for, and put them together.
 
-    def member(family: str) -> Any:
-        return call(family, members[family], offered)
+    Part of what a seed means is the order in which parts draw their weights: keep it.
+    """
+    settings = dict(settings)
+
+    def make(family: str) -> Any:
+        return call(family, members[family], settings)
 
     with seeded(config.seed):
-        likelihood = member("likelihood")
-        network = offered["network"] = member("network")
+        likelihood = make("likelihood")
+        network = settings["network"] = make("network")
         if missing := [name for name in ("encoder", "decoder") if not hasattr(network, name)]:
             raise InputError(f"network: expected a class with {', '.join(missing)}, got {config.network!r}")
-        encoder = network.encoder(offered["context"])
-        decoder = network.decoder(config.latent_dim, likelihood.features, offered["context"])
-        offered |= {"encoder": encoder, "features": encoder.features}
-        posterior = offered["posterior"] = member("posterior")
-        prior = member("prior")
-    for family, made in (("posterior", posterior), ("prior", prior)):
-        if not isinstance(made, nn.Module):
+        encoder = network.encoder(settings["context"])
+        decoder = network.decoder(config.latent_dim, likelihood.features, settings["context"])
+        settings |= {"encoder": encoder, "features": encoder.features}
+        posterior = settings["posterior"] = make("posterior")
+        prior = make("prior")
+    for family, part in (("posterior", posterior), ("prior", prior)):
+        if not isinstance(part, nn.Module):
             raise InputError(f"{family}: expected a module, got {getattr(config, family)!r}")
     if isinstance(context, Quadrants):
         likelihood = Unseen(likelihood, ~context.seen)
@@ -88,11 +90,12 @@ def _assembled(config: Config, members: dict[str, Any], offered: dict[str, Any],
 
 
 def is_density(config: Config) -> bool:
-    """Whether the likelihood is normalised over these pixels; `bernoulli` on `grey` ones is not."""
+    """Say whether the likelihood is normalised over the config's pixels; `bernoulli` on `grey` ones is not."""
     return config.pixels in lookup("likelihood", config.likelihood, LIKELIHOODS).domain
 
 
 def _check_pixels(config: Config, likelihood: Any) -> None:
+    """Raise `InputError` if the class is no likelihood, or not one of the config's pixels."""
     missing = [name for name in ("features", "domain", "forward") if not hasattr(likelihood, name)]
     if missing:
         raise InputError(f"likelihood: expected a class with {', '.join(missing)}, got {config.likelihood!r}")
@@ -106,7 +109,7 @@ def _check_pixels(config: Config, likelihood: Any) -> None:
 
 
 def _check_shapes(vae: VAE, config: Config, shape: tuple[int, int, int]) -> None:
-    """Run two images through: each part must return a distribution over codes or images."""
+    """Run two images through the parts; raise `InputError` unless each returns a distribution of the right shape."""
     with torch.no_grad(), seeded(config.seed):
         x = torch.rand(2, *shape)
         y = vae.given(x, torch.zeros(2, dtype=torch.long))
@@ -120,6 +123,7 @@ def _check_shapes(vae: VAE, config: Config, shape: tuple[int, int, int]) -> None
 
 
 def _checked(family: str, name: str, returned: Any, shape: tuple[int, ...]) -> Any:
+    """Return what a part returned, if it is a distribution of this event shape."""
     if not isinstance(returned, torch.distributions.Distribution):
         raise InputError(f"{family} {name!r}: expected a Pyro distribution from forward, got {type(returned).__name__}")
     if returned.event_shape != shape:

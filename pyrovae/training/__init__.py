@@ -1,1 +1,1 @@
-"""fit(): a program meets its data."""
+"""Train a program on its data: `fit` yields the record of each epoch."""

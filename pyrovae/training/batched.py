@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,23 +13,42 @@ from pyrovae.errors import InputError, at_least
 from pyrovae.inference import seeded
 from pyrovae.inference.compiled import to_compile, why_not
 from pyrovae.inference.vmapped import capture_stacked, stack
-from pyrovae.training.fit import Fit
+from pyrovae.training.record import EpochScores, Record
+from pyrovae.training.state import TrainingState
+from pyrovae.training.step import TrainingStep
 
 MAY_DIFFER = {"seed", "lr", "schedule", "beta", "warmup", "cycle"}
 
 
+class Member(Protocol):
+    """What batched training needs of each fit; `Fit` has it."""
+
+    config: Config
+    state: TrainingState
+    training_step: TrainingStep
+    fault: FloatingPointError | None
+
+    @property
+    def epoch_seed(self) -> int: ...
+    def begin_epoch(self, generator: torch.Generator) -> Tensor: ...  # the order of the images, (N,)
+    def take_step(self, step: int, loss: Tensor, gradients: Sequence[Tensor], rows: Tensor, last: bool) -> None: ...
+    def score_epoch(self) -> EpochScores: ...
+    def end_epoch(self, scores: EpochScores) -> Record: ...
+    def __iter__(self) -> Iterator[Record]: ...
+
+
 def alike(config: Config) -> str:
-    """The same text for all configs that can be trained together: those that differ in `MAY_DIFFER` alone."""
+    """Return a text that is the same for all configs that can be trained together: equal but for `MAY_DIFFER`."""
     return Config(**config.model_dump(exclude=MAY_DIFFER)).to_toml()
 
 
-def fit_batched(fits: Sequence[Fit]) -> Iterator[list[dict[str, Any] | FloatingPointError]]:
-    """Train `fits` at once: the records of each epoch, as those of each fit alone but for rounding.
+def fit_batched(fits: Sequence[Member]) -> Iterator[list[Record | FloatingPointError]]:
+    """Train `fits` at once, and yield the records of each epoch: those of each fit alone, but for rounding.
 
-    Their configs differ in seed, learning rate and its schedule, KL weight and its warm-up at most; all have as many
-    epochs behind them. Each keeps its random numbers, its optimizer and its state, and can be saved between epochs. A
-    fit whose loss is no longer finite has, from then on, that error for a record. Where a step cannot be batched, a
-    warning says why, and each takes its own. Raises `InputError` for fits that are not alike.
+    The configs may differ in seed, learning rate and its schedule, KL weight and its warm-up; all fits must have
+    completed as many epochs. Each keeps its own random numbers, optimizer and state, and can be saved between epochs.
+    A fit whose loss is no longer finite yields that error instead of a record, from then on. If the step cannot be
+    batched, a warning says why, and each fit takes its own steps. Raises `InputError` for fits that are not alike.
 
     >>> configs = [Config(seed=seed, epochs=1, compile="no", device="cpu") for seed in (0, 1)]
     >>> data = load(configs[0])
@@ -37,149 +56,107 @@ def fit_batched(fits: Sequence[Fit]) -> Iterator[list[dict[str, Any] | FloatingP
     ...     print([record["epoch"] for record in records])
     [1, 1]
     """
+    _expect_alike(fits)
+    batched = _Batched(fits)
+    for _ in range(fits[0].state.epoch, fits[0].config.epochs):
+        yield batched.run_epoch()
+
+
+def _expect_alike(fits: Sequence[Member]) -> None:
     at_least(1, fits=len(fits))
-    first = fits[0]
-    if len({id(fit.vae) for fit in fits}) < len(fits):
+    if len({id(fit.training_step.vae) for fit in fits}) < len(fits):
         raise InputError("batched: expected a model for each fit, got one model twice")
-    if len({alike(fit.config) for fit in fits}) > 1 or len({fit.epoch for fit in fits}) > 1:
+    if len({alike(fit.config) for fit in fits}) > 1 or len({fit.state.epoch for fit in fits}) > 1:
         raise InputError(f"batched: expected runs that differ in {', '.join(sorted(MAY_DIFFER))} alone, got others")
-    if any(fit.step for fit in fits):
+    if any(fit.state.step for fit in fits):
         raise InputError("batched: expected runs between two epochs, got one in the middle of an epoch")
-    if first.config.patience:
-        raise InputError(f"batched: expected patience 0, as all runs end at once, got {first.config.patience}")
-    trained = _Stacked(fits)
-    while not first.done:
-        start = time.perf_counter()
-        generators = trained.run_epoch()
-        seconds, records = time.perf_counter() - start, []
-        for fit, generator in zip(fits, generators):
-            start = time.perf_counter()
-            try:
-                with seeded(0):
-                    _set_state(generator)
-                    scores = fit.scored(fit.train_scores())
-            except FloatingPointError as error:
-                scores, fit.fault = {}, error
-            record = fit.end_epoch(scores, seconds / len(fits) + time.perf_counter() - start)
-            records.append(fit.fault or record)
-        yield records
+    if fits[0].config.patience:
+        raise InputError(f"batched: expected patience 0, as all runs end at once, got {fits[0].config.patience}")
 
 
-class _Stacked:
-    """What the fits hold, stacked: parameters, buffers, KL weights and sums are views of one tensor each."""
+class _Batched:
+    """Stacks the own tensors of all fits, so that each fit's are views of one tensor, and trains epoch after epoch."""
 
-    def __init__(self, fits: Sequence[Fit]) -> None:
+    def __init__(self, fits: Sequence[Member]) -> None:
         self.fits = fits
-        for fit in fits:
-            if fit.kl_weight.weight is not None:  # a tensor, as a graph would keep a number
-                fit.kl_weight.weight = torch.as_tensor(fit.kl_weight.weight, device=fit.device).clone()
-        each = [_tensors(fit) for fit in fits]
-        self.stacks = [(tensors[0], stack(tensors)) for tensors in zip(*each)]
-        self.generators = [torch.Generator(fits[0].device) for _ in fits]
-        self.steps: dict[int, Callable[..., Any]] = {}  # by the size of a batch
-        self.stacked = True
+        own = [fit.training_step.own_tensors() for fit in fits]
+        self.stacks = [(tensors[0], stack(tensors)) for tensors in zip(*own)]
+        self.generators = [torch.Generator(own[0][0].device) for _ in fits]
+        self.steps: dict[int, Callable[..., tuple[Tensor | None, ...]]] = {}  # by the size of a batch
+        self.can_be_batched = True
 
-    def run_epoch(self) -> list[torch.Generator]:
-        """Train each fit for an epoch; the random numbers that it goes on with."""
-        for fit, generator in zip(self.fits, self.generators):
-            generator.manual_seed(fit.epoch_seed)
-        batches = self._batches() if self.stacked else []
+    def run_epoch(self) -> list[Record | FloatingPointError]:
+        """Train each fit for an epoch; returns their records."""
+        start = time.perf_counter()
+        batches = self._batches() if self.can_be_batched else []
         for rows in {rows.shape: rows for rows in batches}.values():
-            self.stacked = self.stacked and self._capture(rows)
-        if self.stacked:
-            self._train(batches)
-        else:
-            self._train_one_by_one()
-        return self.generators
+            self.can_be_batched = self.can_be_batched and self._capture(rows, len(batches))
+        if self.can_be_batched:
+            for k, rows in enumerate(batches):
+                self._take_step(k, rows, len(batches))
+        seconds = (time.perf_counter() - start) / len(self.fits)
+        return [self._record(fit, generator, seconds) for fit, generator in zip(self.fits, self.generators)]
 
     def _batches(self) -> Sequence[Tensor]:
-        """Rows (runs, n)."""
-        n, device = len(self.fits[0].data.train), self.fits[0].device
-        orders = [torch.randperm(n, generator=generator, device=device) for generator in self.generators]
+        """Draw each fit's order of the images; returns the rows (fits, n) of each batch."""
+        for fit, generator in zip(self.fits, self.generators):
+            generator.manual_seed(fit.epoch_seed)
+        orders = [fit.begin_epoch(generator) for fit, generator in zip(self.fits, self.generators)]
         batches: Sequence[Tensor] = torch.stack(orders).split(self.fits[0].config.batch_size, dim=1)
         return batches
 
-    def _train(self, batches: Sequence[Tensor]) -> None:
+    def _take_step(self, k: int, rows: Tensor, steps: int) -> None:
+        """Take the k-th of the epoch's steps, on the rows (fits, n)."""
         for fit in self.fits:
-            fit.begin_epoch()
-        for k, rows in enumerate(batches):
-            for fit in self.fits:
-                fit.set_pace(k / len(batches))
-            returned = self.steps[rows.shape[1]](rows)
-            each = (len(self.fits) * [None] if tensor is None else tensor.unbind() for tensor in returned)
-            for fit, own_rows, (loss, *gradients) in zip(self.fits, rows, zip(*each)):
-                fit.svi.update(gradients, loss)
-                if not fit.fault:
-                    self._watch(fit, k + 1, loss, own_rows, last=k + 1 == len(batches))
+            fit.training_step.follow_schedules(fit.state.epoch + k / steps)
+        returned = self.steps[rows.shape[1]](rows)
+        each = (len(self.fits) * [None] if tensor is None else tensor.unbind() for tensor in returned)
+        for fit, own_rows, (loss, *gradients) in zip(self.fits, rows, zip(*each)):
+            fit.take_step(k + 1, loss, gradients, own_rows, last=k + 1 == steps)
 
-    def _watch(self, fit: Fit, step: int, loss: Tensor, rows: Tensor, last: bool) -> None:
-        try:
-            fit.watch.see(fit.epoch + 1, step, loss, (rows,), last)
-        except FloatingPointError as error:
-            fit.fault = error
-
-    def _train_one_by_one(self) -> None:
-        for fit, generator in zip(self.fits, self.generators):
-            with seeded(fit.epoch_seed):
-                try:
-                    fit.train_epoch()
-                except FloatingPointError as error:
-                    fit.fault = fit.fault or error
-                generator.set_state(_state(fit.device))
-
-    def _capture(self, rows: Tensor) -> bool:
-        """Make the step for batches of this size; whether that can be done. It leaves all tensors as they were."""
+    def _capture(self, rows: Tensor, steps: int) -> bool:
+        """Make the step for batches of this size, or warn why that cannot be done; leaves all tensors as they are."""
         if rows.shape[1] in self.steps:
             return True
-        first, held = self.fits[0], [(stacked, stacked.clone()) for _, stacked in self.stacks]
+        first, before = self.fits[0], [(stacked, stacked.clone()) for _, stacked in self.stacks]
         states = [generator.get_state() for generator in self.generators]
-        # Not worth compiling is the last batch of an epoch, if it is smaller.
-        steps = first.steps * len(self.fits) if rows.shape[1] == first.config.batch_size else 0
-        compiled = to_compile(first.config.compile, steps)
-        first.vae.train()
+        # The last batch of an epoch, if it is smaller, is not worth compiling.
+        worth = first.config.epochs * steps * len(self.fits) if rows.shape[1] == first.config.batch_size else 0
+        compiled = to_compile(first.config.compile, worth)
         try:
-            if not first.data.train.fits(first.device):
-                raise ValueError("the images do not fit on the device")
-            with seeded(first.config.seed):
-                first.svi.evaluate_loss(rows[0])  # validated, as the graph cannot be
+            with first.training_step.to_capture(rows[0]) as gradients:
                 self.steps[rows.shape[1]] = capture_stacked(
-                    first.svi.gradients,
-                    self.stacks,
-                    self.generators,
-                    rows,
-                    compiled=compiled,
+                    gradients, self.stacks, self.generators, rows, compiled=compiled
                 )
             for fit in self.fits:
-                fit.compiled = fit.compiled or compiled
+                fit.state.compiled |= compiled
         except Exception as error:  # a user's class may do anything, and so may vmap and the compiler
             warnings.warn(f"batched: each run takes its own steps: {why_not(error)}", stacklevel=2)
         finally:
-            first.vae.eval()
-            for stacked, values in held:
+            for stacked, values in before:
                 stacked.copy_(values)
             for generator, state in zip(self.generators, states):
                 generator.set_state(state)
         return rows.shape[1] in self.steps
 
-
-def _tensors(fit: Fit) -> list[Tensor]:
-    """What a step reads or changes, and each fit has its own of."""
-    weight = fit.kl_weight.weight
-    return [
-        *fit.vae.parameters(),
-        *fit.vae.buffers(),
-        fit.total.sums,
-        *([weight] if isinstance(weight, Tensor) else []),
-    ]
+    def _record(self, fit: Member, generator: torch.Generator, seconds: float) -> Record | FloatingPointError:
+        """End the epoch of a fit, which took so long, or run all of it where steps cannot be batched."""
+        if fit.fault is None:
+            try:
+                return _end_epoch(fit, generator, seconds) if self.can_be_batched else next(iter(fit))
+            except FloatingPointError as error:
+                fit.fault = error
+        return fit.fault
 
 
-def _state(device: torch.device) -> Tensor:
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-
-
-def _set_state(generator: torch.Generator) -> None:
-    """Torch's own random numbers go on where these stand."""
-    if generator.device.type == "cuda":
-        torch.cuda.set_rng_state(generator.get_state(), generator.device)
-    else:
-        torch.set_rng_state(generator.get_state())
+def _end_epoch(fit: Member, generator: torch.Generator, seconds: float) -> Record:
+    """Score the fit with the random numbers that follow those of its steps."""
+    start = time.perf_counter()
+    with seeded(0):
+        if generator.device.type == "cuda":
+            torch.cuda.set_rng_state(generator.get_state(), generator.device)
+        else:
+            torch.set_rng_state(generator.get_state())
+        scores = fit.score_epoch()
+    fit.state.seconds = seconds + time.perf_counter() - start
+    return fit.end_epoch(scores)

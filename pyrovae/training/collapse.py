@@ -1,20 +1,21 @@
-"""A warning when the posterior says nothing any more."""
+"""Warn when the posterior collapses onto the prior, so that the codes say nothing about the images."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from pyrovae.config.settings import Config
+from pyrovae.training.record import Record
 
 NO_KL = 0.1  # nats, of all dimensions together
 REMEDIES = "--warmup, --free-bits, --beta below 1, or a smaller --scale if the likelihood has one"
 
 
-def collapse(records: Sequence[dict[str, Any]], config: Config) -> str | None:
-    """A warning that names the remedies, if the last of these epochs shows a posterior that says nothing any more.
+def collapse(records: Sequence[Record], config: Config) -> str | None:
+    """Return a warning that names the remedies if the last of these epochs shows a collapsed posterior, else None.
 
-    That is a KL of less than 0.1 nats or no active unit; or less than half of both that there were before. Dimensions
-    that are given up while the KL stays are none: a code may need no more. Nor is the first half of the training, in
-    which many a code is not found yet, nor the warm-up, once or in cycles.
+    A posterior has collapsed if its KL is below 0.1 nats, if no unit is active, or if both the KL and the active units
+    fell below half of their highest values. Fewer active units at the same KL are no collapse: the code may need no
+    more of them. Epochs of a warm-up do not count, and there is no warning in the first half of the training, in which
+    many models have not found a use for their codes yet.
     """
     records = [record for record in records if _at_full_weight(record["epoch"], config)]
     if not records or config.posterior == "delta" or records[-1]["epoch"] <= config.epochs / 2:
@@ -30,6 +31,6 @@ def collapse(records: Sequence[dict[str, Any]], config: Config) -> str | None:
 
 
 def _at_full_weight(epoch: int, config: Config) -> bool:
-    """Whether the KL had its whole weight, at least at the end of that epoch's cycle."""
-    start = (epoch - 1) % config.cycle if config.cycle else epoch - 1
-    return start >= (min(config.warmup, config.cycle - 1) if config.cycle else config.warmup)
+    """Say whether this epoch is behind the warm-up, or is the last one of a cycle that is all warm-up."""
+    before = (epoch - 1) % config.cycle if config.cycle else epoch - 1  # epochs, in this cycle
+    return before >= (min(config.warmup, config.cycle - 1) if config.cycle else config.warmup)

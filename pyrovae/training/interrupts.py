@@ -1,40 +1,41 @@
-"""Ctrl-C and SIGTERM, held back while something must not be torn apart."""
+"""Ctrl-C and SIGTERM, delayed until a step or a file is complete."""
 
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Insisted(KeyboardInterrupt):
-    """A second signal, that did not wait: what was under way may be half done."""
+    """Raised at a second signal, without waiting: whatever was being done may be half done."""
 
 
 @contextmanager
 def held_back() -> Iterator[Callable[[], bool]]:
-    """Inside, a signal that would raise KeyboardInterrupt waits; yields what tells whether one came.
+    """Delay KeyboardInterrupt until the end of the block; yields a function that says whether a signal has arrived.
 
-    It is raised at the end, if it was not before. A second one raises `Insisted` at once. Only the main thread hears
-    signals: in another one nothing changes.
+    A second signal raises `Insisted` at once. Python delivers signals to the main thread alone: in any other thread
+    nothing changes.
     """
-    came: list[int] = []
+    arrived: list[int] = []
 
-    def hold(number: int, _: Any) -> None:
-        came.append(number)
-        if len(came) > 1:
+    def note(number: int, _: FrameType | None) -> None:
+        arrived.append(number)
+        if len(arrived) > 1:
             raise Insisted
 
     main = threading.current_thread() is threading.main_thread()
-    held = [number for number in SIGNALS if main and signal.getsignal(number) is signal.default_int_handler]
-    for number in held:
-        signal.signal(number, hold)
+    # A signal that is handled in another way, such as ignored, stays so.
+    handled = [number for number in SIGNALS if main and signal.getsignal(number) is signal.default_int_handler]
+    for number in handled:
+        signal.signal(number, note)
     try:
-        yield lambda: bool(came)
+        yield lambda: bool(arrived)
     finally:
-        for number in held:
+        for number in handled:
             signal.signal(number, signal.default_int_handler)
-    if came:
+    if arrived:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Which estimator a config means, and whether program, data and config fit together."""
+"""Make the estimator that a config names, and check that program, data and config fit together."""
 
 import torch
 
@@ -13,7 +13,7 @@ from pyrovae.vae import VAE
 
 
 def expect_fitting(vae: VAE, data: Data, config: Config, device: torch.device) -> None:
-    """Raise `InputError` for a model, data and a config that do not belong together, or not on this device."""
+    """Raise `InputError` if the config asks for what `device`, the data or the model cannot give."""
     if config.precision == "tf32" and device.type != "cuda":
         raise InputError(f"precision: expected fp32 or bf16 on {device.type}, got 'tf32'")
     if data.pixels.protocol != config.pixels:
@@ -27,7 +27,7 @@ def expect_fitting(vae: VAE, data: Data, config: Config, device: torch.device) -
 
 
 def objective_of(config: Config, vae: VAE) -> TraceELBO:
-    """The estimator that SVI minimises. Raises `InputError` where it does not fit the other settings."""
+    """Return the estimator whose loss SVI minimises. Raises `InputError` if it does not fit the other settings."""
     estimator = lookup("objective", config.objective, OBJECTIVES)
     if getattr(estimator, "weighs_particles", False) and config.particles == 1:
         raise InputError(f"particles: objective {config.objective!r} expects 2 or more (1 is the elbo), got 1")

@@ -1,8 +1,8 @@
-"""Losses that are not finite: which step, which sites, and what usually helps."""
+"""Errors for losses that are not finite: they name the step, the sites and what usually helps."""
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,32 +11,37 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
+from pyrovae.evaluation.elbo import Scores
 from pyrovae.inference import SVI
 from pyrovae.inference.compiled import why_not
 from pyrovae.inference.objectives.sites import sample_sites
+from pyrovae.training.record import EpochScores
 
 REMEDIES = "what usually helps: a smaller --lr, --grad-clip 1, --on-nan skip, or a fixed --scale if there is one"
-STEPS = 50  # of a GPU between two looks, as each makes it wait
+STEPS = 50  # between two checks on a GPU, as reading a value makes it wait
 
 
 class Watch:
-    """Sees each step of `svi`, and looks whether one was not finite: on CUDA after several, as a look makes it wait."""
+    """Checks each step of `svi` for a loss that is not finite; on CUDA only every 50 steps and at the last one."""
 
     def __init__(self, svi: SVI) -> None:
         self.svi, self.every = svi, STEPS if svi.update.failed.is_cuda else 1
-        self.seen: list[tuple[int, Tensor, tuple[Any, ...]]] = []
+        self.unchecked: list[tuple[int, Tensor, tuple[Tensor, ...]]] = []
 
-    def see(self, epoch: int, step: int, loss: Tensor, fed: tuple[Any, ...], last: bool) -> None:
-        """Raise FloatingPointError for a loss that was not finite, unless such steps are skipped."""
+    def see(self, epoch: int, step: int, loss: Tensor, arguments: tuple[Tensor, ...], last: bool) -> None:
+        """Note a step that `svi.step(*arguments)` took, and check those since the last check if it is time to.
+
+        Raises FloatingPointError for a loss that is not finite, unless `svi` skips such steps.
+        """
         if self.svi.update.skip:
             return
-        self.seen.append((step, loss, fed))
-        if len(self.seen) < self.every and not last:
+        self.unchecked.append((step, loss, arguments))
+        if len(self.unchecked) < self.every and not last:
             return
-        seen, self.seen = self.seen, []
+        steps, self.unchecked = self.unchecked, []
         if self.svi.update.failed:
-            step, loss, fed = next(one for one in seen if not one[1].isfinite())
-            args = fed if self.svi.prepare is None else self.svi.prepare(*fed)
+            step, loss, arguments = next(taken for taken in steps if not taken[1].isfinite())
+            args = arguments if self.svi.prepare is None else self.svi.prepare(*arguments)
             sites = not_finite(self.svi.model, self.svi.guide, *args)
             where = f"not finite: {', '.join(sites)}" if sites else "all sites are finite at another draw of z"
             raise FloatingPointError(
@@ -45,14 +50,17 @@ class Watch:
 
 
 def not_finite(model: Callable[..., Any], guide: Callable[..., Any], *args: Any) -> list[str]:
-    """The sites whose log-probability is not finite in a run on `args`, as `log q(z)` and `log p(x)`."""
+    """Run guide and model on `args`; returns the sites with a log-density that is not finite: `log q(z)`, `log p(x)`.
+
+    If a program cannot be run at its present parameters, the error is returned instead.
+    """
     try:
-        with _at_anything():
+        with _without_checks():
             drawn = poutine.trace(guide).get_trace(*args)
             scored = poutine.trace(poutine.replay(model, drawn)).get_trace(*args)
             for trace in (drawn, scored):
                 trace.compute_log_prob()
-    except Exception as error:  # at parameters that are not finite, a program may do anything
+    except Exception as error:  # a program may do anything if its parameters are not finite
         return [why_not(error)]
     return [
         f"log {letter}({name})"
@@ -63,24 +71,32 @@ def not_finite(model: Callable[..., Any], guide: Callable[..., Any], *args: Any)
 
 
 @contextmanager
-def _at_anything() -> Iterator[None]:
-    """Inside, Pyro neither checks nor warns of what is looked for here."""
+def _without_checks() -> Iterator[None]:
+    """Run Pyro programs inside without gradients, checks or warnings, as their values may not be finite."""
     with pyro.settings.context(module_local_params=True), pyro.validation_enabled(False), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with torch.no_grad():
             yield
 
 
-def whole(parameters: list[Tensor]) -> bool:
-    """Whether all parameters are finite."""
+def all_finite(parameters: list[Tensor]) -> bool:
+    """Say whether all values of all parameters are finite; reads them, which makes a GPU wait."""
     return all(bool(parameter.isfinite().all()) for parameter in parameters)
 
 
-def expect_finite(scores: Mapping[str, Mapping[str, float]], epoch: int) -> None:
-    """Raise `FloatingPointError` for a loss that is not finite; it names the part of it that is not."""
-    for name, part in scores.items():
+def expect_finite(scores: EpochScores, epoch: int) -> None:
+    """Raise FloatingPointError for a loss that is not finite; names the part of the loss that is not."""
+    for name, part in _losses(scores):
         if not math.isfinite(part["loss"]):
-            sites = ", ".join(key for key in ("reconstruction", "kl") if not math.isfinite(part[key]))
+            terms = {"reconstruction": part["reconstruction"], "kl": part["kl"]}
+            sites = ", ".join(term for term, value in terms.items() if not math.isfinite(value))
             raise FloatingPointError(
                 f"epoch {epoch}: expected a finite {name} loss, got {part['loss']} (not finite: {sites}); {REMEDIES}"
             )
+
+
+def _losses(scores: EpochScores) -> Iterator[tuple[str, Scores]]:
+    yield "train", scores["train"]
+    if "validation" in scores:
+        yield "validation", scores["validation"]
+    yield "test", scores["test"]

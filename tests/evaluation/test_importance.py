@@ -11,7 +11,7 @@ from support.builders import small_data, small_vae
 from support.commands import pyrovae, without_figures
 
 from pyrovae import Config, InputError, annealed_log_likelihoods, build, fit, load, log_likelihoods
-from pyrovae.evaluation.importance import log_weights, numbers, pareto_k, reliable_k, summarise
+from pyrovae.evaluation.importance import log_weights, numbers_per_sample, pareto_k, reliable_k, summarise
 from pyrovae.runs.estimates import Estimates
 
 SAMPLES = 5000
@@ -116,7 +116,7 @@ def test_it_runs_in_parts_for_every_condition(condition, monkeypatch):
 def test_what_is_held_goes_by_the_widest_layer(network, widest):
     vae, _ = small_vae(network=network, hidden=(16,))
     data = small_data()
-    assert numbers(vae, data.batch(data.test, slice(0, 3)).x, None) == widest
+    assert numbers_per_sample(vae, data.batch(data.test, slice(0, 3)).x, None) == widest
 
 
 @pytest.mark.parametrize(("width", "low", "high"), [(0.5, 0.6, 1.5), (1.5, -1.0, 0.4)])

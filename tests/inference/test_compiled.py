@@ -253,7 +253,7 @@ class TestCuda:
         vae, config = small_vae(compile="yes", device="cuda")
         fitting = fit(vae, small_data(pixels=config.pixels), config)
         before = {name: tensor.clone() for name, tensor in vae.state_dict().items()}
-        fitting._compile(torch.arange(16, device="cuda"))
+        fitting.training_step.compile(torch.arange(16, device="cuda"))
         assert all(torch.equal(tensor, before[name]) for name, tensor in vae.state_dict().items())
         state = fitting.svi.optim.state
         assert all(not value.any() for held in state.values() for value in held.values())
@@ -262,7 +262,7 @@ class TestCuda:
         vae, config = small_vae(compile="yes", device="cuda", lr=1e-12)
         fitting = fit(vae, small_data(pixels=config.pixels), config)
         rows = torch.arange(16, device="cuda")
-        fitting._compile(rows)
+        fitting.training_step.compile(rows)
         first, second = fitting.svi.step(rows), fitting.svi.step(rows)
         assert first != second
 

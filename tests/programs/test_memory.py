@@ -12,7 +12,7 @@ from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.priors import PRIORS
-from pyrovae.programs import memory as budget
+from pyrovae.programs import memory
 
 HUGE = {
     "hidden": ({"hidden": (10**6, 10**6)}, "--hidden"),
@@ -70,20 +70,21 @@ def families():
 def test_sizes_are_known_without_memory(settings, condition, monkeypatch):
     """Of every part that is listed: none is made twice in memory, and the numbers are those of the model."""
     seen = []
-    monkeypatch.setattr("pyrovae.programs.build.expect_room", lambda model, device: seen.append(model))
+    monkeypatch.setattr(memory, "expect_room", lambda model, device: seen.append(model))
     small_vae(shape=(1, 12, 12), **({"condition": condition, "latent_dim": 3, "prior": "normal"} | settings))
     shapes, model = seen
     assert {tensor.device.type for tensor in shapes.parameters()} == {"meta"}
-    for held in ("named_parameters", "named_buffers"):
+    for named_tensors in ("named_parameters", "named_buffers"):
         one, other = (
-            {name: (tensor.shape, tensor.dtype) for name, tensor in getattr(vae, held)()} for vae in (shapes, model)
+            {name: (tensor.shape, tensor.dtype) for name, tensor in getattr(vae, named_tensors)()}
+            for vae in (shapes, model)
         )
         assert one == other
 
 
 def test_what_is_known_without_memory_changes_nothing(monkeypatch):
     one, _ = small_vae(prior="flow", latent_dim=3)
-    monkeypatch.setattr("pyrovae.programs.build.sized", lambda make: None)
+    monkeypatch.setattr(memory, "on_meta", lambda make: None)
     other, _ = small_vae(prior="flow", latent_dim=3)
     for name, tensor in one.state_dict().items():
         assert torch.equal(tensor, other.state_dict()[name])
@@ -93,9 +94,9 @@ def test_a_model_may_take_all_of_the_memory_and_no_more(monkeypatch):
     vae, config = small_vae(prior="exemplar", components=30)
     weights = sum(parameter.numel() for parameter in vae.parameters())
     need = 4 * 4 * weights + sum(buffer.nbytes for buffer in vae.buffers())
-    monkeypatch.setattr(budget, "memory", lambda device: need)
+    monkeypatch.setattr(memory, "memory", lambda device: need)
     build(config, (1, 8, 8), 3)
-    monkeypatch.setattr(budget, "memory", lambda device: need - 1)
+    monkeypatch.setattr(memory, "memory", lambda device: need - 1)
     with pytest.raises(InputError, match=r"model: expected weights, .* of at most 0\.0 GB"):
         build(config, (1, 8, 8), 3)
 
@@ -108,13 +109,13 @@ def test_on_a_gpu_only_its_own_memory_holds_the_gradients(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     for cpu, cuda, place in ((need / 4, need, None), (need / 4 - 1, need, "memory"), (need, need - 1, "CUDA memory")):
         monkeypatch.setattr(
-            budget, "memory", lambda device, cpu=cpu, cuda=cuda: {"cpu": cpu, "cuda": cuda}[device.type]
+            memory, "memory", lambda device, cpu=cpu, cuda=cuda: {"cpu": cpu, "cuda": cuda}[device.type]
         )
         if place is None:
-            budget.expect_room(vae, "cuda:1")
+            memory.expect_room(vae, "cuda:1")
         else:
             with pytest.raises(InputError, match=f"GB, the {place}, got"):
-                budget.expect_room(vae, "auto")
+                memory.expect_room(vae, "auto")
 
 
 OWN = """
@@ -147,5 +148,5 @@ def test_a_users_part_is_made_once_and_in_memory(tmp_path, capsys):
 
 
 def test_other_errors_stay_what_they_are():
-    with pytest.raises(RuntimeError, match="shapes cannot"), budget.allocation_refused():
+    with pytest.raises(RuntimeError, match="shapes cannot"), memory.allocation_refused():
         raise RuntimeError("shapes cannot be multiplied")

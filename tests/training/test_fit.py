@@ -1,4 +1,5 @@
-import copy
+"""Training a VAE: the records of its epochs, and what stops it."""
+
 import dataclasses
 import math
 from types import SimpleNamespace
@@ -8,8 +9,9 @@ import pytest
 import torch
 from support.builders import small_data, small_vae, without_seconds
 
-from pyrovae import Config, InputError, build, elbo_scores, fit, load
+from pyrovae import Config, build, elbo_scores, fit, load
 from pyrovae.figures import draw
+from pyrovae.training import fit as fit_module
 
 
 def run(**settings):
@@ -44,64 +46,11 @@ def test_digits_learn():
     assert records[-1]["test"]["loss"] < 30 < records[0]["test"]["loss"]
 
 
-def test_evaluation_moves_no_weight_no_statistic_and_no_mode():
-    vae, _ = small_vae(network="conv")
-    data = small_data()
-    before = copy.deepcopy(vae.state_dict())
-    for training in (True, False):
-        vae.train(training)
-        elbo_scores(vae, data, data.test)
-        assert vae.training is training
-    assert all(torch.equal(tensor, before[name]) for name, tensor in vae.state_dict().items())
-
-
-def test_evaluation_in_batches_is_the_sum_over_all_images(monkeypatch):
-    vae, _ = small_vae(posterior="delta")  # nothing is drawn, so the parts must agree exactly
-    data = small_data(n=50)
-    whole = elbo_scores(vae, data, data.test)
-    monkeypatch.setattr("pyrovae.evaluation.elbo.EVALUATION_BATCH", 7)
-    assert elbo_scores(vae, data, data.test)["loss"] == pytest.approx(whole["loss"], rel=1e-6)
-    x = data.batch(data.test, slice(0, 50)).x
-    cross_entropy = torch.nn.functional.binary_cross_entropy(vae.reconstruct(x), x, reduction="sum") / 50
-    assert whole["loss"] == pytest.approx(cross_entropy.item(), rel=1e-5)
-
-
 def test_beta_and_its_objective():
     records, _ = run(beta=0.5)
     train = records[-1]["train"]
     assert train["loss"] == pytest.approx(train["reconstruction"] + train["kl"])
     assert train["objective"] == pytest.approx(train["reconstruction"] + 0.5 * train["kl"], rel=1e-5)
-
-
-def paces(monkeypatch, **settings):
-    """KL weight and learning rate of each of four steps an epoch."""
-    vae, config = small_vae(batch_size=10, **settings)
-    fitting = fit(vae, small_data(n=40), config)
-    weights, rates, step = [], [], fitting.svi.step
-
-    def watched(*args):
-        weights.append(float(fitting.kl_weight.weight))
-        rates.append(fitting.svi.optim.param_groups[0]["lr"])
-        return step(*args)
-
-    monkeypatch.setattr(fitting.svi, "step", watched)
-    list(fitting)
-    return weights, rates
-
-
-def test_warm_up_raises_the_weight_from_zero_to_beta(monkeypatch):
-    weights, _ = paces(monkeypatch, beta=2.0, warmup=2, epochs=3)
-    assert weights == pytest.approx([0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2, 2, 2])
-
-
-def test_a_cyclical_warm_up_starts_again(monkeypatch):
-    weights, _ = paces(monkeypatch, warmup=1, cycle=2, epochs=4)
-    assert weights == pytest.approx(2 * [0, 0.25, 0.5, 0.75, 1, 1, 1, 1])
-
-
-def test_the_cosine_schedule_lets_the_learning_rate_fall_to_zero(monkeypatch):
-    _, rates = paces(monkeypatch, schedule="cosine", lr=0.01, epochs=2)
-    assert rates == pytest.approx([0.005 * (1 + math.cos(math.pi * step / 8)) for step in range(8)])
 
 
 def test_an_autoencoder_has_no_kl():
@@ -125,19 +74,6 @@ def test_early_stopping_keeps_the_best_epoch_of_the_validation_set():
     assert len(records) < 200
     assert fitting.best_epoch == best + 1 == len(records) - 2
     assert [i for i, better in enumerate(improved) if better][-1] == best
-
-
-def test_a_state_goes_on_as_if_never_stopped():
-    for settings in ({}, {"network": "conv"}, {"pixels": "dynamic", "warmup": 2}):
-        whole, _ = run(epochs=4, **settings)
-        vae, config = small_vae(epochs=4, **settings)
-        first = fit(vae, small_data(pixels=config.pixels), config)
-        records = [record for _, record in zip(range(2), first)]
-        state = copy.deepcopy(first.state_dict())
-        fresh, _ = small_vae(seed=9, **settings)
-        second = fit(fresh, small_data(pixels=config.pixels), config)
-        second.load_state_dict(state)
-        assert without_seconds(records + list(second)) == whole
 
 
 def test_a_loss_that_is_not_finite_stops_the_fit():
@@ -173,7 +109,8 @@ def test_validation_chooses_by_the_weighted_loss(monkeypatch):
     data = small_data()
     fitting = fit(vae, dataclasses.replace(data, validation=data.test), config)
     monkeypatch.setattr(
-        "pyrovae.training.fit.evaluate",
+        fit_module,
+        "elbo_scores",
         lambda vae, data, images, watch=None: (
             scored() if images is fitting.data.validation else dict.fromkeys(("loss", "kl"), 0.0)
         ),
@@ -189,7 +126,8 @@ def test_any_loss_that_is_not_finite_is_told(monkeypatch, name):
     fitting = fit(vae, dataclasses.replace(data, validation=data.train), config)
     broken = getattr(fitting.data, name)
     monkeypatch.setattr(
-        "pyrovae.training.fit.evaluate",
+        fit_module,
+        "elbo_scores",
         lambda vae, data, images, watch=None: {
             "loss": math.nan if images is broken else 1.0,
             "reconstruction": 1.0,
@@ -198,26 +136,6 @@ def test_any_loss_that_is_not_finite_is_told(monkeypatch, name):
     )
     with pytest.raises(FloatingPointError, match=f"expected a finite {name} loss, got nan"):
         next(iter(fitting))
-
-
-def test_an_objective_without_terms_is_refused():
-    with pytest.raises(InputError, match="objective: expected an estimator with terms"):
-        fit(*small_vae(objective="pyro.infer:Trace_ELBO")[:1], small_data(), Config(objective="pyro.infer:Trace_ELBO"))
-
-
-@pytest.mark.parametrize(
-    ("settings", "data", "message"),
-    [
-        ({}, {"pixels": "threshold"}, "pixels: expected data of the config's 'grey', got 'threshold'"),
-        ({"condition": "label"}, {"classes": 5}, "data: expected the 3 classes of the model, got 5"),
-        ({}, {"n": 0}, "batch_size: expected an image for each of 1 processes in every batch, got 0"),
-        ({"precision": "tf32"}, {}, "precision: expected fp32 or bf16 on cpu, got 'tf32'"),
-    ],
-)
-def test_what_does_not_belong_together_is_refused(settings, data, message):
-    vae, config = small_vae(**settings)
-    with pytest.raises(InputError, match=message):
-        fit(vae, small_data(**data), config)
 
 
 def test_particles_are_averaged():
@@ -257,8 +175,8 @@ def test_a_model_on_cuda_answers_and_is_drawn_from_data_on_the_cpu(condition):
     records = list(fitting)
     assert elbo_scores(vae, data, data.test)["loss"] == pytest.approx(records[-1]["test"]["loss"], rel=0.05)
     pictures = {"original": torch.rand(3, 1, 8, 8), "1": torch.rand(3, 1, 8, 8)}
-    for held in (data, fitting.data):
-        run = SimpleNamespace(vae=vae, data=held, config=config, metrics=records, progress=pictures)
+    for images in (data, fitting.data):
+        run = SimpleNamespace(vae=vae, data=images, config=config, metrics=records, progress=pictures)
         assert len(dict(draw(run))) >= 6
 
 

@@ -1,4 +1,4 @@
-"""A loss that is not finite: where it was, what is left, and how to go on without it."""
+"""A loss that is not finite: where it is, what state it leaves, and how to go on without it."""
 
 import copy
 import math
@@ -11,9 +11,8 @@ import torch
 from support.builders import small_data, small_vae
 from torch import nn
 
-from pyrovae import SVI, Run, fit, fit_batched
+from pyrovae import Run, fit, fit_batched
 from pyrovae.cli import main
-from pyrovae.inference.objectives import TraceELBO
 from pyrovae.training.watch import not_finite
 
 BAD = 7  # a training image whose pixels are all white
@@ -125,10 +124,10 @@ def test_skipped_batches_are_counted_and_move_nothing(skipped, compiled):
         if len(number) not in skipped:
             losses.append((step(*fed), len(fed[0])))
             return losses[-1][0]
-        before = copy.deepcopy(plain.state_dict()), plain.total.sums.clone()
+        before = copy.deepcopy(plain.state_dict()), plain.training_step.total.sums.clone()
         step(*fed)
         plain.load_state_dict(before[0])
-        plain.total.sums.copy_(before[1])
+        plain.training_step.total.sums.copy_(before[1])
         plain.svi.update.failed.zero_()
         return torch.zeros(())
 
@@ -152,49 +151,6 @@ def test_a_run_trained_with_others_stops_alone():
     assert [isinstance(record, FloatingPointError) for record in records[-1]] == [True, False]
     assert "epoch 1, step 1: expected a finite loss, got nan; not finite: log p(x)" in str(records[0][0])
     assert records[1][1]["epoch"] == 2
-
-
-# --- clipping ---
-
-
-@pytest.mark.parametrize("compiled", [False, True])
-def test_gradients_are_scaled_down_to_the_norm(compiled):
-    """By plain gradient descent the step is as long as the clipped gradient; torch's own clipping takes the same."""
-
-    def model(x):
-        import pyro
-
-        with pyro.plate("rows", len(x)):
-            pyro.sample("x", dist.Normal(loc, 1.0), obs=x)
-
-    x, moved = torch.full((5,), 3.0), []
-    for clip in (0.0, 0.5, 100.0):
-        loc = nn.Parameter(torch.zeros(()))
-        svi = SVI(model, lambda x: None, torch.optim.SGD([loc], lr=1.0), TraceELBO(), grad_clip=clip)
-        if compiled:
-            svi.compile(x)
-        svi.step(x)
-        moved.append(loc.item())
-    assert moved == pytest.approx([15.0, 0.5, 15.0], rel=1e-4)
-
-
-def test_clipping_is_torchs_own():
-    mine, other = fitting_of(bad=(), grad_clip=0.1), fitting_of(bad=())
-    fed = (torch.arange(16),)
-    torch.manual_seed(0)
-    mine.svi.step(*fed)
-    torch.manual_seed(0)
-    _, *gradients = other.svi.gradients(*fed)
-    for parameter, gradient in zip(other.svi.update.parameters, gradients):
-        parameter.grad = gradient
-    norm = torch.nn.utils.clip_grad_norm_(other.svi.update.parameters, 0.1)
-    assert norm > 0.1
-    other.svi.optim.step()
-    for name, tensor in weights(mine).items():
-        torch.testing.assert_close(tensor, weights(other)[name], rtol=1e-4, atol=1e-6)
-
-
-# --- on the command line ---
 
 
 def pyrovae(line):

@@ -66,7 +66,7 @@ def _warnings(run: Run) -> Iterator[str]:
         yield from _of_the_estimate(found, summary["images"]["test"])
 
 
-def _sound(record: dict[str, Any]) -> dict[str, Any]:
+def _sound(record: Mapping[str, Any]) -> Any:
     """Without what is no number of active units, as a file may hold anything."""
     return {name: value for name, value in record.items() if name != "active_units" or number(value) != "–"}
 

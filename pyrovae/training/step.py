@@ -1,0 +1,150 @@
+"""The training step: SVI on a batch of training images, and the parts that it is put together from."""
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from pyrovae.config.settings import Config
+from pyrovae.data.data import Data
+from pyrovae.data.feed import Feed
+from pyrovae.evaluation.elbo import Scores, Total, arguments
+from pyrovae.inference import SVI, seeded
+from pyrovae.inference.compiled import why_not
+from pyrovae.inference.objectives import KLWeight
+from pyrovae.inference.optimizer import adam
+from pyrovae.inference.processes import Share
+from pyrovae.training.objective import objective_of
+from pyrovae.training.schedules import set_kl_weight_and_lr
+from pyrovae.vae import VAE
+
+
+class TrainingStep:
+    """Puts together what a step of `vae` on the training images needs, all of it on `device`.
+
+    `svi` takes the step, `kl_weight` scales the KL term of its loss, `feed` supplies the images of a batch, and `total`
+    adds up the scores of an epoch. A prior that starts from training images is given them here.
+    """
+
+    def __init__(self, vae: VAE, data: Data, config: Config, device: torch.device) -> None:
+        self.vae, self.config = vae, config
+        beta = torch.tensor(config.beta, device=device) if config.warmup else config.beta  # a warm-up changes a tensor
+        self.kl_weight = KLWeight(beta if vae.has_kl else None)
+        _initialise_prior(vae, data, config, device)
+        skip = config.on_nan == "skip"
+        self.feed, self.total = Feed(data, device), Total(device, skip)
+        self._share = Share(config.particles)
+        self.svi = SVI(
+            self._share.drawn(self.kl_weight(vae.model)),
+            self._share.drawn(self.kl_weight(vae.guide)),
+            adam([parameter for parameter in vae.parameters() if parameter.requires_grad], config.lr),
+            objective_of(config, vae),
+            prepare=self._model_arguments,
+            record=self.total.add,
+            precision=config.precision,
+            grad_clip=config.grad_clip,
+            skip=skip,
+        )
+
+    def arguments(self, batches: Sequence[Tensor]) -> Iterable[tuple[Tensor, ...]]:
+        """Yield the arguments of `svi.step` for each batch of row numbers (n,)."""
+        return self.feed(batches)
+
+    def _model_arguments(self, *step_arguments: Tensor) -> tuple[Tensor, Tensor | None]:
+        x, y = arguments(self.vae, self.feed.read(*step_arguments), self._share)
+        self.total.n = len(x)
+        return x, y
+
+    def follow_schedules(self, epochs: float) -> None:
+        """Set the KL weight and the learning rate to what they are after so many epochs, 2.5 for instance."""
+        set_kl_weight_and_lr(self.config, epochs, self.kl_weight, self.svi.optim)
+
+    def compile(self, rows: Tensor) -> bool:
+        """Compile the step for batches of as many rows; if that fails, warn why and return False.
+
+        Weights, buffers, sums and random numbers stay as they are.
+        """
+        (step_arguments,) = self.arguments([rows])
+        weights = {name: tensor.clone() for name, tensor in self.vae.state_dict().items()}
+        sums = self.total.sums.clone()
+        try:
+            with seeded(self.config.seed):
+                self.svi.compile(*step_arguments)
+        except Exception as error:  # a user's class may do anything, and so may the compiler
+            warnings.warn(f"compile: steps are taken one operation at a time: {why_not(error)}", stacklevel=2)
+            return False
+        finally:
+            self.vae.load_state_dict(weights)
+            self.total.sums.copy_(sums)
+        return True
+
+    def clear_sums(self) -> None:
+        """Set the sums to zero, at the start of an epoch."""
+        for tensor in self.sums().values():
+            tensor.zero_()
+
+    def sums(self) -> dict[str, Tensor]:
+        """Return the sums over the steps of an epoch, as a checkpoint holds them: of scores, and of skipped steps."""
+        return {"sums": self.total.sums, "skipped": self.svi.update.skipped}
+
+    def load_sums(self, saved: dict[str, Tensor]) -> None:
+        """Set the sums to those that a checkpoint holds."""
+        for name, tensor in self.sums().items():
+            tensor.copy_(saved[name])
+
+    def scores(self) -> Scores:
+        """Return the scores of the images that this epoch's steps took; `objective` is among them if it differs."""
+        config = self.config
+        weighted = config.beta != 1 or config.warmup > 0 or config.free_bits > 0 or config.objective != "elbo"
+        return self.total.per_image(weighted)
+
+    # --- for several fits as one batched program ---
+
+    def own_tensors(self) -> list[Tensor]:
+        """Return the tensors that the step reads or changes and of which each fit has its own.
+
+        A KL weight that is a number becomes a tensor: a captured graph would keep the first fit's number for all.
+        """
+        own = [*self.vae.parameters(), *self.vae.buffers(), self.total.sums]
+        if self.kl_weight.weight is None:
+            return own
+        weight = torch.as_tensor(self.kl_weight.weight, device=self.total.sums.device).clone()
+        self.kl_weight.weight = weight
+        return [*own, weight]
+
+    @contextmanager
+    def to_capture(self, rows: Tensor) -> Iterator[Callable[..., tuple[Tensor | None, ...]]]:
+        """Yield the function of `rows` (n,) that returns loss and gradients; inside, the VAE is in training mode.
+
+        The function is run once before, as Pyro cannot validate it once it is a graph. Random numbers inside follow
+        from the seed. Raises ValueError if the images do not lie on the device.
+        """
+        if not self.feed.resident:
+            raise ValueError("the images do not fit on the device")
+        with training_mode(self.vae), seeded(self.config.seed):
+            self.svi.evaluate_loss(rows)
+            yield self.svi.gradients
+
+
+@contextmanager
+def training_mode(vae: VAE) -> Iterator[None]:
+    """Put `vae` into training mode inside, and into evaluation mode afterwards."""
+    vae.train()
+    try:
+        yield
+    finally:
+        vae.eval()
+
+
+def _initialise_prior(vae: VAE, data: Data, config: Config, device: torch.device) -> None:
+    """Give training images to a prior that has a method `initialise`, as many as it has components."""
+    initialise = getattr(vae.prior, "initialise", None)
+    if initialise is None:
+        return
+    with seeded(config.seed):
+        n, components = len(data.train), config.components
+        rows = torch.randperm(n).repeat(math.ceil(components / n))[:components]  # repeats none before all are used
+        initialise(*arguments(vae, data.batch(data.train, rows.to(device))))

@@ -1,0 +1,76 @@
+"""The methods that every program has: encode, decode, generate, reconstruct, complete."""
+
+import pyro.distributions as dist
+import pytest
+import torch
+from support.builders import small_vae
+from torch import nn
+
+from pyrovae import VAE, InputError
+
+CONDITIONS = ("none", "label", "quadrant1", "quadrant2", "quadrant3")
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 10, 12)])
+def test_every_question_has_an_answer_of_the_right_shape(condition, network, shape):
+    vae, _ = small_vae(shape=shape, condition=condition, network=network)
+    x = torch.rand(4, *shape)
+    y = {"n": None, "l": torch.tensor([0, 1, 2, 0]), "q": x}[condition[0]]
+    assert vae.encode(x, y).batch_shape == (4,)
+    assert vae.encode(x, y).event_shape == (2,)
+    for images in (vae.generate(4, y), vae.reconstruct(x, y), vae.decode(torch.randn(4, 2), y)):
+        assert images.shape == (4, *shape)
+        assert images.min() >= 0
+        assert images.max() <= 1
+        assert not images.requires_grad
+    drawn = vae.generate(4, y, mean=False)
+    if condition[0] != "q":
+        assert set(drawn.unique().tolist()) <= {0.0, 1.0}
+
+
+def test_wrong_contexts_are_refused():
+    (plain, _), (labelled, _) = small_vae(), small_vae(condition="label")
+    x = torch.rand(2, 1, 8, 8)
+    with pytest.raises(InputError, match="expected none, as the model is unconditional"):
+        plain.generate(2, torch.tensor([0, 1]))
+    with pytest.raises(InputError, match="expected labels, as the model is conditional, got none"):
+        labelled.reconstruct(x)
+    with pytest.raises(InputError, match="labels from 0 to 2, got 0 to 3"):
+        labelled.generate(2, torch.tensor([0, 3]))
+    with pytest.raises(InputError, match="conditioned on quadrants"):
+        plain.complete(x)
+    quadrants, _ = small_vae(condition="quadrant1")
+    with pytest.raises(InputError, match=r"expected images of shape \(1, 8, 8\), got \(1, 9, 9\)"):
+        quadrants.complete(torch.rand(2, 1, 9, 9))
+
+
+@pytest.mark.parametrize(
+    "y", [3, torch.tensor(3), torch.tensor([0]), torch.tensor([0.0, 1.0]), torch.eye(2), torch.zeros(2, 1).long()]
+)
+def test_a_context_of_the_wrong_kind_is_refused_in_one_line(y):
+    vae, _ = small_vae(condition="label")
+    with pytest.raises(InputError, match=r"y: expected .*, got"):
+        vae.generate(2, y)
+
+
+def test_labels_may_be_of_any_integer_type_or_one_hot():
+    vae, _ = small_vae(condition="label")
+    z = torch.randn(2, 2)
+    images = [vae.decode(z, y) for y in (torch.tensor([0, 2]), torch.tensor([0, 2]).int(), torch.eye(3)[[0, 2]])]
+    assert torch.equal(images[0], images[1])
+    assert torch.equal(images[0], images[2])
+
+
+def test_a_likelihood_without_a_known_mean_shows_a_draw():
+    class LogitNormal(nn.Module):
+        def forward(self, h):
+            (loc,) = h.unbind(-4)
+            return dist.TransformedDistribution(dist.Normal(loc, 1.0), dist.transforms.SigmoidTransform()).to_event(3)
+
+    plain, _ = small_vae()
+    vae = VAE(plain.encoder, plain.decoder, plain.prior, plain.posterior, LogitNormal())
+    images = vae.generate(3)
+    assert images.shape == (3, 1, 8, 8)
+    assert ((images > 0) & (images < 1)).all()
