@@ -17,7 +17,7 @@ from pyrovae.config.presets import preset, presets
 from pyrovae.data.data import Images
 from pyrovae.display import number, strip
 from pyrovae.figures import FIGURES
-from pyrovae.runs.run import FILES
+from pyrovae.runs.layout import FILES
 
 EVIL = "<script>alert(1)</script>"
 

@@ -7,7 +7,7 @@ from typing import Any
 from pyrovae.display import number
 from pyrovae.evaluation.importance import reliable_k
 from pyrovae.runs.run import Run
-from pyrovae.runs.trust import named
+from pyrovae.runs.trust import to_repeat
 from pyrovae.training.collapse import collapse
 
 CAPTIONS = {
@@ -66,7 +66,7 @@ def _warnings(run: Run) -> Iterator[str]:
         yield from _of_the_estimate(found, summary["images"]["test"])
 
 
-def _sound(record: dict[str, Any]) -> dict[str, Any]:
+def _sound(record: Mapping[str, Any]) -> dict[str, Any]:
     """Without what is no number of active units, as a file may hold anything."""
     return {name: value for name, value in record.items() if name != "active_units" or number(value) != "–"}
 
@@ -109,7 +109,7 @@ def commands(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
 
 
 def _commands(run: Run, name: str) -> Iterator[str]:
-    own = [part for key, value in named(run.config).items() for part in (f"--{key.replace('_', '-')}", value)]
+    own = [part for key, value in to_repeat(run.config).items() for part in (f"--{key.replace('_', '-')}", value)]
     yield shlex.join(["pyrovae", "train", "--config", f"{name}/config.toml", *own])
     if (found := run.evaluation) is None:
         return
