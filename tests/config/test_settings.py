@@ -1,21 +1,11 @@
+from pathlib import Path
+
 import pytest
 
 from pyrovae import Config, InputError
 from pyrovae.config.presets import preset, presets
-from pyrovae.errors import reason
-from pyrovae.parts.registry import call, lookup
 
-
-@pytest.mark.parametrize("name", presets())
-def test_presets_are_valid_say_what_they_show_and_survive_toml(name):
-    text = preset(name)
-    assert text.startswith("# ")
-    config = Config.from_toml(text)
-    assert Config.from_toml(config.to_toml()) == config
-
-
-def test_the_defaults_are_the_preset_digits():
-    assert Config.from_toml(preset("digits")) == Config()
+EVIL = "<script>alert(1)</script>"
 
 
 def test_later_settings_win():
@@ -77,42 +67,40 @@ def test_bad_settings_are_told_in_one_line(settings, message):
     assert "\n" not in str(refusal.value)
 
 
-def test_the_reason_of_an_error_is_one_line_without_tensors():
-    assert reason(ValueError("Expected scale > 0, but found invalid values:\ntensor([[0.,\n 0.]])")).endswith("values")
-    assert reason(RuntimeError("Error(s) in loading:\n\tsize mismatch for a.\n\nmore")) == "size mismatch for a."
-    assert reason(EOFError()) == "EOFError"
-
-
-def test_a_message_is_one_line_whatever_came():
-    assert (
-        str(InputError("out: expected a folder at a\nb\u2028c, got nothing"))
-        == r"out: expected a folder at a\nb\u2028c, got nothing"
-    )
-
-
 def test_config_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         Config().epochs = 3
     assert Config().replace(epochs=3).epochs == 3
 
 
-def test_broken_toml_and_unknown_presets():
+def test_broken_toml_is_refused():
     with pytest.raises(InputError, match="expected TOML"):
         Config.from_toml("epochs = = 3")
-    with pytest.raises(InputError, match="did you mean 'mnist-vae'"):
-        preset("mnist-vea")
 
 
-def test_a_constructor_is_given_what_it_names():
-    assert call("prior", lambda a, c=3: (a, c), {"a": 1, "b": 2}) == (1, 3)
-    with pytest.raises(InputError, match="asks for 'd', expected one of a, b"):
-        call("prior", lambda a, d: (a, d), {"a": 1, "b": 2})
+# --- how a config shows itself ---
 
 
-def test_lookup_finds_members_and_ones_own():
-    members = {"mlp": int, "conv": float}
-    assert lookup("network", "conv", members) is float
-    assert lookup("network", "collections:OrderedDict", members).__name__ == "OrderedDict"
-    for name in ("cnv", "collections:Nothing", "no_such_module:A", "no_such_file.py:A"):
-        with pytest.raises(InputError, match="network: expected"):
-            lookup("network", name, members)
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(),
+        Config(network="conv"),
+        Config(network="conv", activation="relu"),
+        Config(condition="quadrant1", prior="normal", hidden=(3,), data_dir="somewhere"),
+        *(Config.from_toml(preset(name)) for name in presets()),
+    ],
+)
+def test_a_config_is_what_makes_it_again(config):
+    assert eval(repr(config), {"Config": Config, "PosixPath": Path, "WindowsPath": Path}) == config
+    assert str(config) == repr(config)
+
+
+def test_a_config_shows_what_is_not_as_by_default():
+    assert repr(Config(network="conv", lr=0.5)) == "Config(network='conv', lr=0.5)"
+    assert "all as by default" in Config()._repr_html_()
+    text = Config(dataset=f"npz:{EVIL}", lr=0.5)._repr_html_()
+    assert "&lt;script&gt;" in text
+    assert "<script" not in text
+    assert "0.5" in text
+    assert "latent_dim" not in text
