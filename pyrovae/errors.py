@@ -7,7 +7,7 @@ from numbers import Integral
 
 
 class InputError(ValueError):
-    """Bad input. The message is one line: what was expected, and what was given instead.
+    """Bad input. The message is one line: what was expected, and what was there instead.
 
     >>> try:
     ...     Config(latnet_dim=3)

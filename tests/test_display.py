@@ -47,7 +47,7 @@ def test_names_of_data_are_escaped():
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("side", [1, 8, 300])
-def test_images_show_the_first_of_them_small(channels, side):
+def test_images_show_a_strip_of_small_pictures(channels, side):
     images = Images(torch.randint(0, 256, (3, channels, side, side), dtype=torch.uint8))
     assert f"3 of {channels}×{side}×{side}, unlabelled" in images._repr_html_()
     shown = picture(strip(images.images))
@@ -59,18 +59,18 @@ def test_images_show_the_first_of_them_small(channels, side):
 
 
 @pytest.mark.parametrize(("condition", "guide"), [("none", "z ~ q(z | x)"), ("label", "z ~ q(z | x, y)")])
-def test_a_vae_shows_its_programs(condition, guide):
+def test_a_vae_shows_its_model_and_guide(condition, guide):
     vae, _ = small_vae(condition=condition, prior="mixture", components=1)
     text = vae._repr_html_()
     assert guide in text
     assert "MLPDecoder" in text
     assert ("<th style='text-align: left'>y</th>" in text) == (condition == "label")
-    counts = [int(found.replace(",", "")) for found in re.findall(r"([\d,]+) parameter", text)]
+    counts = [int(count.replace(",", "")) for count in re.findall(r"([\d,]+) parameter", text)]
     assert sum(counts) == sum(parameter.numel() for parameter in vae.parameters())
     assert repr(vae).startswith("VAE(\n  (encoder)")  # torch's, with all layers
 
 
-def test_a_fit_shows_how_far_it_is():
+def test_a_fit_shows_its_epoch_and_loss():
     vae, config = small_vae(validation=10)
     data = small_data()
     fitting = fit(vae, Data("random", data.train, data.test, data.train, pixels=data.pixels), config)
@@ -89,7 +89,7 @@ NO_NUMBERS = [None, "3", True, 10**400, float("nan"), float("inf"), [1]]
     ("value", "text"),
     [(1234.567, "1,234.57"), (-0.5, "−0.50"), (3, "3.00"), *((value, "–") for value in NO_NUMBERS)],
 )
-def test_a_number_is_shown_with_two_digits_and_all_else_as_a_dash(value, text):
+def test_a_number_has_two_decimals_and_anything_else_is_a_dash(value, text):
     assert number(value) == text
 
 
@@ -116,7 +116,7 @@ NOTEBOOK = [
 ]
 
 
-def test_a_notebook_shows_them():
+def test_a_notebook_shows_all_of_them():
     nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
     pytest.importorskip("ipykernel", reason="ipykernel is not installed")
     import nbformat

@@ -8,7 +8,7 @@ def test_the_reason_of_an_error_is_one_line_without_tensors():
     assert reason(EOFError()) == "EOFError"
 
 
-def test_a_message_is_one_line_whatever_came():
+def test_a_message_is_one_line_even_if_a_name_has_line_breaks():
     assert (
         str(InputError("out: expected a folder at a\nb\u2028c, got nothing"))
         == r"out: expected a folder at a\nb\u2028c, got nothing"

@@ -132,14 +132,14 @@ class Config(BaseModel):
 
     @field_validator("data_dir", mode="before")
     @classmethod
-    def _data_dir_is_named(cls, value: Any) -> Any:
+    def _data_dir_is_named(cls, value: object) -> object:
         if isinstance(value, str) and not value:
             raise ValueError("expected a folder")  # Python takes "" for the working directory
         return value
 
     @field_validator("hidden", mode="before")
     @classmethod
-    def _hidden_from_text(cls, value: Any) -> Any:
+    def _hidden_from_text(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return (value,) if isinstance(value, int) else value
@@ -166,7 +166,7 @@ class Config(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _number_or_text(cls, value: Any) -> Any:  # declared last, so pydantic calls it first
+    def _number_or_text(cls, value: object) -> object:  # declared last, so pydantic calls it first
         if any(isinstance(part, bool) for part in (value if isinstance(value, list | tuple) else [value])):
             raise ValueError("expected a number or a text")  # to Python True is 1
         if isinstance(value, str | Path) and CONTROL.search(str(value)):

@@ -5,7 +5,7 @@ from pyrovae.config.presets import preset, presets
 
 
 @pytest.mark.parametrize("name", presets())
-def test_presets_are_valid_say_what_they_show_and_survive_toml(name):
+def test_presets_begin_with_a_comment_and_survive_toml(name):
     text = preset(name)
     assert text.startswith("# ")
     config = Config.from_toml(text)

@@ -13,7 +13,7 @@ def test_later_settings_win():
     assert (config.epochs, config.lr, config.latent_dim) == (4, 0.1, 7)
 
 
-def test_defaults_that_follow_another_setting_give_way_to_what_is_given():
+def test_explicit_settings_take_precedence_over_dependent_defaults():
     assert Config(network="conv").activation == "tanh"
     assert Config(network="conv", activation="relu").activation == "relu"
     assert Config(condition="quadrant2").prior == "conditional"
@@ -21,7 +21,7 @@ def test_defaults_that_follow_another_setting_give_way_to_what_is_given():
     assert (Config().activation, Config().prior) == ("relu", "normal")
 
 
-def test_what_followed_another_setting_follows_it_when_that_changes():
+def test_dependent_defaults_follow_a_change_of_the_other_setting():
     assert Config().replace(network="conv").activation == "tanh"
     assert Config(network="conv").replace(network="mlp").activation == "relu"
     assert Config(condition="quadrant1").replace(condition="none").prior == "normal"
@@ -29,12 +29,12 @@ def test_what_followed_another_setting_follows_it_when_that_changes():
     assert Config.from_toml(Config().to_toml(), network="conv").activation == "tanh"
 
 
-@pytest.mark.parametrize("given", ["512,256", "512, 256,", [512, 256], (512, 256)])
-def test_hidden_layers(given):
-    assert Config(hidden=given).hidden == (512, 256)
+@pytest.mark.parametrize("value", ["512,256", "512, 256,", [512, 256], (512, 256)])
+def test_hidden_layers_may_be_text_or_a_sequence(value):
+    assert Config(hidden=value).hidden == (512, 256)
 
 
-def test_one_hidden_layer():
+def test_one_hidden_layer_may_be_text_or_a_number():
     assert Config(hidden="400").hidden == Config(hidden=400).hidden == (400,)
 
 
@@ -60,7 +60,7 @@ def test_one_hidden_layer():
         ({"prior": "conditional"}, "prior: 'conditional' expects a condition"),
     ],
 )
-def test_bad_settings_are_told_in_one_line(settings, message):
+def test_bad_settings_are_refused_in_one_line(settings, message):
     with pytest.raises(InputError) as refusal:
         Config(**settings)
     assert message in str(refusal.value)
@@ -91,12 +91,12 @@ def test_broken_toml_is_refused():
         *(Config.from_toml(preset(name)) for name in presets()),
     ],
 )
-def test_a_config_is_what_makes_it_again(config):
+def test_evaluating_the_repr_gives_the_same_config(config):
     assert eval(repr(config), {"Config": Config, "PosixPath": Path, "WindowsPath": Path}) == config
     assert str(config) == repr(config)
 
 
-def test_a_config_shows_what_is_not_as_by_default():
+def test_a_config_shows_the_settings_that_are_not_defaults():
     assert repr(Config(network="conv", lr=0.5)) == "Config(network='conv', lr=0.5)"
     assert "all as by default" in Config()._repr_html_()
     text = Config(dataset=f"npz:{EVIL}", lr=0.5)._repr_html_()

@@ -19,7 +19,7 @@ def made(tmp_path_factory):
     return run.path
 
 
-def test_a_run_shows_what_it_is_and_came_to(made):
+def test_a_run_shows_its_model_epochs_loss_and_estimate(made):
     run = Run(made)
     loss = f"test loss {run.summary['best']['test']['loss']:.2f} nats per image"
     assert repr(run).startswith(f"Run({str(made)!r}: digits, grey pixels; mlp 16, 2 latent dimensions; bernoulli")
@@ -27,7 +27,7 @@ def test_a_run_shows_what_it_is_and_came_to(made):
     assert "−40.50 ± 0.25" in run._repr_html_()
 
 
-def test_a_run_that_is_begun_says_so(tmp_path):
+def test_an_unfinished_run_shows_that(tmp_path):
     run = Run.create(tmp_path / "run", Config(epochs=7))
     assert repr(run).endswith("epochs 0 of 7, unfinished)")
     assert "unfinished" in run._repr_html_()
@@ -35,16 +35,16 @@ def test_a_run_that_is_begun_says_so(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b"{}", b"= broken", f"{EVIL}\n".encode()])
 @pytest.mark.parametrize("name", [name for name in FILES if name.endswith(("json", "jsonl", "toml"))])
-def test_a_damaged_run_shows_that_it_is(name, content, made, tmp_path):
+def test_a_damaged_run_shows_that_a_file_is_unreadable(name, content, made, tmp_path):
     run = Run(shutil.copytree(made, tmp_path / "run"))
     (run.path / name).write_bytes(content)
     assert repr(run).startswith("Run(")
     assert "<script" not in run._repr_html_()
-    if name != "metrics.jsonl":  # an empty one, or a line cut short, holds no epoch
+    if name != "metrics.jsonl":  # an empty file, or one incomplete line, is valid: it has no epoch
         assert "unreadable: " in repr(run)
 
 
-def test_a_run_that_is_gone_shows_that(made, tmp_path):
+def test_a_deleted_run_shows_that_it_is_unreadable(made, tmp_path):
     run = Run(shutil.copytree(made, tmp_path / "run"))
     shutil.rmtree(run.path)
     assert "unreadable: run: expected config.toml" in repr(run)

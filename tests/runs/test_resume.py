@@ -12,14 +12,14 @@ def test_fewer_epochs_than_were_run_are_refused(tmp_path):
     assert Run(tmp_path).config.epochs == 3
 
 
-def test_a_schedule_over_all_epochs_goes_on_with_those_epochs_alone(tmp_path):
+def test_a_scheduled_learning_rate_is_resumed_only_with_the_same_epochs(tmp_path):
     run, fitting = trained(tmp_path, epochs=2, schedule="cosine")
     with pytest.raises(InputError, match="expected the 2 epochs over which schedule 'cosine' runs, got 3"):
         Run(tmp_path).resume(fitting, run.config.replace(epochs=3))
     Run(tmp_path).resume(fitting, run.config)
 
 
-def test_only_changes_of_the_numbers_are_named():
+def test_only_changes_that_affect_the_numbers_are_listed():
     before = Config(lr=0.1, device="cpu")
     assert changes(before, before.replace(epochs=5, device="auto")) == {}
     assert changes(before, before.replace(lr=0.2, on_nan="skip")) == {"lr": [0.1, 0.2], "on_nan": ["stop", "skip"]}

@@ -9,11 +9,11 @@ from support.runs import trained
 from pyrovae import InputError, Run, fit
 
 
-def test_a_run_folder_is_complete(tmp_path):
+def test_training_writes_records_summary_and_progress(tmp_path):
     run, fitting = trained(tmp_path, epochs=3)
     assert [record["epoch"] for record in run.metrics] == [1, 2, 3]
     assert set(run.metrics[0]) == {"epoch", "seconds", "train", "test", "active_units"}
-    summary = json.loads((tmp_path / "summary.json").read_text())
+    summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert summary["final"] == summary["best"] == run.metrics[-1]
     assert summary["protocol"] == "grey"
     assert summary["density"] is False
@@ -24,7 +24,7 @@ def test_a_run_folder_is_complete(tmp_path):
     assert not list(tmp_path.glob(".*.part"))
 
 
-def test_resuming_goes_on_and_drops_what_the_checkpoint_does_not_know(tmp_path):
+def test_resuming_equals_an_uninterrupted_run_and_drops_records_after_the_checkpoint(tmp_path):
     def scores(run):
         return [{k: v for k, v in record.items() if k != "seconds"} for record in run.metrics]
 
@@ -60,7 +60,7 @@ def test_weights_are_those_of_the_best_validation_epoch(tmp_path):
     assert all(torch.equal(v, kept[best["epoch"]][k]) for k, v in run.vae.state_dict().items())
 
 
-def test_what_is_not_a_run_is_refused(tmp_path):
+def test_a_missing_existing_or_damaged_run_is_refused(tmp_path):
     with pytest.raises(InputError, match="got nothing"):
         Run(tmp_path / "none")
     with pytest.raises(InputError, match="a folder without one"):

@@ -8,7 +8,7 @@ from pyrovae import InputError, Run
 from pyrovae.runs.schema import read
 
 
-def test_published_results_say_which_preset_makes_their_weights(tmp_path):
+def test_missing_weights_of_published_results_name_the_preset_that_makes_them(tmp_path):
     for name, hint in {
         "digits": "leave the weights out: pyrovae train --preset digits makes them",
         "x": "out)",
@@ -30,6 +30,6 @@ def test_published_results_say_which_preset_makes_their_weights(tmp_path):
 def test_a_damaged_file_is_named(tmp_path, name, content):
     trained(tmp_path)
     (tmp_path / name).write_bytes(content)
-    asked = {"model.safetensors": "vae", "config.toml": "config"}.get(name, name.split(".")[0])
+    attribute = {"model.safetensors": "vae", "config.toml": "config"}.get(name, name.split(".")[0])
     with pytest.raises(InputError, match=f"expected a sound {name} in"):
-        getattr(Run(tmp_path), asked)
+        getattr(Run(tmp_path), attribute)
