@@ -5,10 +5,10 @@ import html
 import io
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 SIDE = 64  # about the number of pixels to which an image in a strip is thinned out
 
@@ -51,7 +51,7 @@ def strip(images: "Tensor", n: int = 10) -> str:
     return f"<img alt='the first images' src='{source}' style='{style}'>"
 
 
-def parts_of(module: "nn.Module") -> str:
+def parts_of(module: Any) -> str:
     """Return the class of a module and its number of parameters: `MLP, 12,345 parameters`."""
     count = sum(parameter.numel() for parameter in module.parameters())
     name = type(module).__name__.removeprefix("Pyro")  # PyroModule derives such classes from those of its submodules

@@ -198,7 +198,7 @@ class Run:
         if len(records) != fit.epoch:
             raise InputError(f"resume: expected {fit.epoch} epochs in metrics.jsonl of {self.path}, got {len(records)}")
         if changed := changes(self.config, config):
-            fit.note({"epoch": fit.epoch} | changed)
+            fit.note({"epoch": fit.epoch, **changed})
             self.save(fit)
         if not fit.done:
             for name in OF_WEIGHTS:
