@@ -1,7 +1,7 @@
 """pyrovae compare: runs in one table and one picture."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,10 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
     one_of("figure", figure, FIGURES)
     if figure != "losses" and out is None:
         raise InputError(f"figure: expected --out FILE.png beside {figure}, got none")
-    from pyrovae.runs.comparison import best_of, differences, over_seeds
+    from pyrovae.runs.comparison import best_row, loss_differences, over_seeds
 
     opened = finished(runs)
-    differing = differences(opened)
+    differing = loss_differences(opened)
     if figure == "rate_distortion" and differing:
         raise InputError(f"figure rate_distortion: expected runs of one protocol, got {differing}")
     if not differing:
@@ -58,7 +58,7 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
     if len(rows) < len(opened):
         from .tables import show_means
 
-        show_means(rows, best_of(rows, opened))
+        show_means(rows, best_row(rows, opened))
     if out is not None and drawn is not None:
         save_out(out, as_png(drawn))
         click.echo(out)
@@ -85,7 +85,7 @@ def _is_figures(path: Path) -> bool:
     return path.name == "figures" and (path.parent / "sweep.json").exists()
 
 
-def _drawn(figure: str, runs: Sequence[Any], rows: Sequence[dict[str, Any]]) -> Any:
+def _drawn(figure: str, runs: Sequence[Any], rows: Sequence[Mapping[str, Any]]) -> Any:
     if figure == "losses":
         from pyrovae.figures.curves import comparison
 
@@ -134,7 +134,7 @@ def _estimate(run: Any) -> dict[str, str]:
 
 def _show(runs: Sequence[Any]) -> None:
     """What all runs share is said once, above the table; what differs is a column."""
-    from pyrovae.runs.comparison import estimates_differ
+    from pyrovae.runs.comparison import estimate_differences
 
     from .tables import show
 
@@ -147,5 +147,5 @@ def _show(runs: Sequence[Any]) -> None:
     show([{name: row[name] for name in differ} | line for row, line in zip(settings, scores)], [*scores[0]])
     if "K" in scores[0]:
         click.echo("log p(x): importance sampling with K samples, ± its standard error over the images")
-    if told := estimates_differ(runs):
+    if told := estimate_differences(runs):
         click.echo(f"log p(x) is not to be compared: {told}")

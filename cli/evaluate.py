@@ -52,7 +52,7 @@ def command(
     from pyrovae.evaluation.importance import reliable_k
     from pyrovae.inference import choose_device
     from pyrovae.pages.report import save
-    from pyrovae.runs.estimates import Estimates
+    from pyrovae.runs.estimates import Estimates, Settings
     from pyrovae.runs.files import only_writer
     from pyrovae.runs.run import Run
 
@@ -60,7 +60,7 @@ def command(
     with only_writer(opened.path), ended_by_sigterm():  # no training goes on from these weights meanwhile
         opened.vae.to(choose_device(device))
         chosen = opened.data.test[slice(0, images)]
-        asked = {"samples": samples, "images": len(chosen), "seed": seed, "device": str(opened.vae.device)}
+        asked: Settings = {"samples": samples, "images": len(chosen), "seed": seed, "device": str(opened.vae.device)}
         estimates = Estimates(opened.path, asked)
         try:
             with estimates.kept():
@@ -86,7 +86,7 @@ def _found(run: Any, chosen: Any, estimates: Any, resume: bool, latents: bool, a
     from pyrovae.inference import seeded
     from pyrovae.runs.summary import measured_on
 
-    vae, data, samples, seed = run.vae, run.data, estimates.asked["samples"], estimates.asked["seed"]
+    vae, data, samples, seed = run.vae, run.data, estimates.settings["samples"], estimates.settings["seed"]
     with seeded(seed):
         if resume:
             estimates.resume()

@@ -5,7 +5,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# Name -> its file. Loaded on first use, so that `pyrovae --help` need not import torch.
+# Name -> module. Names are imported on first use, so that `pyrovae --help` does not import torch.
 _PUBLIC = {
     "Config": "config.settings",
     "InputError": "errors",

@@ -1,4 +1,4 @@
-"""`python -m pyrovae` is the command `pyrovae`."""
+"""Run the command line by `python -m pyrovae`."""
 
 from pyrovae.cli import main
 

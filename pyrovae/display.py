@@ -1,4 +1,4 @@
-"""How things show themselves in a notebook: a small table, in which everything is escaped."""
+"""Write objects as small HTML tables for a notebook. All text is escaped."""
 
 import base64
 import html
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-SIDE = 64  # pixels of an image in a strip, about
+SIDE = 64  # about the number of pixels to which an image in a strip is thinned out
 
 
-def number(value: Any, digits: int = 2) -> str:
-    """A number with so many digits after the point; a dash for what is none, as a file may hold anything."""
+def number(value: object, digits: int = 2) -> str:
+    """Write a number with this many decimals, and anything else, which a file may contain, as a dash."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "–"
     try:
@@ -24,7 +24,7 @@ def number(value: Any, digits: int = 2) -> str:
 
 
 def table(title: str, rows: Mapping[str, object], picture: str = "") -> str:
-    """HTML: a title, a row for each name and its value, and an HTML `picture` below."""
+    """Return HTML: a title, one row per name and value, and below them the HTML `picture`."""
     lines = "".join(
         f"<tr><th style='text-align: left'>{html.escape(name)}</th>"
         f"<td style='text-align: left'>{html.escape(str(value))}</td></tr>"
@@ -35,7 +35,7 @@ def table(title: str, rows: Mapping[str, object], picture: str = "") -> str:
 
 
 def strip(images: "Tensor", n: int = 10) -> str:
-    """HTML: the first of images (N, C, H, W), uint8, side by side."""
+    """Return HTML that shows the first `n` of images (N, C, H, W), uint8, side by side."""
     import torch
     from PIL import Image
     from torch.nn import functional as F
@@ -44,15 +44,15 @@ def strip(images: "Tensor", n: int = 10) -> str:
     first = images[:n, :, ::every, ::every].cpu()
     first = first[:, :3] if first.shape[1] in (3, 4) else first[:, :1].expand(-1, 3, -1, -1)
     row = torch.cat([*F.pad(first, (0, 1, 0, 0), value=255)], -1).permute(1, 2, 0)  # (H, n (W + 1), 3)
-    held = io.BytesIO()
-    Image.fromarray(row.numpy()).save(held, "png")
-    source = f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}"
+    content = io.BytesIO()
+    Image.fromarray(row.numpy()).save(content, "png")
+    source = f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
     style = "display: block; height: 48px; max-width: 100%; image-rendering: pixelated"
     return f"<img alt='the first images' src='{source}' style='{style}'>"
 
 
 def parts_of(module: Any) -> str:
-    """`MLP, 12,345 parameters`."""
+    """Return the class of a module and its number of parameters: `MLP, 12,345 parameters`."""
     count = sum(parameter.numel() for parameter in module.parameters())
-    name = type(module).__name__.removeprefix("Pyro")  # PyroModule makes classes of such names of what it holds
+    name = type(module).__name__.removeprefix("Pyro")  # PyroModule derives such classes from those of its submodules
     return f"{name}, {count:,} parameter{'' if count == 1 else 's'}" if count else name

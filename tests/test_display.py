@@ -1,10 +1,8 @@
-"""What objects show of themselves, on a line and in a notebook."""
+"""How data, models, fits and figures show themselves: on one line, and in a notebook."""
 
 import base64
 import io
 import re
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,54 +10,12 @@ import torch
 from PIL import Image
 from support.builders import small_data, small_vae
 
-from pyrovae import Config, Data, Run, fit
-from pyrovae.config.presets import preset, presets
+from pyrovae import Data, fit
 from pyrovae.data.data import Images
 from pyrovae.display import number, strip
 from pyrovae.figures import FIGURES
-from pyrovae.runs.run import FILES
 
 EVIL = "<script>alert(1)</script>"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A run that was evaluated."""
-    vae, config = small_vae()
-    fitting, run = fit(vae, small_data(), config), Run.create(tmp_path_factory.mktemp("made") / "run", config)
-    for record in fitting:
-        run.record(record, fitting)
-    run.finish(fitting)
-    run.save_evaluation({"log_likelihood": -40.5, "standard_error": 0.25, "samples": 5, "images": 40})
-    return run.path
-
-
-# --- Config ---
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        Config(),
-        Config(network="conv"),
-        Config(network="conv", activation="relu"),
-        Config(condition="quadrant1", prior="normal", hidden=(3,), data_dir="somewhere"),
-        *(Config.from_toml(preset(name)) for name in presets()),
-    ],
-)
-def test_a_config_is_what_makes_it_again(config):
-    assert eval(repr(config), {"Config": Config, "PosixPath": Path, "WindowsPath": Path}) == config
-    assert str(config) == repr(config)
-
-
-def test_a_config_shows_what_is_not_as_by_default():
-    assert repr(Config(network="conv", lr=0.5)) == "Config(network='conv', lr=0.5)"
-    assert "all as by default" in Config()._repr_html_()
-    text = Config(dataset=f"npz:{EVIL}", lr=0.5)._repr_html_()
-    assert "&lt;script&gt;" in text
-    assert "<script" not in text
-    assert "0.5" in text
-    assert "latent_dim" not in text
 
 
 # --- Data and Images ---
@@ -91,7 +47,7 @@ def test_names_of_data_are_escaped():
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("side", [1, 8, 300])
-def test_images_show_the_first_of_them_small(channels, side):
+def test_images_show_a_strip_of_small_pictures(channels, side):
     images = Images(torch.randint(0, 256, (3, channels, side, side), dtype=torch.uint8))
     assert f"3 of {channels}×{side}×{side}, unlabelled" in images._repr_html_()
     shown = picture(strip(images.images))
@@ -103,18 +59,18 @@ def test_images_show_the_first_of_them_small(channels, side):
 
 
 @pytest.mark.parametrize(("condition", "guide"), [("none", "z ~ q(z | x)"), ("label", "z ~ q(z | x, y)")])
-def test_a_vae_shows_its_programs(condition, guide):
+def test_a_vae_shows_its_model_and_guide(condition, guide):
     vae, _ = small_vae(condition=condition, prior="mixture", components=1)
     text = vae._repr_html_()
     assert guide in text
     assert "MLPDecoder" in text
     assert ("<th style='text-align: left'>y</th>" in text) == (condition == "label")
-    counts = [int(found.replace(",", "")) for found in re.findall(r"([\d,]+) parameter", text)]
+    counts = [int(count.replace(",", "")) for count in re.findall(r"([\d,]+) parameter", text)]
     assert sum(counts) == sum(parameter.numel() for parameter in vae.parameters())
     assert repr(vae).startswith("VAE(\n  (encoder)")  # torch's, with all layers
 
 
-def test_a_fit_shows_how_far_it_is():
+def test_a_fit_shows_its_epoch_and_loss():
     vae, config = small_vae(validation=10)
     data = small_data()
     fitting = fit(vae, Data("random", data.train, data.test, data.train, pixels=data.pixels), config)
@@ -124,39 +80,7 @@ def test_a_fit_shows_how_far_it_is():
     assert "1 of 2" in fitting._repr_html_()
 
 
-# --- Run ---
-
-
-def test_a_run_shows_what_it_is_and_came_to(made):
-    run = Run(made)
-    loss = f"test loss {run.summary['best']['test']['loss']:.2f} nats per image"
-    assert repr(run).startswith(f"Run({str(made)!r}: digits, grey pixels; mlp 16, 2 latent dimensions; bernoulli")
-    assert repr(run).endswith(f"epochs 2; {loss}; log p(x) −40.50 ± 0.25)")
-    assert "−40.50 ± 0.25" in run._repr_html_()
-
-
-def test_a_run_that_is_begun_says_so(tmp_path):
-    run = Run.create(tmp_path / "run", Config(epochs=7))
-    assert repr(run).endswith("epochs 0 of 7, unfinished)")
-    assert "unfinished" in run._repr_html_()
-
-
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b"{}", b"= broken", f"{EVIL}\n".encode()])
-@pytest.mark.parametrize("name", [name for name in FILES if name.endswith(("json", "jsonl", "toml"))])
-def test_a_damaged_run_shows_that_it_is(name, content, made, tmp_path):
-    run = Run(shutil.copytree(made, tmp_path / "run"))
-    (run.path / name).write_bytes(content)
-    assert repr(run).startswith("Run(")
-    assert "<script" not in run._repr_html_()
-    if name != "metrics.jsonl":  # an empty one, or a line cut short, holds no epoch
-        assert "unreadable: " in repr(run)
-
-
-def test_a_run_that_is_gone_shows_that(made, tmp_path):
-    run = Run(shutil.copytree(made, tmp_path / "run"))
-    shutil.rmtree(run.path)
-    assert "unreadable: run: expected config.toml" in repr(run)
-
+# --- numbers ---
 
 NO_NUMBERS = [None, "3", True, 10**400, float("nan"), float("inf"), [1]]
 
@@ -165,7 +89,7 @@ NO_NUMBERS = [None, "3", True, 10**400, float("nan"), float("inf"), [1]]
     ("value", "text"),
     [(1234.567, "1,234.57"), (-0.5, "−0.50"), (3, "3.00"), *((value, "–") for value in NO_NUMBERS)],
 )
-def test_a_number_is_shown_with_two_digits_and_all_else_as_a_dash(value, text):
+def test_a_number_has_two_decimals_and_anything_else_is_a_dash(value, text):
     assert number(value) == text
 
 
@@ -192,7 +116,7 @@ NOTEBOOK = [
 ]
 
 
-def test_a_notebook_shows_them():
+def test_a_notebook_shows_all_of_them():
     nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
     pytest.importorskip("ipykernel", reason="ipykernel is not installed")
     import nbformat

@@ -1,6 +1,8 @@
 """The rooms of the package stand on floors, and an import goes down: read from the source of every file."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,3 +94,19 @@ def test_rooms_that_the_help_needs_import_nothing_at_their_head(package):
     tree = ast.parse((ROOT / "pyrovae" / package / "__init__.py").read_text(encoding="utf-8"))
     heads = [node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)]
     assert not [name for name in heads if name.startswith("pyrovae")]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["sweep", "--help"], ["list", "presets"]])
+def test_help_imports_no_torch(arguments):
+    """These commands answer fast, because they import only what they need."""
+    code = f"""
+import sys
+from pyrovae.cli import main
+try:
+    main({arguments})
+finally:
+    print([name for name in ("torch", "pyro", "matplotlib", "numpy") if name in sys.modules], file=sys.stderr)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (result.returncode, result.stderr) == (0, "[]\n")
+    assert result.stdout

@@ -18,10 +18,11 @@ from pyrovae.figures.tradeoff import rate_distortion
 from pyrovae.figures.tradeoff import sweep as sweep_figure
 from pyrovae.inference import choose_device
 from pyrovae.programs.build import build
-from pyrovae.runs.comparison import best_of, comparable_by, differences, over_seeds
+from pyrovae.runs.comparison import best_row, comparable_by, loss_differences, over_seeds
 from pyrovae.runs.run import Run
+from pyrovae.runs.schema import Row, SweepContent
 from pyrovae.runs.sweep import batched_groups, is_done, prepare, save_sweep
-from pyrovae.runs.trust import named
+from pyrovae.runs.trust import to_repeat
 from pyrovae.training.fit import fit
 
 from ..tables import label_of, show_means
@@ -64,7 +65,7 @@ def _whose(names: tuple[str, ...], runs: dict[str, Run], grid: Grid) -> dict[str
     """The runs of a task, and what of a user's own the command line named for them."""
     return {
         "paths": [str(runs[name].path) for name in names],
-        "repeated": [named(grid.configs[name]) for name in names],
+        "repeated": [to_repeat(grid.configs[name]) for name in names],
     }
 
 
@@ -120,9 +121,9 @@ def _report(path: Path, grid: Grid, runs: dict[str, Run], failed: dict[str, str]
     if not runs:
         return
     done = [*runs.values()]
-    rows, differing = over_seeds(done, grid.swept), differences(done)
-    best = best_of(rows, done)
-    content = {
+    rows, differing = over_seeds(done, grid.swept), loss_differences(done)
+    best = best_row(rows, done)
+    content: SweepContent = {
         "swept": {name: _values(grid, name) for name in (*grid.swept, "seed")},
         "protocol": None if differing else comparable_by(done[0]),
         "differing": differing,
@@ -139,7 +140,7 @@ def _report(path: Path, grid: Grid, runs: dict[str, Run], failed: dict[str, str]
     click.echo(f"{path / 'sweep.json'}, figures in {path / 'figures'}")
 
 
-def _figures(rows: list[dict[str, Any]], grid: Grid, differing: bool) -> dict[str, Any]:
+def _figures(rows: list[Row], grid: Grid, differing: bool) -> dict[str, Any]:
     labelled = {label_of(row["settings"]): row for row in rows}
     drawn = {"sweep": sweep_figure(labelled, grid.swept)}
     if not differing:

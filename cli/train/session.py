@@ -183,7 +183,7 @@ def _follow(fitting: Fit, resumed: Run | None) -> None:
             pass
 
 
-def _lead(fitting: Fit, run: Run, tensorboard: bool) -> dict[str, Any]:
+def _lead(fitting: Fit, run: Run, tensorboard: bool) -> Mapping[str, Any]:
     """Train, write down each epoch and tell of it; the summary."""
     data, config = fitting.data, fitting.config
     images = f"{len(data.train):,} images for training, {len(data.test):,} for testing"
@@ -222,7 +222,7 @@ def _spare_threads(fitting: Fit) -> None:
         torch.set_num_threads(1)
 
 
-def _show(summary: dict[str, Any], fitting: Fit, run: Run, tensorboard: bool) -> None:
+def _show(summary: Mapping[str, Any], fitting: Fit, run: Run, tensorboard: bool) -> None:
     chosen, epochs = summary["best"], summary["final"]["epoch"]
     table = Table()
     for column in ("", "loss", "reconstruction", "KL"):

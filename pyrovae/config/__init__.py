@@ -1,4 +1,4 @@
-"""Every setting, stated once. Names are imported on first use, so that `pyrovae --help` stays fast."""
+"""The settings of a run, presets and sweeps. Names are imported on first use, so that `pyrovae --help` is fast."""
 
 from importlib import import_module
 from typing import Any

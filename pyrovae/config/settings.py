@@ -1,4 +1,4 @@
-"""Every setting, stated once: a flag of `pyrovae train`, a TOML key and a Python argument alike."""
+"""All settings of a run. Flags of `pyrovae train`, TOML keys and Python arguments are all made from this one list."""
 
 import math
 import re
@@ -15,16 +15,18 @@ from pyrovae.display import table
 from pyrovae.errors import InputError
 
 DEVICES = r"auto|cpu|cuda(:[0-9]{1,2})?"
-# Settings that may name a class of the user's own, which is code; and settings that name a place of data.
+# Settings that may name a class of the user's own, which is code, and settings that name data on disk.
 CLASSES = ("network", "activation", "likelihood", "prior", "posterior", "objective")
 PLACES = ("dataset", "data_dir")
 SCALES = ("shared", "pixel", "optimal")
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # and halves of characters: no file can hold these
-MOST = 1_000_000_000  # of anything that is counted: with more, products overflow
-LARGEST = 1e30  # of any number: with more, 32-bit floats overflow
+# Control characters, and surrogates, which a text in UTF-8 cannot contain.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+MOST = 1_000_000_000  # the largest count: products of larger ones overflow
+LARGEST = 1e30  # the largest number: 32-bit floats overflow beyond it
 
 
 def setting(default: Any, group: str, description: str, **limits: Any) -> Any:
+    """Declare a field of `Config`, shown in a group of flags. Numbers are limited by `MOST` and `LARGEST`."""
     if isinstance(default, int) and "lt" not in limits:
         limits["le"] = MOST
     elif isinstance(default, float):
@@ -33,9 +35,9 @@ def setting(default: Any, group: str, description: str, **limits: Any) -> Any:
 
 
 class Config(BaseModel):
-    """The settings of one run. Frozen; an unknown name or a value out of range raises `InputError`.
+    """The settings of one run. They cannot be changed; an unknown name or an invalid value raises `InputError`.
 
-    Names of components (`likelihood`, `prior`, ...) are looked up when the model is built: `pyrovae.programs.build`.
+    The names of components (`likelihood`, `prior`, ...) are looked up when `pyrovae.build` makes the model.
 
     >>> config = Config(latent_dim=8, hidden="256,128")
     >>> config.hidden, config.prior, config.replace(condition="quadrant1").prior
@@ -47,67 +49,72 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     dataset: str = setting("digits", "Data", "a name (pyrovae list datasets), folder:PATH or npz:PATH")
-    data_dir: Path | None = setting(None, "Data", "where dataset files lie or go (default: $PYROVAE_DATA, or a cache)")
+    data_dir: Path | None = setting(
+        None, "Data", "folder of dataset files and downloads (default: $PYROVAE_DATA, or a cache)"
+    )
     image_size: int | None = setting(
-        None, "Data", "pixels a side: the shorter side is resized, the middle cut out", ge=2, le=512
+        None, "Data", "resize the shorter side to N pixels and cut out the middle square", ge=2, le=512
     )
     pixels: Literal["grey", "dynamic", "static", "threshold", "bytes", "standardized"] = setting(
         "grey",
         "Data",
-        "what a pixel is: x/255; Bernoulli(x/255) drawn at each visit; drawn once; x > 127; 0..255; (x - mean)/std",
+        "pixel values, in this order: x/255; Bernoulli(x/255) drawn at each visit; drawn once; x > 127; 0..255; "
+        "(x - mean)/std",
     )
     condition: Literal["none", "label", "quadrant1", "quadrant2", "quadrant3"] = setting(
-        "none", "Data", "what the model is given: nothing, the label, or so many quadrants of the image"
+        "none", "Data", "what the model is given: nothing, the label, or one, two or three quadrants of the image"
     )
 
-    network: str = setting("mlp", "Model", "encoder and decoder bodies (pyrovae list networks)")
+    network: str = setting("mlp", "Model", "architecture of encoder and decoder (pyrovae list networks)")
     hidden: tuple[Annotated[int, Field(le=MOST)], ...] = setting(
-        (128, 128), "Model", "units of the mlp's hidden layers, as 512,256"
+        (128, 128), "Model", "units of each hidden layer of mlp and gated, e.g. 512,256"
     )
-    activation: str = setting("relu", "Model", "of the layers (pyrovae list activations); for conv the default is tanh")
-    latent_dim: int = setting(2, "Model", "dimensions of the code z", ge=1)
+    activation: str = setting("relu", "Model", "nonlinearity (pyrovae list activations); with conv the default is tanh")
+    latent_dim: int = setting(2, "Model", "number of dimensions of the code z", ge=1)
     likelihood: str = setting("bernoulli", "Model", "p(x | z) (pyrovae list likelihoods)")
     scale: float | str = setting(
         "shared",
         "Model",
-        "width of gaussian, laplace, student_t: a number, or learned: shared, pixel, optimal (gaussian)",
+        "scale of gaussian, laplace, student_t: a number, or learned: shared, pixel (one each), optimal (gaussian)",
     )
-    prior: str = setting("normal", "Model", "p(z); given quadrants conditional (pyrovae list priors)")
-    components: int = setting(100, "Model", "of the mixture, vamp and exemplar priors", ge=1)
+    prior: str = setting("normal", "Model", "p(z) (pyrovae list priors); with quadrants the default is conditional")
+    components: int = setting(100, "Model", "number of components of the mixture, vamp and exemplar priors", ge=1)
     flow: Literal["autoregressive", "coupling"] = setting("autoregressive", "Model", "transforms of the flow prior")
-    posterior: str = setting("diagonal", "Model", "q(z | x); delta: a plain autoencoder (pyrovae list posteriors)")
+    posterior: str = setting("diagonal", "Model", "q(z | x) (pyrovae list posteriors); delta makes a plain autoencoder")
 
-    objective: str = setting("elbo", "Objective", "what SVI minimises (pyrovae list objectives)")
-    particles: int = setting(1, "Objective", "samples of z for each image and step", ge=1)
+    objective: str = setting("elbo", "Objective", "loss that SVI minimises (pyrovae list objectives)")
+    particles: int = setting(1, "Objective", "samples of z per image and step", ge=1)
     alpha: float = setting(0.5, "Objective", "order of the renyi objective", ge=0)
     mmd_weight: float = setting(100.0, "Objective", "weight of the MMD in the mmd objective", ge=0)
     beta: float = setting(1.0, "Objective", "weight of the KL term", ge=0)
-    warmup: int = setting(0, "Objective", "epochs over which that weight rises from 0", ge=0)
-    cycle: int = setting(0, "Objective", "epochs after which that rise starts again (0: never)", ge=0)
-    free_bits: float = setting(0.0, "Objective", "nats of KL that each latent dimension has at no cost", ge=0)
+    warmup: int = setting(0, "Objective", "epochs over which the KL weight rises from 0 to beta", ge=0)
+    cycle: int = setting(0, "Objective", "epochs after which the warm-up starts again (0: never)", ge=0)
+    free_bits: float = setting(0.0, "Objective", "nats of KL per latent dimension that are not penalised", ge=0)
 
     epochs: int = setting(100, "Training", "passes over the training set", ge=1)
-    batch_size: int = setting(128, "Training", "images in a step", ge=1)
+    batch_size: int = setting(128, "Training", "images per step", ge=1)
     lr: float = setting(1e-3, "Training", "learning rate of Adam", gt=0)
-    grad_clip: float = setting(0.0, "Training", "norm that a step's gradients are scaled down to (0: none)", ge=0)
+    grad_clip: float = setting(0.0, "Training", "scale gradients down to at most this norm (0: never)", ge=0)
     on_nan: Literal["stop", "skip"] = setting(
-        "stop", "Training", "where a loss is not finite: stop, or skip the batch and count it"
+        "stop", "Training", "if a loss is not finite: stop the training, or skip the batch and count it"
     )
     schedule: Literal["constant", "cosine"] = setting(
-        "constant", "Training", "of the learning rate; cosine: it falls to 0 over all epochs, as half a cosine"
+        "constant", "Training", "learning rate over all epochs: constant, or falling to 0 as half a cosine"
     )
-    validation: int = setting(0, "Training", "training images held out; the epoch with their best loss is kept", ge=0)
+    validation: int = setting(
+        0, "Training", "training images to hold out; weights with the best loss on them are kept", ge=0
+    )
     patience: int = setting(
-        0, "Training", "stop after so many epochs without a better validation loss (0: never)", ge=0
+        0, "Training", "stop after this many epochs without a better validation loss (0: never)", ge=0
     )
-    seed: int = setting(0, "Training", "of all random numbers", ge=0, lt=2**32)
+    seed: int = setting(0, "Training", "seed of all random numbers", ge=0, lt=2**32)
     device: str = setting("auto", "Training", "auto, cpu, cuda or cuda:1")
-    save_minutes: float = setting(10.0, "Training", "of a long epoch between two checkpoints", gt=0)
+    save_minutes: float = setting(10.0, "Training", "minutes between two checkpoints within a long epoch", gt=0)
     precision: Literal["fp32", "tf32", "bf16"] = setting(
-        "fp32", "Training", "of the factors of matrix products in training: 24, 11 (CUDA) or 8 bits"
+        "fp32", "Training", "significant bits of the factors of matrix products in training: 24, 11 (CUDA only) or 8"
     )
     compile: Literal["auto", "no", "yes"] = setting(
-        "auto", "Training", "take steps by a compiled graph; auto: if they are many enough to repay it"
+        "auto", "Training", "compile the training step; auto: if there are enough steps to repay it"
     )
 
     def __init__(self, /, **settings: Any) -> None:
@@ -115,7 +122,7 @@ class Config(BaseModel):
             super().__init__(**settings)
         except ValidationError as error:
             raise InputError(
-                "; ".join(words.in_one_line(fault, Config.model_fields) for fault in error.errors())
+                "; ".join(words.in_one_line(each, Config.model_fields) for each in error.errors())
             ) from None
 
     @model_validator(mode="before")
@@ -125,14 +132,14 @@ class Config(BaseModel):
 
     @field_validator("data_dir", mode="before")
     @classmethod
-    def _data_dir_is_named(cls, value: Any) -> Any:
+    def _data_dir_is_named(cls, value: object) -> object:
         if isinstance(value, str) and not value:
-            raise ValueError("expected a folder")  # Python takes "" for the one it is in
+            raise ValueError("expected a folder")  # Python takes "" for the working directory
         return value
 
     @field_validator("hidden", mode="before")
     @classmethod
-    def _hidden_from_text(cls, value: Any) -> Any:
+    def _hidden_from_text(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return (value,) if isinstance(value, int) else value
@@ -159,9 +166,9 @@ class Config(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _number_or_text(cls, value: Any) -> Any:  # of those before, pydantic asks the last one first
+    def _number_or_text(cls, value: object) -> object:  # declared last, so pydantic calls it first
         if any(isinstance(part, bool) for part in (value if isinstance(value, list | tuple) else [value])):
-            raise ValueError("expected a number or a text")  # Python takes True for 1
+            raise ValueError("expected a number or a text")  # to Python True is 1
         if isinstance(value, str | Path) and CONTROL.search(str(value)):
             raise ValueError("expected a text without control characters")
         return value
@@ -184,11 +191,11 @@ class Config(BaseModel):
         return self
 
     def replace(self, **settings: Any) -> "Config":
-        """The same settings but for those given, and for what follows from them."""
+        """Return a copy with these settings changed, and with them the defaults that depend on them."""
         return Config(**(_free_to_follow(self.model_dump()) | settings))
 
     def differing(self) -> dict[str, Any]:
-        """What is not as by default, and does not follow from what is: enough to make these settings again."""
+        """Return the settings that must be given to make this config: those whose value is not their default."""
         free, fields = _free_to_follow(self.model_dump()), Config.model_fields
         follow = _following(free)
         return {name: value for name, value in free.items() if name in follow or value != fields[name].default}
@@ -208,18 +215,18 @@ class Config(BaseModel):
 
     @classmethod
     def from_toml(cls, *texts: str, **settings: Any) -> "Config":
-        """Read one or more TOML texts, the later over the earlier, and `settings` over all."""
+        """Merge TOML texts, of which later ones take precedence, and `settings`, which take precedence over all."""
         merged: dict[str, Any] = {}
         for text in texts:
             try:
                 merged |= tomllib.loads(text)
-            except (ValueError, RecursionError) as error:  # tomllib's own, an endless number, brackets in brackets
+            except (ValueError, RecursionError) as error:  # bad TOML or a huge number; deeply nested brackets
                 raise InputError(f"config: expected TOML, got: {error}") from None
         return cls(**((_free_to_follow(merged) if settings else merged) | settings))
 
 
 def _following(settings: dict[str, Any]) -> dict[str, Any]:
-    """The two defaults that depend on another setting."""
+    """Return the two defaults that depend on another setting, where they differ from the field's own default."""
     follow = {}
     if str(settings.get("network")) == "conv":
         follow["activation"] = "tanh"
@@ -229,22 +236,22 @@ def _following(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _free_to_follow(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings without those that are just what they would be by default: they follow when another one changes."""
+    """Drop `activation` and `prior` if they have their default, so that they follow a change of another setting."""
     defaults = {name: Config.model_fields[name].default for name in ("activation", "prior")} | _following(settings)
     return {name: value for name, value in settings.items() if name not in defaults or value != defaults[name]}
 
 
-def as_text(value: Any) -> str:
-    """A setting as it is typed: (128, 128) is 128,128."""
+def as_text(value: object) -> str:
+    """Write a setting as it is typed on the command line: (128, 128) becomes 128,128."""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def in_one_line(config: Config) -> str:
-    """What a config trains: `digits, grey pixels; mlp 128,128, 2 latent dimensions; ...`."""
-    given = {"none": "", "label": " given labels"}.get(config.condition, f" given {config.condition}")
+    """Summarise a config: `digits, grey pixels; mlp 128,128, 2 latent dimensions; ...`."""
+    context = {"none": "", "label": " given labels"}.get(config.condition, f" given {config.condition}")
     width = f" {','.join(map(str, config.hidden))}" if config.network in ("mlp", "gated") else ""
     dimensions = f"{config.latent_dim} latent dimension{'' if config.latent_dim == 1 else 's'}"
     return (
-        f"{config.dataset}{given}, {config.pixels} pixels; {config.network}{width}, {dimensions};"
+        f"{config.dataset}{context}, {config.pixels} pixels; {config.network}{width}, {dimensions};"
         f" {config.likelihood} likelihood, {config.prior} prior, {config.posterior} posterior, {config.objective}"
     )

@@ -12,7 +12,7 @@ from PIL import Image
 from pyrovae.errors import InputError
 from pyrovae.figures import draw
 from pyrovae.figures.style import as_png
-from pyrovae.runs.run import PROGRESS_EPOCHS
+from pyrovae.runs.weights import PROGRESS_EPOCHS
 from pyrovae.training.fit import Fit
 from pyrovae.training.record import Record
 

@@ -1,4 +1,4 @@
-"""A run folder on disk. Names are imported on first use, so that `pyrovae --help` stays fast."""
+"""Run folders on disk. `Run` is imported on first use, so that `pyrovae --help` is fast."""
 
 from importlib import import_module
 from typing import Any

@@ -1,46 +1,76 @@
-"""What a run folder says of itself in a notebook."""
+"""The description of a run that a notebook shows: its model, its epochs and its scores."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
 
-from pyrovae.config.settings import in_one_line
+from pyrovae.config.settings import Config, in_one_line
 from pyrovae.display import number
+from pyrovae.runs.schema import Evaluation, Summary
+from pyrovae.training.record import Record
 
 
-def told_of(run: Any) -> dict[str, str]:
-    """What a run folder is and came to. Raises nothing: of a file that is damaged it says so."""
-    told = {"folder": str(run.path)}
-    for name, read in {"model": _model, "epochs": _epochs, "test loss": _loss, "log p(x)": _estimate}.items():
+class RunFolder(Protocol):
+    """The part of `pyrovae.runs.run.Run` that is described. `run.py` imports this file, so it cannot name `Run`."""
+
+    path: Path
+
+    @property
+    def config(self) -> Config: ...
+    @property
+    def finished(self) -> bool: ...
+    @property
+    def metrics(self) -> list[Record]: ...
+    @property
+    def summary(self) -> Summary: ...
+    @property
+    def evaluation(self) -> Evaluation | None: ...
+
+
+def describe(run: RunFolder) -> dict[str, str]:
+    """Describe a run by name and value. Raises no error: a value from a damaged file reads "unreadable: why"."""
+    rows = {"folder": str(run.path)}
+    for name, describe_part in PARTS.items():
         try:
-            if value := read(run):
-                told[name] = value
-        except Exception as error:  # whatever somebody else's folder may hold
-            told[name] = f"unreadable: {error}"
-    return told
+            if text := describe_part(run):
+                rows[name] = text
+        except Exception as error:  # somebody else's folder may contain anything
+            rows[name] = f"unreadable: {error}"
+    return rows
 
 
-def in_brackets(told: Mapping[str, str], but: Iterable[str] = ()) -> str:
-    return "; ".join(value if name == "model" else f"{name} {value}" for name, value in told.items() if name not in but)
+def as_line(rows: Mapping[str, str], without: Iterable[str] = ()) -> str:
+    """Join the rows of `describe` to one line: `digits, ...; epochs 2; test loss 39.10 nats per image`."""
+    shown = {name: value for name, value in rows.items() if name not in without}
+    return "; ".join(value if name == "model" else f"{name} {value}" for name, value in shown.items())
 
 
-def _model(run: Any) -> str:
+def _model(run: RunFolder) -> str:
     return in_one_line(run.config)
 
 
-def _epochs(run: Any) -> str:
+def _epochs(run: RunFolder) -> str:
     done = len(run.metrics) if (run.path / "metrics.jsonl").exists() else 0
     return f"{done:,}" if run.finished else f"{done:,} of {run.config.epochs:,}, unfinished"
 
 
-def _loss(run: Any) -> str:
+def _loss(run: RunFolder) -> str:
     return f"{number(run.summary['best']['test']['loss'])} nats per image" if run.finished else ""
 
 
-def _estimate(run: Any) -> str:
-    return "" if (found := run.evaluation) is None else estimate(found)
+def _log_likelihood(run: RunFolder) -> str:
+    return "" if (evaluation := run.evaluation) is None else estimate(evaluation)
 
 
-def estimate(found: Mapping[str, Any]) -> str:
-    """`−82.76 ± 0.22`: log p(x) and its standard error."""
-    error = "" if found["standard_error"] is None else f" ± {number(found['standard_error'])}"
-    return number(found["log_likelihood"]) + error
+def estimate(evaluation: Evaluation) -> str:
+    """Write log p(x) with its standard error: `−82.76 ± 0.22`."""
+    error = "" if evaluation["standard_error"] is None else f" ± {number(evaluation['standard_error'])}"
+    return number(evaluation["log_likelihood"]) + error
+
+
+PARTS: dict[str, Callable[[RunFolder], str]] = {
+    "model": _model,
+    "epochs": _epochs,
+    "test loss": _loss,
+    "log p(x)": _log_likelihood,
+}

@@ -1,26 +1,24 @@
-"""Whether the numbers of several runs compare, and their means over seeds."""
+"""Decide whether the numbers of several runs may be compared, and average runs over their seeds."""
 
 import json
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from pyrovae.config.grid import ONE_FOR_ALL
 from pyrovae.runs.run import Run
+from pyrovae.runs.schema import Comparable, OverSeeds, Row
 
-SCORES = ("loss", "reconstruction", "kl")
 
-
-def comparable_by(run: Run) -> dict[str, Any]:
-    """What the numbers of a run are measured on and in: those of two runs compare if nothing of it differs."""
+def comparable_by(run: Run) -> Comparable:
+    """Return all that two runs must have in common for their losses to be compared."""
     config, summary = run.config, run.summary
     return {
         "dataset": config.dataset,
         "image_size": config.image_size,
         "pixels": summary["protocol"],
         "condition": config.condition,
-        # Masses of the same 256 values compare, whatever their form; densities and relaxed scores are less safe.
+        # All likelihoods of bytes are masses of the same 256 values; densities and relaxed scores differ in kind.
         "likelihood": "any of bytes" if summary["protocol"] == "bytes" else config.likelihood,
         "density": summary["density"],
         "loss": summary["loss"],
@@ -28,69 +26,79 @@ def comparable_by(run: Run) -> dict[str, Any]:
     }
 
 
-def differences(runs: Sequence[Run]) -> str:
-    """What keeps the numbers of runs from being compared, and which run has which; empty if nothing does."""
-    return "; ".join(_by_value(runs, [comparable_by(run) for run in runs]))
+def loss_differences(runs: Sequence[Run]) -> str:
+    """Name what makes the losses of the runs incomparable, and which run has which value; "" if nothing does."""
+    return "; ".join(_differences(runs, [comparable_by(run) for run in runs]))
 
 
-def estimates_differ(runs: Sequence[Run]) -> str:
-    """What keeps the estimates of log p(x) of runs from being compared; empty if nothing does."""
-    evaluated = [(run, found) for run in runs if (found := run.evaluation) is not None]
-    told = [{"K": found["samples"], "images": found["images"]} for _, found in evaluated]
-    return "; ".join(_by_value([run for run, _ in evaluated], told))
+def estimate_differences(runs: Sequence[Run]) -> str:
+    """Name what makes the estimates of log p(x) of the runs incomparable; "" if nothing does."""
+    evaluated = [(run, evaluation) for run in runs if (evaluation := run.evaluation) is not None]
+    return "; ".join(
+        _differences(
+            [run for run, _ in evaluated],
+            [{"K": evaluation["samples"], "images": evaluation["images"]} for _, evaluation in evaluated],
+        )
+    )
 
 
-def _by_value(runs: Sequence[Run], told: Sequence[Mapping[str, Any]]) -> Iterable[str]:
-    for name in told[0] if told else ():
-        having: dict[Any, list[str]] = {}
-        for run, properties in zip(runs, told):
-            having.setdefault(properties[name], []).append(run.path.name)
-        if len(having) > 1:
-            yield f"{name} " + ", ".join(f"{value} ({_some(names)})" for value, names in having.items())
+def _differences(runs: Sequence[Run], properties: Sequence[Comparable]) -> Iterable[str]:
+    """Yield each property in which runs differ: `K 1000 (a, b), 10 (c)`."""
+    for name in properties[0] if properties else ():
+        runs_by_value: dict[object, list[str]] = {}
+        for run, values in zip(runs, properties):
+            runs_by_value.setdefault(values[name], []).append(run.path.name)
+        if len(runs_by_value) > 1:
+            yield f"{name} " + ", ".join(f"{value} ({_some(names)})" for value, names in runs_by_value.items())
 
 
 def _some(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def over_seeds(runs: Sequence[Run], names: Sequence[str]) -> list[dict[str, Any]]:
-    """One row for all runs that differ in their seeds alone: the settings `names`, and means over the seeds.
+def over_seeds(runs: Sequence[Run], names: Sequence[str]) -> list[Row]:
+    """Return a row for each group of runs that differ in their seeds alone: the settings `names`, and means over seeds.
 
-    A score is {"mean", "sd", "n", "values"}, in nats per image; `log_likelihood` and `active_units` are there if all
-    runs of the row were evaluated, and all runs with the same number of samples and images.
+    Rows have `log_likelihood` and `active_units` if all their runs were evaluated, and all evaluated runs with the same
+    number of samples and of images.
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        alike = run.config.model_dump(mode="json", exclude={"seed", *ONE_FOR_ALL})
-        groups.setdefault(json.dumps(alike), []).append(run)
-    same_estimate = not estimates_differ(runs)
-    return [_row(members, names, same_estimate) for members in groups.values()]
+        all_but_seed = run.config.model_dump(mode="json", exclude={"seed", *ONE_FOR_ALL})
+        groups.setdefault(json.dumps(all_but_seed), []).append(run)
+    estimates_compare = not estimate_differences(runs)
+    return [_row(group, names, estimates_compare) for group in groups.values()]
 
 
-def _row(runs: Sequence[Run], names: Sequence[str], evaluated: bool) -> dict[str, Any]:
-    row = {
+def _row(runs: Sequence[Run], names: Sequence[str], with_estimates: bool) -> Row:
+    scores = [run.summary["best"]["test"] for run in runs]
+    row: Row = {
         "settings": {name: getattr(runs[0].config, name) for name in names},
         "runs": [run.path.name for run in runs],
+        "loss": mean_and_sd([one["loss"] for one in scores]),
+        "reconstruction": mean_and_sd([one["reconstruction"] for one in scores]),
+        "kl": mean_and_sd([one["kl"] for one in scores]),
     }
-    test = [run.summary["best"]["test"] for run in runs]
-    row |= {key: mean_and_sd([scores[key] for scores in test]) for key in SCORES}
-    found = [one for run in runs if (one := run.evaluation) is not None]
-    if not evaluated or len(found) < len(runs):
+    evaluations = [evaluation for run in runs if (evaluation := run.evaluation) is not None]
+    if not with_estimates or len(evaluations) < len(runs):
         return row
-    row["log_likelihood"] = mean_and_sd([one["log_likelihood"] for one in found])
-    row |= {"samples": found[0]["samples"], "images": found[0]["images"]}
-    active = [one.get("latents", {}).get("active_units") for one in found]
-    return row if None in active else row | {"active_units": mean_and_sd(active)}
+    row["log_likelihood"] = mean_and_sd([one["log_likelihood"] for one in evaluations])
+    row["samples"], row["images"] = evaluations[0]["samples"], evaluations[0]["images"]
+    active_units = [one.get("latents", {}).get("active_units") for one in evaluations]
+    known = [count for count in active_units if count is not None]
+    if len(known) == len(runs):
+        row["active_units"] = mean_and_sd(known)
+    return row
 
 
-def mean_and_sd(values: Sequence[float]) -> dict[str, Any]:
-    """The mean and the standard deviation of a sample, which one value does not have."""
+def mean_and_sd(values: Sequence[float]) -> OverSeeds:
+    """Return the mean and the sample standard deviation, which is None for a single value."""
     sd = statistics.stdev(values) if len(values) > 1 else None
     return {"mean": math.fsum(values) / len(values), "sd": sd, "n": len(values), "values": list(values)}
 
 
-def best_of(rows: Sequence[Mapping[str, Any]], runs: Sequence[Run]) -> int | None:
-    """Which row has the least mean loss; None for one row, and where the numbers do not compare."""
-    if len(rows) < 2 or differences(runs):
+def best_row(rows: Sequence[Row], runs: Sequence[Run]) -> int | None:
+    """Return the index of the row with the least mean loss; None for a single row, or if the losses do not compare."""
+    if len(rows) < 2 or loss_differences(runs):
         return None
     return min(range(len(rows)), key=lambda i: rows[i]["loss"]["mean"])

@@ -1,4 +1,4 @@
-"""The estimates of an evaluation, kept in its run folder while it is under way: ended, it goes on where it was."""
+"""Save the estimates of an unfinished evaluation, from which `pyrovae evaluate --resume` continues."""
 
 import hashlib
 import io
@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -19,44 +19,54 @@ from pyrovae.runs.schema import WEIGHTS, read
 
 NAME = "evaluation.pt"
 KINDS = ("log_likelihood", "elbo", "effective_samples", "pareto_k")
-SECONDS = 30  # between two times that it is written: what a kill may cost
+SECONDS = 30  # between two writes of the file: a kill loses no more work than that
+
+
+class Settings(TypedDict):
+    """The settings that an evaluation must be resumed with."""
+
+    samples: int
+    images: int
+    seed: int
+    device: str
 
 
 class Estimates:
-    """What `log_likelihoods` found of the images so far: `batches`, of which `done` images.
+    """Collects the `batches` that `log_likelihoods` yields, and saves them in `folder`.
 
-    They belong to the weights of `folder` and to what was `asked`: others do not go on from them.
+    Saved estimates are resumed only with the same `settings`, weights and version of pyrovae.
     """
 
-    def __init__(self, folder: Path, asked: dict[str, Any]) -> None:
-        self.folder, self.batches = folder, list[dict[str, Tensor]]()
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder, self.settings, self.batches = folder, settings, list[dict[str, Tensor]]()
         weights = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()[:16]
-        self.asked = asked | {"weights": weights, "version": __version__}
+        self._identity: dict[str, object] = {**settings, "weights": weights, "version": __version__}
         self._random, self._written = random_state(), time.monotonic()
 
     @property
     def done(self) -> int:
+        """The number of images evaluated so far."""
         return sum(len(batch["elbo"]) for batch in self.batches)
 
     def resume(self) -> None:
-        """Go on from what the folder holds, and with the random numbers that come next there."""
-        read(self.folder, NAME, self._take)
+        """Load the saved estimates, and set the random state that followed them."""
+        read(self.folder, NAME, self._load)
 
-    def _take(self, path: Path) -> None:
-        held: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        for name, value in self.asked.items():
-            if (begun := held["asked"][name]) != value:
-                raise InputError(f"resume: expected {name} {begun}, with which {path} was begun, got {value}")
-        found = {name: held["found"][name] for name in KINDS}
-        done = len(found["elbo"])
-        if {values.shape for values in found.values()} != {(done,)} or done > self.asked["images"]:
-            raise ValueError(f"estimates of other than {self.asked['images']} images or fewer")
-        set_random_state(held["random"])
-        self.batches, self._random = [found], held["random"]
+    def _load(self, path: Path) -> None:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        for name, value in self._identity.items():
+            if (saved := state["asked"][name]) != value:
+                raise InputError(f"resume: expected {name} {saved}, with which {path} was begun, got {value}")
+        batch: dict[str, Tensor] = {name: state["found"][name] for name in KINDS}
+        done = len(batch["elbo"])
+        if {values.shape for values in batch.values()} != {(done,)} or done > self.settings["images"]:
+            raise ValueError(f"estimates of other than {self.settings['images']} images or fewer")
+        set_random_state(state["random"])
+        self.batches, self._random = [batch], state["random"]
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Inside, nothing that was added is lost, whatever ends this."""
+        """Save the batches if the block is ended by an error or an interrupt."""
         try:
             yield
         except BaseException:
@@ -71,12 +81,12 @@ class Estimates:
             self.write()
 
     def write(self) -> None:
-        found = {name: torch.cat([batch[name] for batch in self.batches]) for name in self.batches[0]}
-        held = io.BytesIO()
-        torch.save({"asked": self.asked, "found": found, "random": self._random}, held)
-        write_whole(self.folder / NAME, held.getvalue())
+        estimates = {name: torch.cat([batch[name] for batch in self.batches]) for name in self.batches[0]}
+        content = io.BytesIO()
+        torch.save({"asked": self._identity, "found": estimates, "random": self._random}, content)
+        write_whole(self.folder / NAME, content.getvalue())
         self._written = time.monotonic()
 
     def remove(self) -> None:
-        """The evaluation is whole."""
+        """Delete the file, once the evaluation is complete."""
         (self.folder / NAME).unlink(missing_ok=True)

@@ -1,10 +1,14 @@
-"""What the files of a run folder hold: looked at where they are read, so that nobody has to look again."""
+"""What the JSON, TOML and safetensors files of a run folder contain, and the functions that read and check them.
+
+A reader refuses a file in which a required key of its `TypedDict` is missing or has a value of another type. Optional
+keys are not checked: earlier versions of 0.1 did not write all of them, so use them with care.
+"""
 
 import json
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import NotRequired, TypedDict, TypeVar
 
 import safetensors
 from safetensors.torch import load_file
@@ -13,29 +17,164 @@ from torch import Tensor
 from pyrovae.config.presets import presets
 from pyrovae.config.settings import Config
 from pyrovae.errors import InputError, reason
+from pyrovae.runs.checks import expect
+from pyrovae.training.record import Record
 
 T = TypeVar("T")
+Setting = int | float | str | Path | tuple[int, ...] | None  # the value of any field of Config
+Comparable = Mapping[str, str | int | bool | None]  # all that runs must have in common for their numbers to compare
 WEIGHTS = "model.safetensors"
-NUMBER = int | float
-MAY_BE_MISSING = {"data_dir", "image_size"} | {  # as they have no value, or the first runs did not know of them yet
-    *("compile", "cycle", "free_bits", "grad_clip", "mmd_weight", "on_nan", "precision", "save_minutes", "schedule")
+# Settings that a config.toml may lack: they have no value, or the first runs were written before they existed.
+MAY_BE_MISSING = {
+    *("data_dir", "image_size", "compile", "cycle", "free_bits"),
+    *("grad_clip", "mmd_weight", "on_nan", "precision", "save_minutes", "schedule"),
 }
-SCORES = {"loss": NUMBER, "reconstruction": NUMBER, "kl": NUMBER}
-RECORD = {"epoch": int, "seconds": NUMBER, "train": SCORES, "test": SCORES}
-SUMMARY = {
-    "protocol": str,
-    "density": bool,
-    "loss": str,
-    "images": {"train": int, "test": int},
-    "final": RECORD,
-    "best": RECORD,
-}
-ABOUT: dict[str, Any] = {"shape": list, "classes": list, "pixels": {"protocol": str, "mean": NUMBER, "std": NUMBER}}
-EVALUATION = {"log_likelihood": NUMBER, "standard_error": NUMBER | None, "samples": int, "images": int}
+
+
+class Units(TypedDict, total=False):
+    """On which data a number was measured, and in which unit."""
+
+    dataset: str
+    condition: str
+    note: str  # a caveat, or ""
+    unit: str
+    bits_per_dimension: float  # of the test loss in summary.json, of log p(x) in evaluation.json
+
+
+class MeasuredOn(Units):
+    """`Units`, the pixel protocol, and whether the likelihood is a density (or a mass) of such pixels."""
+
+    protocol: str
+    density: bool
+
+
+class Counts(TypedDict):
+    """The numbers of images in each set."""
+
+    train: int
+    test: int
+    validation: NotRequired[int]
+
+
+class Summary(MeasuredOn):
+    """The contents of summary.json. Scores are in nats per image."""
+
+    loss: str  # what the loss is: "negative ELBO" or "reconstruction"
+    images: Counts
+    final: Record
+    best: Record  # the epoch whose weights were saved
+    weights: NotRequired[str]  # which epoch that is, and why
+    changed: NotRequired[list[dict[str, object]]]  # the settings that --resume changed, and after which epoch
+    parameters: NotRequired[int]
+    seconds: NotRequired[float]
+    device: NotRequired[str]
+    threads: NotRequired[int]
+    precision: NotRequired[str]
+    compiled: NotRequired[bool]
+    deterministic: NotRequired[dict[str, bool]]
+    git: NotRequired[str | None]  # the commit of the code
+    versions: NotRequired[dict[str, str]]
+
+
+class Annealed(TypedDict, total=False):
+    """Annealed importance sampling beside importance sampling on the same images: means over these, in nats."""
+
+    log_likelihood: float
+    importance_sampled: float
+    difference: float
+    standard_error: float | None  # of the difference
+    images: int
+    chains: int
+    steps: int
+    acceptance: float
+
+
+class Latents(TypedDict, total=False):
+    """How the codes of the test images use the latent space, in nats: `pyrovae.evaluation.latents.report`."""
+
+    images: int
+    latent_dim: int
+    active_units: int
+    kl_per_dimension: list[float]
+    mutual_information: float
+    marginal_kl: float
+    knn_accuracy: float
+    probe_accuracy: float
+
+
+class Evaluation(Units):
+    """The contents of evaluation.json: the estimate of log p(x) in nats, and its diagnostics."""
+
+    log_likelihood: float
+    standard_error: float | None
+    samples: int
+    images: int
+    elbo: NotRequired[float]
+    effective_samples: NotRequired[float]
+    pareto_k: NotRequired[float | None]
+    unreliable_share: NotRequired[float | None]  # of the images, that have a Pareto k above the limit
+    seed: NotRequired[int]
+    protocol: NotRequired[str]
+    density: NotRequired[bool]
+    annealed: NotRequired[Annealed]
+    latents: NotRequired[Latents]
+
+
+class PixelProtocol(TypedDict):
+    """The fields of `pyrovae.data.pixels.Pixels`."""
+
+    protocol: str
+    mean: float
+    std: float
+
+
+class About(TypedDict):
+    """The metadata of weights: the images (C, H, W) that they were trained on, and the version that wrote them."""
+
+    shape: list[int]
+    classes: list[str]
+    pixels: PixelProtocol
+    version: NotRequired[str]  # the first runs of 0.1.0 did not write it
+
+
+class OverSeeds(TypedDict):
+    """A score of runs that differ in their seeds alone. One run has no standard deviation."""
+
+    mean: float
+    sd: float | None
+    n: int
+    values: list[float]
+
+
+class Row(TypedDict):
+    """The runs of a sweep that differ in their seeds alone, and their scores on the test set in nats per image."""
+
+    settings: dict[str, Setting]  # those in which this row differs from others
+    runs: list[str]
+    loss: OverSeeds
+    reconstruction: OverSeeds
+    kl: OverSeeds
+    log_likelihood: NotRequired[OverSeeds]
+    samples: NotRequired[int]  # behind the log-likelihood, as `images`
+    images: NotRequired[int]
+    active_units: NotRequired[OverSeeds]
+
+
+class SweepContent(TypedDict):
+    """The contents of sweep.json."""
+
+    swept: dict[str, list[Setting]]
+    protocol: Comparable | None  # None if the runs differ in it
+    differing: str
+    unit: str
+    best: int | None  # the index of the best row
+    rows: list[Row]
+    failed: dict[str, str]  # the names of runs that failed, and why
+    versions: dict[str, str]
 
 
 def read(folder: Path, name: str, parse: Callable[[Path], T]) -> T:
-    """What `parse` finds in a file of a run folder; `InputError` if there is none, or none that is sound."""
+    """Return `parse(folder / name)`; raise `InputError` if there is no such file or `parse` fails."""
     path = folder / name
     if not path.exists():
         raise InputError(f"run: expected {name} in {folder}, got none{_hint(folder) if name == WEIGHTS else ''}")
@@ -48,70 +187,58 @@ def read(folder: Path, name: str, parse: Callable[[Path], T]) -> T:
 
 
 def _hint(folder: Path) -> str:
-    """Where weights come from. Of a folder only its name is used: its config may be anybody's."""
+    """Say how to make missing weights. Uses only the folder's name, because anyone may have written its config."""
     again = f": pyrovae train --preset {folder.name} makes them" if folder.name in presets() else ""
     return f" (published results leave the weights out{again})"
 
 
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """The epochs of metrics.jsonl, which are numbered from 1 on."""
-    lines = path.read_text().splitlines(keepends=True)
-    records = [json.loads(line) for line in lines if line.endswith("\n")]  # a kill may have cut the last one short
+def read_records(path: Path) -> list[Record]:
+    """Read metrics.jsonl: one record per epoch, numbered from 1."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    contents = [json.loads(line) for line in lines if line.endswith("\n")]  # a kill may have cut the last one short
+    records = [expect(content, Record, f"line {number}") for number, content in enumerate(contents, 1)]
     for number, record in enumerate(records, 1):
-        if expect(record, RECORD, f"line {number}")["epoch"] != number:
+        if record["epoch"] != number:
             raise ValueError(f"epoch {record['epoch']} in line {number}")
     return records
 
 
-def read_summary(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = expect(json.loads(path.read_text()), SUMMARY, "summary")
-    return found
+def read_summary(path: Path) -> Summary:
+    return expect(json.loads(path.read_text(encoding="utf-8")), Summary, "summary")
 
 
-def read_evaluation(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = expect(json.loads(path.read_text()), EVALUATION, "evaluation")
-    expect(found.get("latents", {}), {}, "latents")
-    return found
+def read_evaluation(path: Path) -> Evaluation:
+    evaluation = expect(json.loads(path.read_text(encoding="utf-8")), Evaluation, "evaluation")
+    expect(evaluation.get("latents", {}), Latents, "latents")
+    return evaluation
 
 
 def read_progress(path: Path) -> dict[str, Tensor]:
-    """Images by `original` and the numbers of epochs, all of one shape (n, C, H, W), uint8."""
-    found = load_file(path)
-    if {image.shape for image in found.values()} != {found["original"].shape} or found["original"].dim() != 4:
+    """Read the images named `original` and by epochs; all have the same shape (n, C, H, W), uint8."""
+    images = load_file(path)
+    original = images["original"]
+    if {image.shape for image in images.values()} != {original.shape} or original.dim() != 4:
         raise ValueError("images of several shapes")
-    if unknown := [name for name in found if name != "original" and not name.isdecimal()]:
+    if unknown := [name for name in images if name != "original" and not name.isdecimal()]:
         raise ValueError(f"images of {unknown[0]!r}")
-    return found
+    return images
 
 
-def read_about(path: Path) -> dict[str, Any]:
-    """What weights tell of the images they were trained on, and of the version that wrote them."""
+def read_about(path: Path) -> About:
+    """Read the metadata of model.safetensors, without its weights."""
     with safetensors.safe_open(path, "pt") as file:
-        about: dict[str, Any] = expect(json.loads(file.metadata()["pyrovae"]), ABOUT, "metadata")
+        about = expect(json.loads(file.metadata()["pyrovae"]), About, "metadata")
     if len(about["shape"]) != 3 or not all(isinstance(side, int) and side > 0 for side in about["shape"]):
         raise ValueError(f"shape {about['shape']}")
     if not all(isinstance(name, str) for name in about["classes"]):
         raise ValueError(f"classes {about['classes']}")
-    return about | {"pixels": {name: about["pixels"][name] for name in ABOUT["pixels"]}}
+    return about
 
 
 def read_config(path: Path) -> Config:
-    """The settings, of which `Run.create` writes all that have a value."""
-    config, written = Config.from_toml(path.read_text()), tomllib.loads(path.read_text())
+    """Read config.toml, in which `Run.create` writes every setting that has a value."""
+    text = path.read_text(encoding="utf-8")
+    config, written = Config.from_toml(text), tomllib.loads(text)
     if missing := [name for name in Config.model_fields if name not in written and name not in MAY_BE_MISSING]:
         raise ValueError(f"no {missing[0]}")
     return config
-
-
-def expect(found: Any, wanted: Any, what: str) -> Any:
-    """`found`, if it is of the type `wanted`, or holds all that this dict names. Raises ValueError."""
-    if isinstance(wanted, dict):
-        if not isinstance(found, dict):
-            raise ValueError(f"{what} is {found!r:.40}")
-        for name, kind in wanted.items():
-            if name not in found:
-                raise ValueError(f"{what} without {name}")
-            expect(found[name], kind, f"{name} of {what}")
-    elif not isinstance(found, wanted) or isinstance(found, bool) != (wanted is bool):  # Python takes True for 1
-        raise ValueError(f"{what} is {found!r:.40}")
-    return found

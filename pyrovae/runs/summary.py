@@ -1,11 +1,10 @@
-"""What a finished run says of itself: numbers, protocol, versions, device."""
+"""The contents of summary.json: scores, what they were measured on, and how the run was trained."""
 
 import math
 import platform
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -13,52 +12,59 @@ from pyrovae.config.settings import Config
 from pyrovae.data.data import Data
 from pyrovae.parts.contexts import Quadrants
 from pyrovae.programs.build import is_density
+from pyrovae.runs.schema import Counts, MeasuredOn, Summary
 from pyrovae.training.fit import Fit
+from pyrovae.training.record import Record
 from pyrovae.vae import VAE
 
 
-def summarise(config: Config, fit: Fit, records: list[dict[str, Any]]) -> dict[str, Any]:
-    """The contents of summary.json, from the records of all epochs. Losses are in nats per image."""
-    return {
-        **measured_on(config, fit.data, fit.vae, records[fit.best_epoch - 1]["test"]["loss"]),
-        "images": {name: len(images) for name, images in _sets(fit.data).items()},
+def summarise(config: Config, fit: Fit, records: list[Record]) -> Summary:
+    """Return the contents of summary.json from the records of all epochs. Losses are in nats per image."""
+    best = records[fit.best_epoch - 1]
+    measured = measured_on(config, fit.data, fit.vae, best["test"]["loss"])
+    summary: Summary = {
+        **measured,  # type: ignore[typeddict-item]  # mypy: a subtype of it may have other keys of a summary
+        "images": _counts(fit.data),
         "loss": "negative ELBO" if fit.vae.has_kl else "reconstruction",
         "final": records[-1],
-        "best": records[fit.best_epoch - 1],
+        "best": best,
         "weights": f"epoch {fit.best_epoch}, " + ("best validation loss" if fit.data.validation else "the last"),
-        **({"changed": fit.changed} if fit.changed else {}),
-        "parameters": sum(p.numel() for p in fit.vae.parameters() if p.requires_grad),
-        "seconds": round(sum(record["seconds"] for record in records), 1),
-        "device": _hardware(fit.device),
-        "threads": torch.get_num_threads(),
-        "precision": config.precision,
-        "compiled": fit.compiled,
-        "deterministic": {
-            "algorithms": torch.are_deterministic_algorithms_enabled(),
-            "cudnn": torch.backends.cudnn.deterministic,
-        },
-        "git": _revision(),
-        "versions": {name: version(name) for name in ("pyrovae", "torch", "pyro-ppl")}
-        | {"python": platform.python_version()},
     }
+    if fit.changed:
+        summary["changed"] = fit.changed
+    _add_provenance(summary, config, fit, records)
+    return summary
 
 
-def changes(config: Config, other: Config) -> dict[str, Any]:
-    """What a run goes on with otherwise than it began, of all that changes its numbers: {name: [before, after]}."""
-    pairs = {name: [getattr(config, name), getattr(other, name)] for name in ("lr", "grad_clip", "on_nan")}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+def _add_provenance(summary: Summary, config: Config, fit: Fit, records: list[Record]) -> None:
+    """Add how the run was trained: on which hardware, by which code, in how many seconds."""
+    summary.update(
+        {
+            "parameters": sum(p.numel() for p in fit.vae.parameters() if p.requires_grad),
+            "seconds": round(sum(record["seconds"] for record in records), 1),
+            "device": _hardware(fit.device),
+            "threads": torch.get_num_threads(),
+            "precision": config.precision,
+            "compiled": fit.compiled,
+            "deterministic": {
+                "algorithms": torch.are_deterministic_algorithms_enabled(),
+                "cudnn": torch.backends.cudnn.deterministic,
+            },
+            "git": _revision(),
+            "versions": {name: version(name) for name in ("pyrovae", "torch", "pyro-ppl")}
+            | {"python": platform.python_version()},
+        }
+    )
 
 
-def _sets(data: Data) -> dict[str, Any]:
-    sets = {"train": data.train, "validation": data.validation, "test": data.test}
-    return {name: images for name, images in sets.items() if images is not None}
+def measured_on(config: Config, data: Data, vae: VAE, nats: float) -> MeasuredOn:
+    """Describe what a score of `nats` per image was measured on; for byte pixels, also give it in bits per dimension.
 
-
-def measured_on(config: Config, data: Data, vae: VAE, nats: float) -> dict[str, Any]:
-    """What a number of `nats` is measured on and in; bytes have it in bits for each pixel and channel, too."""
-    seen = vae.context.seen.sum().item() if isinstance(vae.context, Quadrants) else 0
-    scored = math.prod(data.shape) - seen
-    told = {
+    A dimension is one channel of one pixel. Pixels that the model is given are not counted, because it does not score
+    them.
+    """
+    seen = int(vae.context.seen.sum()) if isinstance(vae.context, Quadrants) else 0
+    measured: MeasuredOn = {
         "dataset": config.dataset,
         "condition": config.condition,
         "protocol": config.pixels,
@@ -66,7 +72,15 @@ def measured_on(config: Config, data: Data, vae: VAE, nats: float) -> dict[str, 
         "note": _note(config, vae),
         "unit": "nats per image",
     }
-    return told | ({"bits_per_dimension": nats / math.log(2) / scored} if config.pixels == "bytes" else {})
+    if config.pixels == "bytes":
+        measured["bits_per_dimension"] = nats / math.log(2) / (math.prod(data.shape) - seen)
+    return measured
+
+
+def _counts(data: Data) -> Counts:
+    if data.validation is None:
+        return {"train": len(data.train), "test": len(data.test)}
+    return {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)}
 
 
 def _note(config: Config, vae: VAE) -> str:
@@ -81,13 +95,13 @@ def _note(config: Config, vae: VAE) -> str:
 
 
 def _revision() -> str | None:
-    """Of the checkout that this code lies in, if it does, and whether something in it is changed."""
+    """Return the git commit of this code, with -dirty if files have changed since; None outside a checkout."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
-    told = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        return subprocess.run(told, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
 

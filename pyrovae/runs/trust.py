@@ -1,7 +1,8 @@
-"""What a run folder may name, as it may come from anybody: itself. All else its user repeats.
+"""Restrict what a run folder may make pyrovae do, because anyone may have written it.
 
-A class of one's own is code, and code is named on the command line alone. Data elsewhere are read if the run was made
-by this user, which a signature of its config tells: an HMAC, by a key that never leaves the user's own files.
+A config may name classes of the user's own, which are code, and data on disk. The code is run only if the user names
+the class again on the command line. Data outside the folder are read only if the user names them again, or if the user
+made the run. To recognise that, the config is signed by an HMAC with a key that stays among the user's own files.
 """
 
 import hmac
@@ -18,7 +19,7 @@ SIGNATURE = ".signature"
 
 
 def check_classes(config: Config, repeated: Iterable[str], where: Path) -> None:
-    """Refuse classes of one's own that are not repeated."""
+    """Raise `InputError` if the config names a class of the user's own and its setting is not `repeated`."""
     for name in CLASSES:
         value = getattr(config, name)
         if ":" in value and name not in repeated:
@@ -29,7 +30,7 @@ def check_classes(config: Config, repeated: Iterable[str], where: Path) -> None:
 
 
 def check_places(config: Config, repeated: Iterable[str], folder: Path) -> None:
-    """Refuse a place of data outside a run folder that is neither repeated nor this user's own run's."""
+    """Raise `InputError` if the config names data outside the folder, unless they are `repeated` or it is signed."""
     for name in PLACES:
         place = _place(name, getattr(config, name))
         if place is None or name in repeated or place.resolve().is_relative_to(folder.resolve()) or is_signed(folder):
@@ -42,36 +43,39 @@ def check_places(config: Config, repeated: Iterable[str], folder: Path) -> None:
 
 
 def check_links(folder: Path, names: Iterable[str]) -> None:
-    """Refuse files of a run that are links to somewhere else: they would be read, or written to."""
+    """Raise `InputError` if a file of the run is a link to outside the folder, where it would be read or written."""
     for name in names:
         path = folder / name
         if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
             raise InputError(f"run: expected {name} in {folder} itself, got a link to {path.resolve()}")
 
 
-def named(config: Config) -> dict[str, str]:
-    """The classes of one's own and the places that a config names, to be repeated to its run."""
+def to_repeat(config: Config) -> dict[str, str]:
+    """Return the settings that another user must repeat to open a run of this config: own classes, and data on disk."""
     classes = {name: getattr(config, name) for name in CLASSES if ":" in getattr(config, name)}
     return classes | {name: str(getattr(config, name)) for name in PLACES if _place(name, getattr(config, name))}
 
 
 def repeat(config: Config, repeated: Mapping[str, str], where: Path) -> Config:
-    """`config` with classes and places as its user repeats them; anything else must be as it is there."""
+    """Return the config with classes and places as the user repeats them.
+
+    A class of the user's own, and data on disk, may have moved. Raises `InputError` for any other change.
+    """
     for name, value in repeated.items():
-        held = getattr(config, name)
-        if str(value) != str(held) and not (name == "data_dir" or _both_own(name, str(held), str(value))):
-            raise InputError(f"{name}: expected {held}, as {where} has it, got {value}")
+        written = getattr(config, name)
+        if str(value) != str(written) and not (name == "data_dir" or _may_have_moved(name, str(written), str(value))):
+            raise InputError(f"{name}: expected {written}, as {where} has it, got {value}")
     return config.replace(**repeated)
 
 
-def _both_own(name: str, held: str, value: str) -> bool:
-    """Whether both are classes of one's own, which may have been moved, or places of the same kind."""
-    kinds = [text.partition(":")[0] if name == "dataset" else True for text in (held, value)]
-    return ":" in held and ":" in value and kinds[0] == kinds[1]
+def _may_have_moved(name: str, written: str, value: str) -> bool:
+    """Whether both values are classes of the user's own, or both datasets on disk of the same kind (npz or folder)."""
+    kinds = [text.partition(":")[0] if name == "dataset" else True for text in (written, value)]
+    return ":" in written and ":" in value and kinds[0] == kinds[1]
 
 
 def sign(folder: Path) -> None:
-    """Say that the config of this run folder is this user's, if it names a place."""
+    """Sign the config of a run folder as this user's, if it names a place of data; otherwise remove the signature."""
     config = (folder / "config.toml").read_bytes()
     names_place = any(_place(name, getattr(Config.from_toml(config.decode()), name)) for name in PLACES)
     if names_place and (key := _key(make=True)):
@@ -81,6 +85,7 @@ def sign(folder: Path) -> None:
 
 
 def is_signed(folder: Path) -> bool:
+    """Whether this user signed the config as it is now."""
     key, path = _key(make=False), folder / SIGNATURE
     if key is None or not path.is_file():
         return False
@@ -88,6 +93,7 @@ def is_signed(folder: Path) -> bool:
 
 
 def _place(name: str, value: Path | str | None) -> Path | None:
+    """The path that a setting of `PLACES` names; None for data that are known by name."""
     if name == "data_dir":
         return None if value is None else Path(value)
     kind, _, path = str(value).partition(":")
@@ -99,7 +105,7 @@ def _signature(key: bytes, config: bytes) -> str:
 
 
 def _key(make: bool) -> bytes | None:
-    """The user's own, from ~/.local/share/pyrovae/key; None where there is none, or no place for one."""
+    """Read the user's key from ~/.local/share/pyrovae/key; None if there is none, or it cannot be read or made."""
     folder = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "pyrovae"
     path, new = folder / "key", folder / f".key.{secrets.token_hex(8)}"
     try:
@@ -108,7 +114,7 @@ def _key(make: bool) -> bytes | None:
             new.touch(0o600)
             new.write_bytes(secrets.token_bytes(32))
             try:
-                os.link(new, path)  # whole at once; another process may have been faster
+                os.link(new, path)  # so that the key is whole from the start; another process may have been faster
             except FileExistsError:
                 pass
             finally:

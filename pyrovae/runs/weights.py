@@ -1,9 +1,7 @@
-"""What a training leaves of its model: weights that say what images they are for, and pictures of its progress."""
+"""What a run saves of its model: weights with a description of their images, and pictures of its progress."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from safetensors.torch import save
@@ -11,54 +9,39 @@ from torch import Tensor
 
 from pyrovae import __version__
 from pyrovae.data.data import Data
-from pyrovae.data.pixels import Pixels
-from pyrovae.errors import InputError
-from pyrovae.runs.schema import read_about
+from pyrovae.runs.schema import About
 from pyrovae.training.fit import Fit
 
-
-@dataclass(frozen=True)
-class About:
-    """What weights say of the images (C, H, W) that they were trained on, and of the version that wrote them."""
-
-    shape: tuple[int, int, int]
-    classes: tuple[str, ...]
-    pixels: Pixels
-    version: str
+PROGRESS_EPOCHS = (1, 3, 5, 10, 20, 30, 40, 50)  # whose reconstructions are kept, and those of the last epoch
 
 
 def weights_of(fit: Fit) -> bytes:
-    """The content of a safetensors file."""
-    about = {"shape": fit.data.shape, "classes": fit.data.classes, "pixels": vars(fit.data.pixels)}
+    """Return the content of model.safetensors: the weights, and in their metadata `About` the images."""
+    pixels = fit.data.pixels
+    about: About = {
+        "shape": list(fit.data.shape),
+        "classes": list(fit.data.classes),
+        "pixels": {"protocol": pixels.protocol, "mean": pixels.mean, "std": pixels.std},
+        "version": __version__,
+    }
     weights = {name: tensor.contiguous() for name, tensor in fit.vae.state_dict().items()}
-    return save(weights, {"pyrovae": json.dumps(about | {"version": __version__})})
+    return save(weights, {"pyrovae": json.dumps(about)})
 
 
-def about_weights(path: Path) -> About:
-    """What such a file says, without its weights."""
-    about = read_about(path)
-    version = about.get("version", __version__)  # weights of the first 0.1.0 do not tell it
-    return About(tuple(about["shape"]), tuple(about["classes"]), Pixels(**about["pixels"]), version)
+def progress_of(previous: Mapping[str, Tensor], epoch: int, fit: Fit) -> bytes:
+    """Return the content of progress.safetensors: the pictures of `previous` epochs and of this one, as uint8.
 
-
-def check_version(version: str, where: Path) -> None:
-    """0.1.x reads what any 0.1.x wrote."""
-    known = __version__.split(".")[:2]
-    if str(version).split(".")[:2] != known:  # a file may hold anything
-        raise InputError(f"run: expected a run of pyrovae {'.'.join(known)}, got one of {version} at {where}")
-
-
-def pictures_of(before: Mapping[str, Tensor], epoch: int, fit: Fit) -> bytes:
-    """The content of a safetensors file: images in [0, 1] of the epochs before, and of this one, as bytes."""
-    x, labels = fit.data.batch(fit.data.test, exhibits(fit.data))
+    Pictures are given as numbers in [0, 1].
+    """
+    x, labels = fit.data.batch(fit.data.test, shown_rows(fit.data))
     to_unit = fit.data.pixels.to_unit
     reconstructed = to_unit(fit.vae.reconstruct(x, fit.vae.given(x, labels)))
-    images = {**before, "original": to_unit(x), str(epoch): reconstructed}
+    images = {**previous, "original": to_unit(x), str(epoch): reconstructed}
     return save({name: (image * 255).round().byte().cpu().contiguous() for name, image in images.items()})
 
 
-def exhibits(data: Data, n: int = 10) -> Tensor:
-    """Rows of the test images to show: the first of each class, or the first n."""
+def shown_rows(data: Data, n: int = 10) -> Tensor:
+    """Return the rows of the test images to show: the first image of each class, or else the first `n`."""
     labels = data.test.labels
     if labels is None or len(data.classes) > n:
         return torch.arange(min(n, len(data.test)))

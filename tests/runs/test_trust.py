@@ -1,4 +1,4 @@
-"""A run folder may come from anybody: it runs no code, reads nothing and writes nothing outside itself."""
+"""Anyone may have written a run folder: opening it runs no code, and neither reads nor writes outside the folder."""
 
 import os
 import pickle
@@ -39,7 +39,7 @@ TRAIN = "--epochs 1 --hidden 16 --device cpu"
 
 
 def pyrovae(line, capsys=None):
-    """The exit code of a command line, and what it wrote to stderr."""
+    """Run a command line; return its exit code, and with `capsys` also what it wrote to stderr."""
     with pytest.raises(SystemExit) as caught:
         main(shlex.split(line))
     return caught.value.code if capsys is None else (caught.value.code, capsys.readouterr().err)
@@ -55,7 +55,7 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A run on digits."""
+    """A run on digits, with an unfinished evaluation."""
     root = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
@@ -73,8 +73,8 @@ def run(made, here):
 
 
 def edit(run, **settings):
-    """What somebody else could do to a config: put any text anywhere."""
-    config = (run / "config.toml").read_text()
+    """Change settings in config.toml as somebody else could, to any text."""
+    config = (run / "config.toml").read_text(encoding="utf-8")
     for name, value in settings.items():
         config = re.sub(f"^{name} = .*\n", "", config, flags=re.MULTILINE) + f'{name} = "{value}"\n'
     (run / "config.toml").write_text(config)
@@ -97,10 +97,10 @@ def in_torchs_own_format(path):
 
 
 def in_a_checkpoint(path):
-    """All is as it should be, but for one entry."""
+    """Replace one entry of an otherwise valid checkpoint."""
     state = torch.load(path, weights_only=True)
-    held = next(iter(state.values()))
-    held[next(iter(held))] = Evil()
+    part = next(iter(state.values()))
+    part[next(iter(part))] = Evil()
     torch.save(state, path)
 
 
@@ -122,7 +122,7 @@ def in_a_zip(path):
 PICKLES = [bare, in_torchs_own_format, in_a_checkpoint, in_the_old_format, as_an_array, in_a_zip]
 
 
-def test_the_pickle_is_a_real_one(here):
+def test_the_crafted_pickle_would_run_code(here):
     pickle.loads(pickle.dumps(Evil()))
     assert (here / "pwned").exists()
 
@@ -160,7 +160,7 @@ def test_a_pickle_in_place_of_any_file_runs_no_code(name, crafted, run, capsys):
     assert not (run.parent / "pwned").exists()
 
 
-# --- classes of one's own ---
+# --- the user's own classes ---
 
 FROM_CONFIG = ["train --config run/config.toml --out new", "sweep --seed 0,1 --config run/config.toml"]
 COMMANDS = ["evaluate run --samples 2", "plot run samples", "sample run", "train --resume --out run --epochs 2"]
@@ -186,7 +186,7 @@ def test_a_class_that_a_run_names_is_loaded_only_if_it_is_repeated(family, comma
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_repeated_it_is_loaded_wherever_it_lies_now(command, run, own, here):
+def test_a_repeated_class_is_loaded_even_if_its_file_was_moved(command, run, own, here):
     edit(run, likelihood=f"{own}:Bernoulli")
     (here / "moved").mkdir()
     shutil.move(own, "moved/own.py")
@@ -194,20 +194,20 @@ def test_repeated_it_is_loaded_wherever_it_lies_now(command, run, own, here):
     assert (here / "pwned").exists()
 
 
-def test_what_is_no_class_of_ones_own_cannot_be_changed(run, own, here, capsys):
+def test_a_component_of_pyrovae_cannot_be_replaced_by_an_own_class(run, own, here, capsys):
     code, error = pyrovae("plot run samples --likelihood own.py:Bernoulli", capsys)
     assert (code, error) == (2, "pyrovae: likelihood: expected bernoulli, as run has it, got own.py:Bernoulli\n")
     assert not (here / "pwned").exists()
 
 
-def test_a_sweep_of_ones_own_class_repeats_it_to_its_workers(own, here):
+def test_a_sweep_repeats_an_own_class_to_its_workers(own, here):
     line = f"sweep --likelihood own.py:Bernoulli --seed 0,1 --evaluate 3 --no-figures --jobs 2 --out sweep {TRAIN}"
     assert pyrovae(line) == 0
     assert len(list(here.glob("sweep/*/evaluation.json"))) == 2
-    assert pyrovae("compare sweep") == 0  # which reads numbers alone
+    assert pyrovae("compare sweep") == 0  # it reads only numbers, and no class
 
 
-def test_from_python_too(run, own, here):
+def test_python_loads_an_own_class_only_if_it_is_repeated(run, own, here):
     edit(run, prior=f"{own}:Normal")
     with pytest.raises(InputError, match=r"prior: expected --prior own\.py:Normal beside run"):
         _ = Run("run").vae
@@ -232,7 +232,7 @@ PLACED = ["evaluate run --samples 2", "plot run reconstructions", "train --resum
 
 @pytest.mark.parametrize("command", [*PLACED, "train --config run/config.toml --out new"])
 @pytest.mark.parametrize(("name", "value"), [("dataset", "npz:/etc/passwd"), ("data_dir", "/etc")])
-def test_data_outside_a_run_of_somebody_else_are_not_read(name, value, command, run, here, capsys, monkeypatch):
+def test_data_outside_the_run_of_another_user_are_not_read(name, value, command, run, here, capsys, monkeypatch):
     edit(run, **{name: value})
     monkeypatch.setattr("pyrovae.data.data.read_source", lambda *_: pytest.fail("it was read"))
     code, error = pyrovae(command, capsys)
@@ -244,7 +244,7 @@ def test_data_outside_a_run_of_somebody_else_are_not_read(name, value, command, 
 
 
 @pytest.mark.parametrize("command", PLACED)
-def test_ones_own_run_remembers_its_data(command, images, here):
+def test_data_outside_the_users_own_run_are_read(command, images, here):
     assert pyrovae(f"train --dataset {images} --out run {TRAIN}") == 0
     assert is_signed(here / "run")
     assert pyrovae(command) == 0
@@ -252,7 +252,7 @@ def test_ones_own_run_remembers_its_data(command, images, here):
     assert pyrovae(command.replace("run", "elsewhere", 1) if "--out" not in command else "sample elsewhere") == 0
 
 
-def test_an_edited_config_is_ones_own_no_more(images, here, capsys):
+def test_an_edited_config_loses_its_signature(images, here, capsys):
     assert pyrovae(f"train --dataset {images} --out run {TRAIN}") == 0
     shutil.copy("images.npz", "other.npz")
     edit(here / "run", dataset="npz:other.npz")
@@ -261,15 +261,15 @@ def test_an_edited_config_is_ones_own_no_more(images, here, capsys):
     assert pyrovae("evaluate run --samples 2 --dataset npz:other.npz") == 0
 
 
-def test_another_user_repeats_the_place(images, here, monkeypatch):
+def test_another_user_must_repeat_the_place_of_data_once(images, here, monkeypatch):
     assert pyrovae(f"train --dataset {images} --out run {TRAIN}") == 0
     monkeypatch.setenv("XDG_DATA_HOME", str(here / "other home"))
     assert pyrovae("evaluate run --samples 2") == 2
     assert pyrovae("train --resume --out run --epochs 2 --dataset npz:images.npz") == 0
-    assert pyrovae("evaluate run --samples 2") == 0  # it is this user's from now on
+    assert pyrovae("evaluate run --samples 2") == 0  # resuming has signed the config
 
 
-def test_without_a_place_for_a_key_nothing_is_remembered(images, here, monkeypatch):
+def test_without_a_key_the_place_of_data_must_be_repeated(images, here, monkeypatch):
     (here / "file").touch()
     monkeypatch.setenv("XDG_DATA_HOME", str(here / "file"))
     assert pyrovae(f"train --dataset {images} --out run {TRAIN}") == 0
@@ -277,13 +277,13 @@ def test_without_a_place_for_a_key_nothing_is_remembered(images, here, monkeypat
     assert pyrovae(f"evaluate run --samples 2 --dataset {images}") == 0
 
 
-def test_the_key_is_its_users_alone(images, here):
+def test_only_the_user_can_read_the_key(images, here):
     assert pyrovae(f"train --dataset {images} --out run {TRAIN}") == 0
     assert (here / "home/pyrovae/key").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in (here / "home/pyrovae").iterdir()] == ["key"]
 
 
-def test_data_inside_a_run_are_its_own(run, images, here):
+def test_data_inside_a_run_folder_are_read(run, images, here):
     shutil.copy("images.npz", run)
     edit(run, dataset=f"npz:{run / 'images.npz'}")
     assert pyrovae("evaluate run --samples 2") == 0
@@ -294,7 +294,7 @@ def test_data_inside_a_run_are_its_own(run, images, here):
 
 @pytest.mark.parametrize("name", ["config.toml", "metrics.jsonl", "checkpoint.pt", "model.safetensors", "summary.json"])
 @pytest.mark.parametrize("command", ["train --resume --out run --epochs 2", "compare run", "train --force --out run"])
-def test_a_file_that_is_a_link_to_elsewhere_is_neither_read_nor_written(name, command, run, here, capsys):
+def test_a_link_to_outside_is_neither_read_nor_written(name, command, run, here, capsys):
     shutil.move(run / name, here / "outside")
     (run / name).symlink_to(here / "outside")
     before = (here / "outside").read_bytes()
@@ -312,27 +312,27 @@ def test_figures_are_not_drawn_through_a_link(run, here, capsys):
     assert not list((here / "outside").iterdir())
 
 
-def test_what_a_write_begins_with_is_no_link_either(run, here):
+def test_a_link_in_place_of_a_temporary_file_is_not_followed(run, here):
     (here / "outside").write_text("mine")
     for name in (".checkpoint.pt.part", ".metrics.jsonl.part", ".config.toml.part"):
         (run / name).symlink_to(here / "outside")
     assert pyrovae("train --resume --out run --epochs 2") == 0
-    assert (here / "outside").read_text() == "mine"
+    assert (here / "outside").read_text(encoding="utf-8") == "mine"
 
 
 # --- versions ---
 
 
-def test_a_config_of_before_is_read(run):
-    """What was not a setting yet is as it was then: its default."""
-    config = (run / "config.toml").read_text()
+def test_a_config_without_later_settings_is_read_with_their_defaults(run):
+    """A setting that did not exist yet has the default that corresponds to the behaviour of that time."""
+    config = (run / "config.toml").read_text(encoding="utf-8")
     (run / "config.toml").write_text(re.sub("^(grad_clip|on_nan|save_minutes) = .*\n", "", config, flags=re.MULTILINE))
     assert Run(run).config == Config.from_toml(config)
     assert pyrovae("train --resume --out run --epochs 2") == 0
 
 
-def test_a_run_of_another_version_says_so(run, capsys):
-    text = (run / "summary.json").read_text()
+def test_a_run_of_another_version_is_refused(run, capsys):
+    text = (run / "summary.json").read_text(encoding="utf-8")
     (run / "summary.json").write_text(re.sub('"pyrovae": "[^"]*"', '"pyrovae": "7.0.1"', text))
     assert pyrovae("plot run") == 2
     assert "expected a run of pyrovae 0.1, got one of 7.0.1 at run" in capsys.readouterr().err

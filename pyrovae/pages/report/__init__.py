@@ -17,20 +17,20 @@ from pyrovae.pages.report import words
 from pyrovae.pages.report.curves import curves_of
 from pyrovae.pages.report.pictures import pictures_of
 from pyrovae.pages.report.tables import evaluation, headline, latents, origin, settings
-from pyrovae.runs.comparison import differences, estimates_differ
+from pyrovae.runs.comparison import estimate_differences, loss_differences
 from pyrovae.runs.run import Run
 
 
 def page(runs: Sequence[Run]) -> str:
     """The page, of one run or several. Runs whose numbers compare are in the order of their test loss."""
-    differing = differences(runs)
+    differing = loss_differences(runs)
     if not differing:
         runs = sorted(runs, key=lambda run: run.summary["best"]["test"]["loss"])
     differ, changed, rest = settings(runs)
     return _template().render(
         runs=[{"name": name, "model": in_one_line(run.config)} for name, run in zip(names_of(runs), runs)],
         differing=differing,
-        estimates_differ=estimates_differ(runs),
+        estimates_differ=estimate_differences(runs),
         warnings=words.warnings(runs, names_of(runs)),
         headline=headline(runs, ranked=not differing),
         curves=curves_of(runs),

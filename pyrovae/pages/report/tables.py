@@ -9,7 +9,7 @@ from pyrovae.config.settings import Config, as_text
 from pyrovae.display import number
 from pyrovae.evaluation.importance import reliable_k
 from pyrovae.runs.card import estimate
-from pyrovae.runs.comparison import estimates_differ
+from pyrovae.runs.comparison import estimate_differences
 from pyrovae.runs.run import Run
 
 NONE = "–"
@@ -49,7 +49,7 @@ def _estimates(runs: Sequence[Run], ranked: bool) -> Row:
     found = [run.evaluation for run in runs]
     cells = [NONE if one is None else estimate(one) for one in found]
     known = [(one["log_likelihood"], i) for i, one in enumerate(found) if one is not None]
-    best = max(known)[1] if ranked and len(known) > 1 and not estimates_differ(runs) else None
+    best = max(known)[1] if ranked and len(known) > 1 and not estimate_differences(runs) else None
     about = {f"K = {one['samples']:,}" for one in found if one is not None}
     told = f"{', '.join(sorted(about))}; ± standard error; nats per image"
     return Row(_likelihood(runs), cells, told, best)
@@ -61,12 +61,12 @@ def _likelihood(runs: Iterable[Run]) -> str:
 
 def evaluation(runs: Sequence[Run]) -> list[Row]:
     """What `pyrovae evaluate` found, and how far it can be trusted; nothing where no run was evaluated."""
-    found = [run.evaluation or {} for run in runs]
+    found: list[Mapping[str, Any]] = [run.evaluation or {} for run in runs]
     if not any(found):
         return []
     annealed = [_part(one, "annealed") for one in found]
 
-    def row(name: str, of: Callable[[Mapping[str, Any]], str], about: str = "", told: Sequence[Any] = found) -> Row:
+    def row(name: str, of: Callable[[Any], str], about: str = "", told: Sequence[Any] = found) -> Row:
         return Row(name, [of(one) if one else NONE for one in told], about)
 
     rows = [
@@ -168,7 +168,7 @@ def origin(runs: Sequence[Run]) -> list[Row]:
     """Where the numbers come from: images, weights, time, device, versions."""
     summaries = [run.summary for run in runs]
 
-    def row(name: str, of: Callable[[Mapping[str, Any]], str], about: str = "") -> Row:
+    def row(name: str, of: Callable[[Any], str], about: str = "") -> Row:
         return Row(name, [of(summary) for summary in summaries], about)
 
     def version(package: str) -> Row:

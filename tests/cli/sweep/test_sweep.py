@@ -19,7 +19,7 @@ from support.commands import listing, metrics, pyrovae
 from pyrovae import Config, InputError, Run
 from pyrovae.cli.sweep import worker, workers
 from pyrovae.config.grid import combinations
-from pyrovae.runs.comparison import best_of, differences, mean_and_sd, over_seeds
+from pyrovae.runs.comparison import best_row, loss_differences, mean_and_sd, over_seeds
 
 TINY = "--hidden 8 --device cpu --no-figures"
 
@@ -404,10 +404,10 @@ def test_compare_shows_estimates_and_says_which_do_not_compare(swept, capsys):
 
 def test_runs_of_other_protocols_are_named(swept):
     runs = [Run(swept / f"latent_dim=2,seed={seed}") for seed in (0, 1)]
-    assert differences(runs) == ""
-    assert best_of(over_seeds(runs, ["seed"]), runs) is None  # one row has no better
+    assert loss_differences(runs) == ""
+    assert best_row(over_seeds(runs, ["seed"]), runs) is None  # one row has no better
     edited(swept / "latent_dim=2,seed=1/summary.json", loss="reconstruction", protocol="static")
-    assert differences(runs) == (
+    assert loss_differences(runs) == (
         "pixels grey (latent_dim=2,seed=0), static (latent_dim=2,seed=1); "
         "loss negative ELBO (latent_dim=2,seed=0), reconstruction (latent_dim=2,seed=1)"
     )

@@ -397,7 +397,7 @@ def test_names_of_a_run_are_words_and_never_markup(world):
     wild = '</script><script>alert("x")</script>{{title}}'
     shutil.copytree("label", "<b>run&")
     run = Run("<b>run&", dataset="npz:labelled.npz")
-    run.__dict__["_about"] = SimpleNamespace(**(vars(run._about) | {"classes": (wild, "b", "c")}))
+    run.__dict__["_about"] = run._about | {"classes": [wild, "b", "c"]}
     page = explore(run)
     assert page.count("<script") == 3
     assert "<title>&lt;b&gt;run&amp; – latent space" in page

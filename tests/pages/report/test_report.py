@@ -123,7 +123,7 @@ def test_it_says_the_numbers_of_the_run(runs):
 def test_it_says_what_is_not_as_by_default_first(runs):
     text = words(page([Run(runs / "one")]))
     changed, rest = text.split("settings as by default")
-    assert "hidden units of the mlp's hidden layers, as 512,256 16 128,128" in changed
+    assert "hidden units of each hidden layer of mlp and gated, e.g. 512,256 16 128,128" in changed
     assert "latent_dim" not in changed
     assert "latent_dim dimensions of the code z 2 2" in rest
 

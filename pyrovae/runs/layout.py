@@ -1,0 +1,53 @@
+"""Name the files that pyrovae writes into a run folder, and make a folder with a config for a new run."""
+
+from pathlib import Path
+
+from pyrovae.config.settings import Config
+from pyrovae.errors import InputError
+from pyrovae.figures import FIGURES
+from pyrovae.runs.files import only_writer, write_whole
+from pyrovae.runs.trust import SIGNATURE, check_links, sign
+
+OF_TRAINING = ("config.toml", "metrics.jsonl", "model.safetensors", "checkpoint.pt", "progress.safetensors")
+# These files describe the final weights, and are deleted when the training is resumed.
+OF_WEIGHTS = ("summary.json", "evaluation.json", "evaluation.pt", "explore.html", "report.html")
+FILES = (*OF_TRAINING, *OF_WEIGHTS, SIGNATURE)
+FOLDERS = ("figures", "tensorboard")
+EVENTS = "tensorboard/events.out.tfevents.*"
+
+
+def make_folder(path: Path, config: Config, force: bool) -> None:
+    """Make the folder of a new run and write its config. With `force`, delete the files of the run that is there.
+
+    Raises `InputError` if such files exist and `force` is not set, or if the folder cannot be written.
+    """
+    if path.exists() and not path.is_dir():
+        raise InputError(f"out: expected a folder at {path}, got a file")
+    check_links(path, [*FILES, *FOLDERS])
+    if (path / "config.toml").exists() and not force:
+        raise InputError(f"out: {path} already holds a run; expected --resume, --force or another --out")
+    existing = _written_in(path)
+    if existing and not force:
+        raise InputError(f"out: {path} already holds {existing[0]}; expected --force or another --out")
+    with only_writer(path):
+        try:
+            for name in existing:
+                (path / name).unlink()
+            write_whole(path / "config.toml", config.to_toml())
+            sign(path)
+        except OSError as error:
+            raise InputError(f"out: expected a folder that can be written at {path}, got: {error.strerror}") from None
+
+
+def _written_in(path: Path) -> list[str]:
+    """List the files in a folder that have names of files of a run."""
+    names = [*FILES, "figures/sample.png", *(f"figures/{name}.png" for name in FIGURES)]
+    names += [str(events.relative_to(path)) for events in sorted(path.glob(EVENTS))]
+    return [name for name in names if (path / name).exists()]
+
+
+def what_is(path: Path) -> str:
+    """Say what is in place of a run folder, for an error message."""
+    if not path.exists():
+        return "nothing"
+    return "a folder without one" if path.is_dir() else "a file"

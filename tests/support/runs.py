@@ -1,0 +1,16 @@
+"""A run of a small model on random images."""
+
+from pyrovae import Run, fit
+
+from .builders import small_data, small_vae
+
+
+def trained(path, epochs=2, data=None, **settings):
+    """Train a small model in a new run folder; return the run and its fit."""
+    vae, config = small_vae(epochs=epochs, **settings)
+    fitting = fit(vae, small_data(pixels=config.pixels) if data is None else data, config)
+    run = Run.create(path, config)
+    for record in fitting:
+        run.record(record, fitting)
+    run.finish(fitting)
+    return run, fitting
