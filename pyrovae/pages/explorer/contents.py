@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Literal
 
 import torch
 from matplotlib.colors import to_hex
@@ -68,7 +67,7 @@ class Contents:
 
     shape: tuple[int, int, int]  # of a picture: channels, height, width
     binary: bool  # whether the model reads pixels that are 0 or 1
-    condition: Literal["none", "labels", "images"]  # what the model is conditioned on
+    condition: str  # what the model is conditioned on: "none", "labels" or "images"
     seen: Stored | None  # 1 where a model of quadrants sees the picture, (C, H, W)
     classes: list[str]  # names of the labels
     colours: list[str]  # one for each class, as #rrggbb

@@ -78,9 +78,9 @@ class ExportedProgram(ProgramSteps):
 def posterior_tensors(q: TorchDistribution) -> Tensors:
     """The distribution of one image's code as tensors that a page can draw.
 
-    A Gaussian gives its `mean` (1, latent) and its covariance, `factor` factorᵀ + diag `variance`, of which one term may
-    be missing. A distribution whose mean torch does not know gives `draws` (100, 1, latent) and their mean. Any other
-    distribution gives its `mean` alone.
+    A Gaussian gives its `mean` (1, latent) and its covariance, `factor` factorᵀ + diag `variance`, or one of these two
+    terms. A distribution whose mean torch does not know gives `draws` (100, 1, latent) and their mean. Any other one
+    gives its `mean` alone.
     """
     base = q.base_dist if isinstance(q, distributions.Independent) else q
     if isinstance(base, distributions.Normal):

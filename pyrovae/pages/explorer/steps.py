@@ -95,7 +95,7 @@ class Steps:
         return self.step("each", shape.numel(), [self.broadcast(arg, shape) for arg in args], name)
 
     def broadcast(self, arg: Any, shape: torch.Size) -> int:
-        """Broadcast a node to `shape` and return the slot; a single number stays one, as a step broadcasts it itself."""
+        """Broadcast a node to `shape` and return the slot; a single number stays one, and the step broadcasts it."""
         slot = self.slot(arg)
         value = self.values.get(arg) if isinstance(arg, Node) else None
         if value is None or value.numel() in (1, shape.numel()):
