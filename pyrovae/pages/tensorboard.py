@@ -21,9 +21,7 @@ PICTURES = ("reconstructions", "samples")
 
 def writer_class() -> Any:
     """Torch's SummaryWriter. Raises `InputError` if the package `tensorboard` is not installed."""
-    os.environ.setdefault(
-        "TF_CPP_MIN_LOG_LEVEL", "3"
-    )  # silences TensorFlow, which TensorBoard loads if it can
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # silences TensorFlow, which TensorBoard loads if it can
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
@@ -55,9 +53,10 @@ def scalars(record: Record, fit: Fit) -> dict[str, float]:
     for name, part in record.items():
         if isinstance(part, dict):
             values |= {f"{key}/{name}": value for key, value in part.items()}
-    for name in ("active_units", "skipped"):
-        if name in record:
-            values[f"training/{name}"] = record[name]
+    if "active_units" in record:
+        values["training/active_units"] = record["active_units"]
+    if "skipped" in record:
+        values["training/skipped"] = record["skipped"]
     if fit.kl_weight.weight is not None:
         values["training/beta"] = float(fit.kl_weight.weight)
     return values | {

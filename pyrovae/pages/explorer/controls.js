@@ -9,7 +9,7 @@ function fillStrip() {
     show(canvas, unitPicture(i));
     button.type = "button";
     button.tabIndex = i ? -1 : 0;
-    button.setAttribute("aria-label", `test image ${i + 1}` + (pictureLabels ? `: ${nameOf(i)}` : ""));
+    button.setAttribute("aria-label", captionOf(i));
     button.addEventListener("click", () => pick(i));
     button.append(canvas);
     strip.append(button);

@@ -24,7 +24,7 @@ function render() {
   const asClass = `decoded as ${contents.classes[state.label]}`;
   at("what").textContent = other ? asClass : encoded ? "reconstruction" : "decoded";
   at("speed").textContent = `${state.milliseconds.toFixed(1)} ms`;
-  at("whose").textContent = state.number < 0 ? "drawing" : nameOf(state.number);
+  at("whose").textContent = state.number < 0 ? "your drawing" : captionOf(state.number);
   for (const slider of document.querySelectorAll(".slider")) slider.update(z);
   at("fit").disabled = state.number >= 0;
   const buttons = document.querySelectorAll("#strip button");
@@ -39,8 +39,8 @@ function posteriorText() { // what the plane shows of the posterior
   return "the picture's code, with ellipses at one and two standard deviations";
 }
 
-function nameOf(number) {
-  return pictureLabels ? contents.classes[pictureLabels[number]] : `test image ${number + 1}`;
+function captionOf(number) { // of a test image: its class, or its number if there are no classes
+  return `test image ${pictureLabels ? `of class ${contents.classes[pictureLabels[number]]}` : number + 1}`;
 }
 
 function backdropOf() { // everything that the decoded plane depends on, as a text

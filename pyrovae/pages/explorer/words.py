@@ -18,12 +18,12 @@ ANY_CONTEXT = "The model is given a context both when it encodes and when it dec
 
 WITH_KL = (
     "The model was trained for two aims at once: to decode each image well from its region of codes, and to let all"
-    " regions together fill the prior. So the codes between those of real images should also decode to images that"
-    " could be real."
+    " regions together fill the prior. So the codes between those of real images should also decode into images"
+    " that could be real."
 )
 WITHOUT_KL = (
-    "Nothing gives the codes of all images a common shape, so the codes between those of real images may decode to"
-    " images that could not be real."
+    "Nothing gives the codes of all images a common shape, so the codes between those of real images may decode"
+    " into images that could not be real."
 )
 CONDITIONED = {"none": "", "labels": ", conditioned on the label", "images": ", conditioned on a part of the image"}
 DOTS = {  # by the condition
@@ -64,7 +64,7 @@ def explanation(run: Run, contents: Contents) -> Iterator[str]:
     vae = run.vae
     kind = "A variational autoencoder" if vae.has_kl else "An autoencoder"
     yield (
-        f"{kind} describes an image by a code, a few numbers z, and decodes every code to an image."
+        f"{kind} encodes an image as a code, a few numbers z, and decodes a code into an image."
         f" {_about(vae.posterior, ANY_POSTERIOR)}"
         f" {f'{_about(vae.prior, ANY_PRIOR)} {WITH_KL}' if vae.has_kl else WITHOUT_KL}"
     )

@@ -45,6 +45,7 @@ def page(runs: Sequence[Run]) -> str:
         origin=origin(runs),
         commands=words.commands(runs, names),
         captions=words.CAPTIONS,
+        titles=words.TITLES,
         version=__version__,
     )
 

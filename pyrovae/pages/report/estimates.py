@@ -36,7 +36,7 @@ def evaluation(runs: Sequence[Run]) -> list[TableRow]:
         row(
             "effective samples",
             lambda one: number(one.get("effective_samples"), 0),
-            "how many of the K count, median over the images",
+            "equally weighted samples worth as much as the K, median over the images",
         ),
         row(
             "Pareto k̂",
@@ -53,7 +53,7 @@ def evaluation(runs: Sequence[Run]) -> list[TableRow]:
         ),
         row("annealed, effort", _annealed_effort, "images, chains, steps", annealed),
         row("pixels", lambda one: one_line(one.get("protocol")), "the pixel protocol"),
-        row("a density", lambda one: yes_or_no(one.get("density")), "whether the likelihood is one for these pixels"),
+        row("a density", lambda one: yes_or_no(one.get("density")), "whether p(x | z) is a density of such pixels"),
         row("seed", lambda one: number(one.get("seed"), 0), "of the samples"),
     ]
     return [row for row in rows if not row.empty]
@@ -101,7 +101,12 @@ def latents(runs: Sequence[Run]) -> list[TableRow]:
             number,
             "of all codes together from the prior, nats; with the mutual information it adds up to the KL",
         ),
-        row("label from five neighbours", "knn_accuracy", percent, "accuracy of the label of the nearest codes"),
+        row(
+            "label from five neighbours",
+            "knn_accuracy",
+            percent,
+            "accuracy of the majority of the nearest codes",
+        ),
         row("label by a linear probe", "probe_accuracy", percent, "accuracy of logistic regression on the code"),
     ]
     return [row for row in rows if not row.empty]

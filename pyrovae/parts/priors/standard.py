@@ -32,7 +32,7 @@ class Normal(Standard):
     r"""p(z) = N(z; 0, I)."""
 
     formula = "N(z; 0, I)"
-    about = "The prior is a standard normal distribution: most codes lie near the origin, no direction preferred."
+    about = "The prior is a standard normal distribution: codes spread around the origin alike in every direction."
     family = dist.Normal
 
     def log_density(self, y: Tensor | None, z: Tensor) -> Tensor:
