@@ -1,4 +1,4 @@
-"""pyrovae explore: a page on which the latent space is walked through."""
+"""pyrovae explore: write a page on which a reader moves through the latent space of a run."""
 
 from pathlib import Path
 
@@ -12,16 +12,16 @@ from .values import NAMED, examples
     "explore", epilog=examples("pyrovae explore results/digits", "pyrovae explore results/digits --out page.html")
 )
 @click.argument("run", type=NAMED)
-@click.option("--out", metavar="FILE", type=NAMED, help="a .html  [RUN/explore.html]")
+@click.option("--out", metavar="FILE", type=NAMED, help="the page, FILE.html  [RUN/explore.html]")
 @click.option("--force", is_flag=True, help="replace the file that --out names")
 @repeats
-def command(run: Path, out: Path | None, force: bool, **given: str) -> None:
-    """Write one HTML file that holds the model of RUN and decodes in the browser, with no server and no network."""
+def command(run: Path, out: Path | None, force: bool, **repeated: str) -> None:
+    """Write one HTML file in which the model of RUN encodes and decodes in the browser, without server or network."""
     check_out(out, (".html",), force)
     from pyrovae.pages.explorer import explore
     from pyrovae.runs.run import Run
 
-    opened = Run(run, **repeated_of(given))
+    opened = Run(run, **repeated_of(repeated))
     page = explore(opened)
     if out is None:
         out = opened.save_page("explore", page)

@@ -1,4 +1,4 @@
-"""pyrovae report: one page about a run, or about several."""
+"""pyrovae report: write a page about a run, or about several side by side."""
 
 from pathlib import Path
 
@@ -17,15 +17,15 @@ from .values import NAMED, examples
 )
 @click.argument("runs", nargs=-1, required=True, type=NAMED)
 @click.option(
-    "--out", metavar="FILE", type=NAMED, help="the page, FILE.html  [RUN/report.html; of several runs report.html]"
+    "--out", metavar="FILE", type=NAMED, help="the page, FILE.html  [RUN/report.html; for several runs report.html]"
 )
-@click.option("--force", is_flag=True, help="replace the file that --out names, or report.html of several runs")
+@click.option("--force", is_flag=True, help="replace the file that --out names, or report.html for several runs")
 def command(runs: tuple[Path, ...], out: Path | None, force: bool) -> None:
-    """Write one page of HTML about RUNS, folders of runs or of sweeps: numbers, curves, figures, settings, versions.
+    """Write one HTML page about RUNS, folders of runs or of sweeps: numbers, curves, figures, settings, versions.
 
-    `pyrovae train` writes it for each run. Several runs stand side by side, ranked by their test loss if they have one
-    dataset, pixel protocol, likelihood and condition. The page is one file that holds its figures, to send or print;
-    those that it lacks are drawn by pyrovae plot RUN.
+    `pyrovae train` writes this page for each run. Several runs are shown side by side, and ranked by their test loss if
+    they share dataset, pixel protocol, likelihood and condition. The page is a single file to send or print, with its
+    figures inside; pyrovae plot RUN draws figures that it lacks.
     """
     check_out(out, (".html",), force)
     opened = finished(runs)

@@ -1,4 +1,4 @@
-"""The epochs of a training for TensorBoard, by torch's own writer (the extra `tensorboard`)."""
+"""Writes the epochs of a training for TensorBoard, with torch's own writer (the extra `tensorboard`)."""
 
 import io
 import os
@@ -20,8 +20,8 @@ PICTURES = ("reconstructions", "samples")
 
 
 def writer_class() -> Any:
-    """SummaryWriter; `InputError` where the package is missing that it needs."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorBoard loads TensorFlow, where it is, and that talks
+    """Torch's SummaryWriter. Raises `InputError` if the package `tensorboard` is not installed."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # silences TensorFlow, which TensorBoard loads if it can
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
@@ -30,10 +30,10 @@ def writer_class() -> Any:
 
 
 def logged(records: Iterable[Record | None], fit: Fit, folder: Path) -> Iterator[Record | None]:
-    """The records of `fit` as they are, each written to `folder` before it is handed on.
+    """Pass on the records of `fit`, each after it is written to `folder`.
 
-    Events of epochs that are trained again, after a kill, replace those of before. No random number is taken from the
-    training. Raises `InputError` where the package `tensorboard` is missing.
+    When epochs are trained again after a kill, their events replace the earlier ones. Drawing takes no random number
+    from the training. Raises `InputError` if the package `tensorboard` is not installed.
     """
     with writer_class()(str(folder), purge_step=fit.epoch + 1) as writer:
         for record in records:
@@ -48,17 +48,23 @@ def logged(records: Iterable[Record | None], fit: Fit, folder: Path) -> Iterator
 
 
 def scalars(record: Record, fit: Fit) -> dict[str, float]:
-    """By tag, as loss/train and loss/test, which TensorBoard shows side by side."""
-    found = {f"{key}/{name}": part[key] for name, part in record.items() if isinstance(part, dict) for key in part}
-    found |= {f"training/{name}": record[name] for name in ("active_units", "skipped") if name in record}
+    """The numbers of an epoch by tag; TensorBoard shows tags like loss/train and loss/test side by side."""
+    values: dict[str, float] = {}
+    for name, part in record.items():
+        if isinstance(part, dict):
+            values |= {f"{key}/{name}": value for key, value in part.items()}
+    if "active_units" in record:
+        values["training/active_units"] = record["active_units"]
+    if "skipped" in record:
+        values["training/skipped"] = record["skipped"]
     if fit.kl_weight.weight is not None:
-        found["training/beta"] = float(fit.kl_weight.weight)
-    return found | {
+        values["training/beta"] = float(fit.kl_weight.weight)
+    return values | {
         "training/lr": float(fit.svi.optim.param_groups[0]["lr"]),
         "training/images_per_second": len(fit.data.train) / max(record["seconds"], 1e-9),
     }
 
 
 def _pixels(png: bytes) -> np.ndarray:
-    """(height, width, 3), as uint8."""
+    """The pixels of a PNG file, (height, width, 3), uint8."""
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))

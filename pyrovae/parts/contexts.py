@@ -10,6 +10,10 @@ class Label(nn.Module):
     """The class, one-hot: integer labels (n,) become (n, classes). Rows that are one-hot already stay."""
 
     reads = "labels"
+    about = (
+        "The model is given the class of an image both when it encodes and when it decodes, so a code can"
+        " hold the style and need not hold the class."
+    )
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -44,6 +48,9 @@ class Quadrants(nn.Module):
     """
 
     reads = "images"
+    about = (
+        "The model is given a part of the image and decodes the rest: the code says which of the possible rests it is."
+    )
     seen: Tensor
 
     def __init__(self, shape: tuple[int, int, int], seen: int) -> None:

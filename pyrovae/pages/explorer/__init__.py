@@ -1,60 +1,62 @@
-"""One page, by itself, on which a run's latent space is explored: the networks run in the browser, nothing is fetched.
+"""Writes one HTML file in which a reader moves through a run's latent space; its networks run in the browser.
 
-`contents` gathers what is shown; `export` traces encoder and decoder (`program`), rounds their weights (`rounding`) and
-turns ATen's operations into steps (`steps`, `operations`) that `nn.js` takes; the other scripts are the page.
+`contents` gathers the data of the page from `samples` and `export`. `export` traces the encoder and the decoder
+(`program`), rounds their weights (`rounding`) and turns ATen operations into steps (`steps`, `operations`), which
+`nn.js` runs. The other scripts are the page itself. The file loads nothing from elsewhere.
 """
 
 import base64
 import hashlib
-import json
 import re
 from html import escape
 from importlib.resources import files
-from typing import Any
 
 from pyrovae.errors import InputError
+from pyrovae.runs.run import Run
 
-MOST = 50_000_000  # bytes
-SCRIPTS = ("nn.js", "store.js", "state.js", "plane.js", "pictures.js", "controls.js", "page.js")  # one after another
+MOST = 50_000_000  # bytes of a page
+SCRIPTS = ("nn.js", "store.js", "state.js", "plane.js", "pictures.js", "controls.js", "page.js")  # in this order
 
 
-def explore(run: Any) -> str:
-    """The page of a run, HTML. Raises `InputError` for a model with an operation that the page does not know."""
-    from pyrovae.pages.explorer.contents import contents
+def explore(run: Run, most: int = MOST) -> str:
+    """The HTML page on which the latent space of a run is explored.
+
+    Raises `InputError` for a model with an operation that the page cannot do, or if the page has over `most` bytes.
+    """
+    from pyrovae.pages.explorer.contents import contents_of
     from pyrovae.pages.explorer.store import Store
-    from pyrovae.pages.explorer.words import about, facts, palette, subtitle
+    from pyrovae.pages.explorer.words import explanation, facts, subtitle
 
     store = Store()
-    shown = contents(run, store)
-    words = {"name": run.path.resolve().name, "classes": run.classes, "colours": palette(len(run.classes))}
-    parts = {
-        "title": escape(words["name"]),
-        "subtitle": escape(subtitle(run)),
-        "about": "\n".join(f"<p>{escape(paragraph)}</p>" for paragraph in about(run)),
-        "facts": "\n".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts(run, shown)),
-        "contents": json.dumps(shown | words, separators=(",", ":"), allow_nan=False).replace(
-            "<", "\\u003c"
-        ),  # ends no script
-        "numbers": store.text(),
-    }
-    page = _page(parts)
-    if len(page) > MOST:
+    contents = contents_of(run, store)
+    page = _filled(
+        {
+            "title": escape(run.path.resolve().name),
+            "subtitle": escape(subtitle(run)),
+            "about": "\n".join(f"<p>{escape(paragraph)}</p>" for paragraph in explanation(run, contents)),
+            "facts": "\n".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts(run, contents)),
+            "contents": contents.as_json(),
+            "numbers": store.text(),
+        }
+    )
+    if len(page) > most:
         raise InputError(
-            f"explore: expected a page of at most {MOST / 1e6:.0f} MB, got one of {len(page) / 1e6:.0f} MB"
+            f"explore: expected a page of at most {most / 1e6:.0f} MB, got one of {len(page) / 1e6:.0f} MB"
         )
     return page
 
 
-def _page(parts: dict[str, str]) -> str:
-    """The template with its parts, in one go: none of them is looked into for others."""
-    held = {name: (files(__name__) / name).read_text() for name in ("page.html", "page.css", *SCRIPTS)}
-    style, script = held["page.css"], "".join(held[name] for name in SCRIPTS)
+def _filled(parts: dict[str, str]) -> str:
+    """Fill the template in a single pass, so that a `{{name}}` inside a part stays as it is."""
+    sources = {name: (files(__name__) / name).read_text(encoding="utf-8") for name in ("page.css", *SCRIPTS)}
+    style, script = sources["page.css"], "".join(sources[name] for name in SCRIPTS)
     parts = parts | {"style": style, "script": script, "policy": _policy(style, script)}
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], held["page.html"])
+    template = (files(__name__) / "page.html").read_text(encoding="utf-8")
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
 
 
 def _policy(style: str, script: str) -> str:
-    """Nothing is loaded from anywhere, and no script runs but ours."""
+    """A content security policy that allows this style and this script, by their digests, and nothing else."""
 
     def digest(text: str) -> str:
         return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

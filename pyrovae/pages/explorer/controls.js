@@ -1,5 +1,5 @@
 
-// Buttons, sliders and lists, made of what the run has.
+// Fills the page with the run's pictures, classes, sliders and axes.
 
 function fillStrip() {
   const strip = at("strip"), n = pictures.length / (channels * pixels);
@@ -9,12 +9,12 @@ function fillStrip() {
     show(canvas, unitPicture(i));
     button.type = "button";
     button.tabIndex = i ? -1 : 0;
-    button.setAttribute("aria-label", `test image ${i + 1}` + (pictureLabels ? `: ${nameOf(i)}` : ""));
+    button.setAttribute("aria-label", captionOf(i));
     button.addEventListener("click", () => pick(i));
     button.append(canvas);
     strip.append(button);
   }
-  strip.addEventListener("keydown", event => { // one stop of the tab key; arrows go on from there
+  strip.addEventListener("keydown", event => { // the tab key stops once at the strip; arrow keys move within it
     const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
     const next = strip.children[[...strip.children].indexOf(event.target) + step];
     if (!next) return;
@@ -24,15 +24,15 @@ function fillStrip() {
   });
 }
 
-const MOST_BUTTONS = 64; // one for each class
+const MOST_BUTTONS = 64; // with more classes, a list to choose from
 
 function fillClasses() {
   const box = at("classes");
-  if (told.condition !== "labels") return;
+  if (contents.condition !== "labels") return;
   box.hidden = false;
-  if (told.classes.length > MOST_BUTTONS) {
+  if (contents.classes.length > MOST_BUTTONS) {
     const select = document.createElement("select");
-    told.classes.forEach((name, i) => select.append(new Option(name, i)));
+    contents.classes.forEach((name, i) => select.append(new Option(name, i)));
     select.setAttribute("aria-label", "class");
     select.addEventListener("change", () => chooseLabel(Number(select.value)));
     box.append(select);
@@ -40,7 +40,7 @@ function fillClasses() {
   }
   const chips = document.createElement("div");
   chips.className = "chips";
-  told.classes.forEach((name, i) => {
+  contents.classes.forEach((name, i) => {
     const label = document.createElement("label"), text = document.createElement("span");
     const input = document.createElement("input");
     Object.assign(input, { type: "radio", name: "class", value: i });
@@ -54,7 +54,7 @@ function fillClasses() {
 
 function fillLegend() {
   if (!labels) return;
-  const shown = told.classes.slice(0, 48);
+  const shown = contents.classes.slice(0, 48);
   at("legend").replaceChildren();
   shown.forEach((name, i) => {
     const item = document.createElement("li"), dot = document.createElement("span");
@@ -62,28 +62,29 @@ function fillLegend() {
     item.append(dot, name);
     at("legend").append(item);
   });
-  if (shown.length < told.classes.length) at("legend").append(`and ${told.classes.length - shown.length} more`);
+  if (shown.length < contents.classes.length) at("legend").append(`and ${contents.classes.length - shown.length} more`);
 }
 
-const FIRST = 12; // sliders that are shown at once
+const FIRST = 12; // sliders that are shown before `more` is pressed
 
 function fillSliders() {
-  const box = at("sliders"), most = Math.max(...told.amounts);
+  const box = at("sliders"), most = Math.max(...latent.amounts);
   box.replaceChildren();
-  const rest = told.order.filter(d => d !== state.across && d !== state.up);
+  const rest = latent.order.filter(d => d !== state.across && d !== state.up);
   at("others").hidden = !rest.length;
-  at("measure").textContent = told.measure;
+  at("measure").textContent = latent.measure;
   const add = d => {
     const row = document.createElement("label"), name = document.createElement("span");
     const range = document.createElement("input"), value = document.createElement("output");
     const amount = document.createElement("span"), bar = document.createElement("i");
     row.className = "slider";
     name.textContent = nameOfDimension(d);
-    Object.assign(range, { type: "range", min: Math.min(told.low[d], -1), max: Math.max(told.high[d], 1), step: 0.01 });
+    const [min, max] = [Math.min(latent.low[d], -1), Math.max(latent.high[d], 1)];
+    Object.assign(range, { type: "range", min, max, step: 0.01 });
     amount.className = "amount";
-    bar.style.width = `${most > 0 ? 100 * Math.max(0, told.amounts[d] / most) : 0}%`;
+    bar.style.width = `${most > 0 ? 100 * Math.max(0, latent.amounts[d] / most) : 0}%`;
     amount.append(bar);
-    amount.title = `${told.measure} ${told.amounts[d].toFixed(2)}`;
+    amount.title = `${latent.measure} ${latent.amounts[d].toFixed(2)}`;
     range.addEventListener("input", () => {
       const z = state.code.slice();
       z[d] = Number(range.value);
@@ -99,20 +100,20 @@ function fillSliders() {
   rest.slice(0, FIRST).forEach(add);
   const more = at("more"), others = rest.slice(FIRST);
   more.hidden = !others.length;
-  more.textContent = `${others.length} more`;
+  more.textContent = `${others.length} more dimensions`;
   more.onclick = () => { others.forEach(add); more.hidden = true; changed(); };
 }
 
 function fillAxes() {
-  at("axes").hidden = told.latent < 3;
-  for (const [id, which] of [["across", "across"], ["up", "up"]]) {
-    const select = at(id);
-    for (const d of told.axes) select.append(new Option(nameOfDimension(d), d));
-    select.value = state[which];
+  at("axes").hidden = latent.dimensions < 3;
+  for (const axis of ["across", "up"]) {
+    const select = at(axis);
+    for (const d of latent.axes) select.append(new Option(nameOfDimension(d), d));
+    select.value = state[axis];
     select.addEventListener("change", () => {
-      const other = which === "across" ? "up" : "across", before = state[which];
-      state[which] = Number(select.value);
-      if (state[other] === state[which]) { state[other] = before; at(other).value = before; }
+      const other = axis === "across" ? "up" : "across", before = state[axis];
+      state[axis] = Number(select.value);
+      if (state[other] === state[axis]) { state[other] = before; at(other).value = before; }
       drawDots();
       fillSliders();
       changed();

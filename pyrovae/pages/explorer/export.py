@@ -1,7 +1,7 @@
-"""A VAE's encoder and decoder as programs for the page, with pictures in [0, 1] in and out."""
+"""Exports a VAE's decoder and encoder as programs for the page, whose pictures have values in [0, 1]."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from pyro.distributions import TorchDistribution
@@ -10,43 +10,46 @@ from torch import Tensor, distributions
 from pyrovae.data.pixels import Pixels
 from pyrovae.errors import InputError
 from pyrovae.pages.explorer.operations import OPERATIONS
-from pyrovae.pages.explorer.program import trace
-from pyrovae.pages.explorer.rounding import rounded
-from pyrovae.pages.explorer.steps import Steps
+from pyrovae.pages.explorer.program import trace_program
+from pyrovae.pages.explorer.rounding import round_weights
+from pyrovae.pages.explorer.steps import ProgramSteps, Steps
 from pyrovae.pages.explorer.store import Store
 from pyrovae.parts.contexts import Quadrants
 from pyrovae.program import known_mean, mean_of
 from pyrovae.vae import VAE
 
-# By how much rounding may change pictures in [0, 1] and codes, where that is tried; elsewhere it may be twice as much.
-# The width of a posterior is only drawn. The mean of draws is off by some hundredths as it is.
-MAY_CHANGE = {"image": 3e-5, "mean": 4e-5, "variance": 4e-4, "factor": 4e-4}
-MAY_CHANGE_DRAWS = {"mean": 3e-3, "draws": 1e-2}
-DRAWS = 100  # of a posterior that no ellipse describes
-Args = dict[str, Tensor]
+# By how much rounding may change each output on the calibration inputs; on others it may change about twice as much.
+# Variance and factor are only drawn, as ellipses. The mean of draws has a sampling error of some hundredths anyway.
+TOLERANCES = {"image": 3e-5, "mean": 4e-5, "variance": 4e-4, "factor": 4e-4}
+TOLERANCES_OF_DRAWS = {"mean": 3e-3, "draws": 1e-2}
+DRAWS = 100  # from a posterior that is no ellipse
+Tensors = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the page asks of a model. y is of labels, one-hot (1, classes); u are pictures in [0, 1], (1, C, H, W)."""
+class PictureModel:
+    """The decoder and the encoder of a VAE, from and to pictures in [0, 1].
+
+    Shapes: z (n, latent), y one-hot labels (n, classes), u pictures (n, C, H, W).
+    """
 
     vae: VAE
     pixels: Pixels
 
-    def decode(self, z: Tensor, y: Tensor | None = None, u: Tensor | None = None) -> Args:
-        """The mean of p(x | z, y) as a picture; a model of quadrants sees those of u."""
+    def decode(self, z: Tensor, y: Tensor | None = None, u: Tensor | None = None) -> Tensors:
+        """`image`: the mean of p(x | z, y) as a picture, with the quadrants that the model sees taken from u."""
         context = self._context(y, u)
         x = mean_of(self.vae.likelihood(self.vae.decoder(z, context)))
         if context is not None and isinstance(self.vae.context, Quadrants):
             x = torch.where(self.vae.context.seen, context, x)
         return {"image": self.pixels.to_unit(x)}
 
-    def encode(self, u: Tensor, y: Tensor | None = None) -> Args:
-        """Q(z | x, y): its `mean`, and its covariance as `factor` factorᵀ + diag `variance`, or `draws` from it."""
-        return told(self.vae.posterior(self.vae.encoder(self._read(u), self._context(y, u))))
+    def encode(self, u: Tensor, y: Tensor | None = None) -> Tensors:
+        """Q(z | x, y) as tensors: see `posterior_tensors`."""
+        return posterior_tensors(self.vae.posterior(self.vae.encoder(self.as_read(u), self._context(y, u))))
 
-    def _read(self, u: Tensor) -> Tensor:
-        """Pictures as the model sees them; binary ones stay as they are drawn."""
+    def as_read(self, u: Tensor) -> Tensor:
+        """Pictures in the pixels that the model reads; for a binary protocol, grey stays grey."""
         if self.pixels.protocol == "bytes":
             return u * 255
         return (u - self.pixels.mean) / self.pixels.std if self.pixels.protocol == "standardized" else u
@@ -55,11 +58,30 @@ class Asked:
         context = self.vae.context
         if context is None or u is None:
             return y
-        return context(self._read(u)) if context.reads == "images" else y
+        return context(self.as_read(u)) if context.reads == "images" else y
 
 
-def told(q: TorchDistribution) -> Args:
-    """A distribution over codes of one image in tensors of one row."""
+@dataclass(frozen=True)
+class Calibration:
+    """The inputs for which rounding the weights must keep the outputs: rows of tensors, by the arguments' names."""
+
+    decoder: Tensors  # z, and y or u where the model has a context
+    encoder: Tensors  # u, and y for a model of labels
+
+
+class ExportedProgram(ProgramSteps):
+    """A program for the page, and by how much rounding changed each of its outputs at most."""
+
+    changes: dict[str, float]
+
+
+def posterior_tensors(q: TorchDistribution) -> Tensors:
+    """The distribution of one image's code as tensors that a page can draw.
+
+    A Gaussian gives its `mean` (1, latent) and its covariance, `factor` factorᵀ + diag `variance`, or one of these two
+    terms. A distribution whose mean torch does not know gives `draws` (100, 1, latent) and their mean. Any other one
+    gives its `mean` alone.
+    """
     base = q.base_dist if isinstance(q, distributions.Independent) else q
     if isinstance(base, distributions.Normal):
         return {"mean": base.loc, "variance": base.scale.square()}
@@ -73,27 +95,25 @@ def told(q: TorchDistribution) -> Args:
     return {"mean": mean_of(q)}
 
 
-def export(asked: Asked, store: Store, seed: int, codes: Tensor, contexts: Args, pictures: Args) -> dict[str, Any]:
-    """Decoder and encoder for the page, their numbers in `store`, and by how much rounding changes what they answer.
+def export(
+    model: PictureModel, store: Store, seed: int, calibration: Calibration
+) -> tuple[ExportedProgram, ExportedProgram]:
+    """The decoder and the encoder of `model` as programs for the page; their weights go to `store`, rounded.
 
-    `codes` (n, latent) with their `contexts`, and `pictures` with theirs, are what they are tried on.
+    Raises `InputError` for an operation that the page does not have, or for outputs that are not finite.
     """
-    decoder = _exported("a decoder", asked.decode, store, seed, {"z": codes} | contexts)
-    encoder = _exported("an encoder", asked.encode, store, seed, pictures)
-    return {"decoder": decoder, "encoder": encoder}
+    decoder = _exported("a decoder", model.decode, store, seed, calibration.decoder)
+    encoder = _exported("an encoder", model.encode, store, seed, calibration.encoder)
+    return decoder, encoder
 
 
-def _exported(what: str, function: Any, store: Store, seed: int, tried: Args) -> dict[str, Any]:
-    samples = [[part[row : row + 1] for part in tried.values()] for row in range(_length(tried))]
-    program = trace(what, function, seed, **dict(zip(tried, samples[0])))
-    for name, answer in program.answer(program.held, *samples[0]).items():
-        if not answer.isfinite().all():
+def _exported(what: str, function: Callable[..., Tensors], store: Store, seed: int, inputs: Tensors) -> ExportedProgram:
+    (count,) = {len(rows) for rows in inputs.values()}
+    samples = [[rows[i : i + 1] for rows in inputs.values()] for i in range(count)]
+    program = trace_program(what, function, seed, **dict(zip(inputs, samples[0])))
+    for name, output in program.outputs_for(program.constants, *samples[0]).items():
+        if not output.isfinite().all():
             raise InputError(f"explore: expected {what} that returns finite numbers, got others in its {name}")
-    may_change = MAY_CHANGE | (MAY_CHANGE_DRAWS if "draws" in program.outputs else {})
-    held, changes = rounded(program, samples, may_change)
-    return Steps(what, program, held, OPERATIONS, store, *samples[0]).told() | {"changes": changes}
-
-
-def _length(tried: Args) -> int:
-    (length,) = {len(part) for part in tried.values()}
-    return length
+    tolerances = TOLERANCES | (TOLERANCES_OF_DRAWS if "draws" in program.outputs else {})
+    constants, changes = round_weights(program, samples, tolerances)
+    return {**Steps(what, program, constants, OPERATIONS, store, *samples[0]).result(), "changes": changes}

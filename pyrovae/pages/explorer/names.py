@@ -1,6 +1,6 @@
-"""ATen's names of operations that are one step for the page."""
+"""The ATen operations that become a single step of the page, by name."""
 
-# Functions of each number, by the names that `nn.js` has for them, too.
+# Functions of single numbers. `nn.js` has a function of the same name for each of them.
 EACH = frozenset(
     """
     neg abs sign exp exp2 expm1 log log1p log2 log10 sqrt rsqrt reciprocal sin cos tan asin acos atan sinh cosh tanh
@@ -8,9 +8,10 @@ EACH = frozenset(
     remainder atan2 hypot eq ne lt le gt ge where logical_not logical_and logical_or logical_xor
     """.split()  # noqa: SIM905
 )
-SAME_AS = {"bitwise_not": "logical_not", "bitwise_and": "logical_and", "bitwise_or": "logical_or"}  # of truth
+# The page stores truth values as 1 and 0, so an operation on bits does the same as one on truth values.
+SAME_AS = {"bitwise_not": "logical_not", "bitwise_and": "logical_and", "bitwise_or": "logical_or"}
 
-# These only move numbers, so that it can be asked of the numbers of places where each one goes.
+# These operations only move numbers. Running one on numbered places shows where each number goes.
 MOVES = frozenset(
     """
     view _unsafe_view reshape permute transpose t expand expand_as squeeze unsqueeze select slice split split_with_sizes

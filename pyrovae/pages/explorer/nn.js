@@ -1,17 +1,18 @@
 "use strict";
-// Runs the programs that pyrovae/explore/steps.py writes: tensors are Float32Arrays, their shapes are known beforehand.
+// Runs the programs that steps.py writes. A tensor is a Float32Array; all shapes are known when a program is built.
 
-function erf(x) { // Abramowitz & Stegun (1964), 7.1.26: within 1.5e-7
+function erf(x) { // Abramowitz & Stegun (1964), 7.1.26: its error is at most 1.5e-7
   const t = 1 / (1 + 0.3275911 * Math.abs(x));
   const sum = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
   return Math.sign(x) * (1 - sum * Math.exp(-x * x));
 }
 
-function evenRound(x) { // halves to the even number, as torch does
+function evenRound(x) { // rounds a half to the even number, as torch does
   const low = Math.floor(x), rest = x - low;
   return rest < 0.5 || (rest === 0.5 && low % 2 === 0) ? low : low + 1;
 }
 
+// Functions of single numbers, by ATen's names.
 const EACH = {
   neg: a => -a, abs: Math.abs, sign: Math.sign, exp: Math.exp, exp2: a => 2 ** a, expm1: Math.expm1,
   log: Math.log, log1p: Math.log1p, log2: Math.log2, log10: Math.log10, sqrt: Math.sqrt, rsqrt: a => 1 / Math.sqrt(a),
@@ -30,7 +31,8 @@ const EACH = {
   where: (a, b, c) => a ? b : c,
 };
 
-// The most frequent ones with their loops, as a browser makes fast what it sees in one piece. x, y are 0 for a number.
+// The most frequent functions with loops of their own, because browsers compile those to faster code than one call for
+// each number. x and y are the strides of a and b: 0 for a single number, else 1.
 const LOOP = {
   add: (out, a, b, x, y) => { for (let i = 0; i < out.length; i++) out[i] = a[i * x] + b[i * y]; },
   sub: (out, a, b, x, y) => { for (let i = 0; i < out.length; i++) out[i] = a[i * x] - b[i * y]; },
@@ -39,12 +41,13 @@ const LOOP = {
   sigmoid: (out, a, b, x) => { for (let i = 0; i < out.length; i++) out[i] = 1 / (1 + Math.exp(-a[i * x])); },
 };
 
+// Each fold has a value to start from and a function of that and the next number.
 const FOLD = {
   sum: [0, (a, b) => a + b], mean: [0, (a, b) => a + b], prod: [1, (a, b) => a * b],
   max: [-Infinity, Math.max], min: [Infinity, Math.min],
 };
 
-// The places of a tensor of this shape and these strides, first place `at`.
+// The place of each number of a view in the tensor below it: the view's shape, its strides, and its first place `at`.
 function placesOf([shape, strides, at]) {
   let places = Int32Array.of(at);
   shape.forEach((side, dim) => {
@@ -56,17 +59,18 @@ function placesOf([shape, strides, at]) {
   return places;
 }
 
-// Adds a row times a matrix b, (inner, columns): number k of the row is a[from + k * along]. Eight rows of b at a time,
-// which takes a browser a third of the time; those times 0 are left out.
-function addProduct(out, into, columns, inner, a, from, along, b, start) {
+// Adds the product of a row vector and the matrix b, (inner, columns), to `out` from place `into` on. Number k of the
+// vector is a[from + k * stride], and b begins at place `start`. To add eight rows of b at a time takes a browser a third
+// of the time that single rows take; rows times 0 are left out.
+function addProduct(out, into, columns, inner, a, from, stride, b, start) {
   const factors = new Float64Array(8), rows = new Int32Array(8).fill(start);
-  for (let k = 0, held = 0; k < inner; k++) {
-    const factor = a[from + k * along];
-    if (factor !== 0) { factors[held] = factor; rows[held++] = start + k * columns; }
-    if (held < 8 && k < inner - 1) continue;
-    factors.fill(0, held);
-    held = 0;
-    const f0 = factors[0], f1 = factors[1], f2 = factors[2], f3 = factors[3]; // to take an array apart is slower
+  for (let k = 0, filled = 0; k < inner; k++) {
+    const factor = a[from + k * stride];
+    if (factor !== 0) { factors[filled] = factor; rows[filled++] = start + k * columns; }
+    if (filled < 8 && k < inner - 1) continue;
+    factors.fill(0, filled);
+    filled = 0;
+    const f0 = factors[0], f1 = factors[1], f2 = factors[2], f3 = factors[3]; // destructuring is slower
     const f4 = factors[4], f5 = factors[5], f6 = factors[6], f7 = factors[7];
     const r0 = rows[0], r1 = rows[1], r2 = rows[2], r3 = rows[3];
     const r4 = rows[4], r5 = rows[5], r6 = rows[6], r7 = rows[7];
@@ -76,7 +80,8 @@ function addProduct(out, into, columns, inner, a, from, along, b, start) {
   }
 }
 
-// For each channel, each place of the kernel and each place that it is laid on, the number that is there; -1: none is.
+// For each channel, each position in the kernel and each position of the kernel: the place of the number there, or -1
+// where padding is.
 function windows({ from, to, groups, transposed, kernel, stride, padding, dilation }) {
   const [channels, rows, columns] = transposed ? to : from, [, down, across] = transposed ? from : to, places = [];
   for (let c = 0; c < channels / groups; c++)
@@ -92,12 +97,12 @@ function windows({ from, to, groups, transposed, kernel, stride, padding, dilati
   return Int32Array.from(places);
 }
 
-// Each kind of step: what it knows beforehand becomes a function of the arrays that it fills and reads.
+// Each kind of step: turns what the step says into a function of the array that it fills and the arrays that it reads.
 const STEP = {
   each(name) {
     const f = EACH[name], loop = LOOP[name];
     return (out, [a, b, c]) => {
-      const n = out.length, [x, y, z] = [a, b, c].map(one => one && one.length === n ? 1 : 0);
+      const n = out.length, [x, y, z] = [a, b, c].map(array => array && array.length === n ? 1 : 0);
       if (loop) loop(out, a, b, x, y);
       else if (!b) for (let i = 0; i < n; i++) out[i] = f(a[i * x]);
       else if (!c) for (let i = 0; i < n; i++) out[i] = f(a[i * x], b[i * y]);
@@ -107,7 +112,7 @@ const STEP = {
 
   move(places, fill) {
     if (Array.isArray(places)) places = placesOf(places);
-    fill = Number(fill); // a text, as infinity is no number of JSON
+    fill = Number(fill); // it comes as a text, because JSON has no infinity
     return (out, [a]) => {
       for (let i = 0; i < out.length; i++) out[i] = places[i] < 0 ? fill : a[places[i]];
     };
@@ -139,22 +144,22 @@ const STEP = {
         const into = i * rows * columns, from = i * rows * inner;
         out.fill(0, into, into + columns);
         addProduct(out, into, columns, inner, a, from, 1, b, i * size);
-        for (let row = 1; row < rows; row++) { // what a row has in common with the first one is summed already
+        for (let row = 1; row < rows; row++) { // add only what differs from the first row's product
           const at = into + row * columns;
-          const more = a.subarray(from + row * inner, from + (row + 1) * inner).map((x, k) => x - a[from + k]);
+          const difference = a.subarray(from + row * inner, from + (row + 1) * inner).map((x, k) => x - a[from + k]);
           out.copyWithin(at, into, into + columns);
-          addProduct(out, at, columns, inner, more, 0, 1, b, i * size);
+          addProduct(out, at, columns, inner, difference, 0, 1, b, i * size);
         }
       }
     };
   },
 
-  // By a product of matrices: all windows of the image are laid side by side. A transposed convolution is the same the
-  // other way round: the product gives the windows, and these are added up.
-  conv(told) {
-    const { images, groups, transposed } = told, places = windows(told), taps = told.kernel[0] * told.kernel[1];
-    const [ins, outs] = [told.from[0] / groups, told.to[0] / groups];
-    const [from, to] = [told.from[1] * told.from[2], told.to[1] * told.to[2]];
+  // A matrix product with all windows of the image as columns. A transposed convolution goes the other way: the product
+  // gives the windows, and these are added up to the image.
+  conv(geometry) {
+    const { images, groups, transposed, kernel } = geometry, places = windows(geometry), taps = kernel[0] * kernel[1];
+    const [ins, outs] = [geometry.from[0] / groups, geometry.to[0] / groups];
+    const [from, to] = [geometry.from[1] * geometry.from[2], geometry.to[1] * geometry.to[2]];
     const inner = (transposed ? outs : ins) * taps, wide = transposed ? from : to;
     const spread = new Float32Array(inner * wide);
     return (out, [x, weight, bias]) => {
@@ -191,15 +196,15 @@ const STEP = {
   },
 };
 
-// A program as a function: named inputs, Float32Arrays, become named outputs, which the next call overwrites.
+// A program as a function of Float32Arrays by name. It returns its outputs by name; the next call overwrites them.
 function programOf({ sizes, inputs, constants, steps, outputs }, bytes) {
   const arrays = sizes.map(() => null), last = sizes.map(() => Infinity), free = new Map();
-  for (const [slot, told] of constants) arrays[slot] = stored(bytes, told);
+  for (const [slot, array] of constants) arrays[slot] = stored(bytes, array);
   for (const slot of Object.values(inputs)) arrays[slot] = new Float32Array(sizes[slot]);
   for (const [, slot] of steps) last[slot] = -1;
   steps.forEach(([, , reads], number) => reads.forEach(slot => { if (last[slot] < Infinity) last[slot] = number; }));
   for (const slot of Object.values(outputs)) last[slot] = Infinity;
-  const actions = steps.map(([kind, slot, reads, ...more], number) => { // an array that nobody reads again is reused
+  const actions = steps.map(([kind, slot, reads, ...more], number) => { // arrays that no later step reads are reused
     arrays[slot] = (free.get(sizes[slot]) || []).pop() || new Float32Array(sizes[slot]);
     for (const read of new Set([...reads, slot]))
       if (last[read] <= number) free.set(sizes[read], [...(free.get(sizes[read]) || []), arrays[read]]);
@@ -207,8 +212,8 @@ function programOf({ sizes, inputs, constants, steps, outputs }, bytes) {
     const act = STEP[kind](...more), read = reads.map(slot => arrays[slot]), out = arrays[slot];
     return () => act(out, read);
   });
-  return given => {
-    for (const [name, numbers] of Object.entries(given)) if (name in inputs) arrays[inputs[name]].set(numbers);
+  return args => {
+    for (const [name, numbers] of Object.entries(args)) if (name in inputs) arrays[inputs[name]].set(numbers);
     for (const act of actions) act();
     return Object.fromEntries(Object.entries(outputs).map(([name, slot]) => [name, arrays[slot]]));
   };

@@ -1,4 +1,7 @@
-"""Operations of ATen that take more than one step, or a step of their own."""
+"""The ATen operations that take several steps, or a kind of step of their own.
+
+Each function here adds the steps of one operation and returns the slot of its result, a tensor of `shape`.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,49 +21,50 @@ def _shape(steps: Steps, node: Any) -> torch.Size:
     return torch.Size(steps.values[node].shape)
 
 
-def _given(node: Node, place: int, name: str, default: Any = None) -> Any:
+def _argument(node: Node, place: int, name: str, default: Any = None) -> Any:
+    """The argument at `place` or called `name`."""
     return node.args[place] if place < len(node.args) else node.kwargs.get(name, default)
 
 
 def _both(values: Any) -> tuple[int, ...]:
-    """For rows and columns, where one number stands for both."""
+    """A number for rows and one for columns, where ATen may give a single number for both."""
     sides = (values,) if isinstance(values, int) else tuple(values)
     return sides * 2 if len(sides) == 1 else sides
 
 
-def _pair(values: Any, one: int) -> list[int]:
-    """For rows and columns, where a line has no rows: these are then `one`."""
-    return [one] * (2 - len(values)) + [*values]
+def _pair(values: Any, rows: int) -> list[int]:
+    """A number for rows and one for columns; an operation on lines gives only that for columns."""
+    return [rows] * (2 - len(values)) + [*values]
 
 
 def weighted(name: str) -> Operation:
-    """A sum or a difference, its second term perhaps times `alpha`."""
+    """A sum or a difference, whose second term may be multiplied by `alpha`."""
 
-    def taken(steps: Steps, node: Node, shape: torch.Size) -> int:
-        first, second = (steps.spread(one, shape) for one in node.args[:2])
+    def add_steps(steps: Steps, node: Node, shape: torch.Size) -> int:
+        first, second = (steps.broadcast(term, shape) for term in node.args[:2])
         if (alpha := node.kwargs.get("alpha", 1)) != 1:
             second = steps.step("each", steps.sizes[second], [second, steps.slot(alpha)], "mul")
         return steps.step("each", shape.numel(), [first, second], name)
 
-    return taken
+    return add_steps
 
 
 def clamp(steps: Steps, node: Node, shape: torch.Size) -> int:
-    slot = steps.spread(node.args[0], shape)
+    slot = steps.broadcast(node.args[0], shape)
     for place, name, limit in ((1, "min", "maximum"), (2, "max", "minimum")):
-        if (bound := _given(node, place, name)) is not None:
-            slot = steps.step("each", shape.numel(), [slot, steps.spread(bound, shape)], limit)
+        if (bound := _argument(node, place, name)) is not None:
+            slot = steps.step("each", shape.numel(), [slot, steps.broadcast(bound, shape)], limit)
     return slot
 
 
 def filled(value: float | None = None) -> Operation:
-    """A tensor of one number, as large as another."""
+    """A tensor of the size of another, filled with one number."""
 
-    def taken(steps: Steps, node: Node, shape: torch.Size) -> int:
-        one = steps.slot(node.args[1] if value is None else value)
-        return steps.step("each", shape.numel(), [one, steps.slot(0)], "add")
+    def add_steps(steps: Steps, node: Node, shape: torch.Size) -> int:
+        number = steps.slot(node.args[1] if value is None else value)
+        return steps.step("each", shape.numel(), [number, steps.slot(0)], "add")
 
-    return taken
+    return add_steps
 
 
 def converted(steps: Steps, node: Node, shape: torch.Size) -> int:
@@ -71,44 +75,44 @@ def converted(steps: Steps, node: Node, shape: torch.Size) -> int:
 
 
 def folded(kind: str) -> Operation:
-    def taken(steps: Steps, node: Node, shape: torch.Size) -> int:
+    def add_steps(steps: Steps, node: Node, shape: torch.Size) -> int:
         dims = node.args[1] if len(node.args) > 1 else []
         dims = [dims] if isinstance(dims, int) else dims
         return steps.fold(kind, steps.slot(node.args[0]), _shape(steps, node.args[0]), dims or [])  # type: ignore[arg-type]
 
-    return taken
+    return add_steps
 
 
 def variance(steps: Steps, node: Node, shape: torch.Size) -> int:
     whole, slot = _shape(steps, node.args[0]), steps.slot(node.args[0])
-    dims = [dim % len(whole) for dim in _given(node, 1, "dim") or range(len(whole))]
+    dims = [dim % len(whole) for dim in _argument(node, 1, "dim") or range(len(whole))]
     kept = torch.Size([1 if dim in dims else side for dim, side in enumerate(whole)])
     mean = steps.move([(steps.fold("mean", slot, whole, dims), kept)], lambda numbered: numbered.expand(whole))
-    away = steps.step("each", whole.numel(), [slot, mean], "sub")
-    total = steps.fold("sum", steps.step("each", whole.numel(), [away, away], "mul"), whole, dims)
-    correction = _given(node, 2, "correction")
-    free = whole.numel() // kept.numel() - (1 if correction is None else correction)
-    return steps.step("each", shape.numel(), [total, steps.slot(free)], "div")
+    deviation = steps.step("each", whole.numel(), [slot, mean], "sub")
+    total = steps.fold("sum", steps.step("each", whole.numel(), [deviation, deviation], "mul"), whole, dims)
+    correction = _argument(node, 2, "correction")
+    degrees_of_freedom = whole.numel() // kept.numel() - (1 if correction is None else correction)
+    return steps.step("each", shape.numel(), [total, steps.slot(degrees_of_freedom)], "div")
 
 
 def softmax(logarithm: bool) -> Operation:
-    def taken(steps: Steps, node: Node, shape: torch.Size) -> int:
+    def add_steps(steps: Steps, node: Node, shape: torch.Size) -> int:
         dim: Any = node.args[1]
-        one = torch.Size([1 if at == dim % len(shape) else side for at, side in enumerate(shape)])
+        folded_shape = torch.Size([1 if at == dim % len(shape) else side for at, side in enumerate(shape)])
 
-        def against(name: str, left: int, right: int) -> int:
-            spread = steps.move([(right, one)], lambda numbered: numbered.expand(shape))
-            return steps.step("each", shape.numel(), [left, spread], name)
+        def combined(name: str, left: int, right: int) -> int:
+            right = steps.move([(right, folded_shape)], lambda numbered: numbered.expand(shape))
+            return steps.step("each", shape.numel(), [left, right], name)
 
         slot = steps.slot(node.args[0])
-        lower = against("sub", slot, steps.fold("max", slot, shape, [dim]))
-        parts = steps.step("each", shape.numel(), [lower], "exp")
+        lowered = combined("sub", slot, steps.fold("max", slot, shape, [dim]))
+        parts = steps.step("each", shape.numel(), [lowered], "exp")
         total = steps.fold("sum", parts, shape, [dim])
         if logarithm:
-            return against("sub", lower, steps.step("each", one.numel(), [total], "log"))
-        return against("div", parts, total)
+            return combined("sub", lowered, steps.step("each", folded_shape.numel(), [total], "log"))
+        return combined("div", parts, total)
 
-    return taken
+    return add_steps
 
 
 def product(steps: Steps, node: Node, shape: torch.Size) -> int:
@@ -120,7 +124,7 @@ def product(steps: Steps, node: Node, shape: torch.Size) -> int:
         return slot
     if node.kwargs:
         raise steps.refuse(f"{node.target} with factors")
-    return steps.step("each", shape.numel(), [slot, steps.spread(node.args[0], shape)], "add")
+    return steps.step("each", shape.numel(), [slot, steps.broadcast(node.args[0], shape)], "add")
 
 
 def convolution(steps: Steps, node: Node, shape: torch.Size) -> int:
@@ -129,7 +133,7 @@ def convolution(steps: Steps, node: Node, shape: torch.Size) -> int:
         raise steps.refuse(f"a convolution of {len(shape) - 2} dimensions")
     n, channels, *size = _shape(steps, x)
     kernel = _shape(steps, weight)[2:]
-    sides = {
+    geometry: dict[str, Any] = {
         "from": [channels, *_pair(size, 1)],
         "to": [shape[1], *_pair(shape[2:], 1)],
         "kernel": _pair(kernel, 1),
@@ -138,15 +142,18 @@ def convolution(steps: Steps, node: Node, shape: torch.Size) -> int:
         "dilation": _pair(dilation, 1),
     }
     biases = steps.constant(torch.zeros(shape[1])) if bias is None else steps.slot(bias)
-    told = sides | {"images": n, "groups": groups, "transposed": bool(transposed)}
-    return steps.step("conv", shape.numel(), [steps.slot(x), steps.slot(weight), biases], told)
+    geometry |= {"images": n, "groups": groups, "transposed": bool(transposed)}
+    return steps.step("conv", shape.numel(), [steps.slot(x), steps.slot(weight), biases], geometry)
 
 
 def _normed(steps: Steps, x: Any, weight: Any, bias: Any, length: int, block: int, inner: int, epsilon: float) -> int:
-    """Blocks of x standardised (of 0: none), then number i times weight[i / inner] plus its bias, again and again."""
+    """Standardise each block of x, unless `block` is 0, and multiply and add for runs of `inner` numbers.
+
+    Run k is multiplied by weight[k mod length] and gets bias[k mod length] added; a missing weight is 1, a bias 0.
+    """
     slots = [
-        steps.constant(torch.full((length,), value)) if given is None else steps.slot(given)
-        for given, value in ((weight, 1.0), (bias, 0.0))
+        steps.constant(torch.full((length,), default)) if node is None else steps.slot(node)
+        for node, default in ((weight, 1.0), (bias, 0.0))
     ]
     size = steps.values[x].numel()
     return steps.step("norm", size, [steps.slot(x), *slots], block, inner, epsilon)
@@ -166,24 +173,24 @@ def layer_norm(steps: Steps, node: Node, shape: torch.Size) -> int:
 def batch_norm(steps: Steps, node: Node, shape: torch.Size) -> int:
     x, weight, bias, mean, variance, training, _, epsilon = node.args
     channels, pixels = shape[1], shape[2:].numel()
-    if training:  # of one image: instance normalisation
+    if training:  # by the statistics of the batch: with one image, that is instance normalisation
         if shape[0] > 1:
             raise steps.refuse("normalisation by a batch")
         return _normed(steps, x, weight, bias, channels, pixels, pixels, epsilon)  # type: ignore[arg-type]
-    held: Any = steps.values
-    scale = (held[variance] + epsilon).rsqrt() * (1 if weight is None else held[weight])
-    shift = (0 if bias is None else held[bias]) - held[mean] * scale
+    values: Any = steps.values
+    scale = (values[variance] + epsilon).rsqrt() * (1 if weight is None else values[weight])
+    shift = (0 if bias is None else values[bias]) - values[mean] * scale
     slots = [steps.slot(x), steps.constant(scale), steps.constant(shift)]
     return steps.step("norm", shape.numel(), slots, 0, pixels, 0)
 
 
 def pooled(kind: str, fill: float) -> Operation:
-    def taken(steps: Steps, node: Node, shape: torch.Size) -> int:
+    def add_steps(steps: Steps, node: Node, shape: torch.Size) -> int:
         kernel = _both(node.args[1])
-        stride = _both(_given(node, 2, "stride") or kernel)
-        padding = _both(_given(node, 3, "padding", 0))
-        dilation = _both(_given(node, 4, "dilation", 1)) if kind == "max" else (1, 1)
-        if kind == "mean" and any(padding) and not _given(node, 5, "count_include_pad", True):
+        stride = _both(_argument(node, 2, "stride") or kernel)
+        padding = _both(_argument(node, 3, "padding", 0))
+        dilation = _both(_argument(node, 4, "dilation", 1)) if kind == "max" else (1, 1)
+        if kind == "mean" and any(padding) and not _argument(node, 5, "count_include_pad", True):
             raise steps.refuse(f"{node.target} that does not count its padding")
         x = _shape(steps, node.args[0])
         windows = torch.Size([x[0], x[1], kernel[0] * kernel[1], shape[2:].numel()])
@@ -197,13 +204,13 @@ def pooled(kind: str, fill: float) -> Operation:
             raise steps.refuse(f"{node.target} with windows that are cut off") from None
         return steps.fold(kind, slot, windows, [2])
 
-    return taken
+    return add_steps
 
 
 def padded(steps: Steps, node: Node, shape: torch.Size) -> int:
     sides: Sequence[int] = node.args[1]  # type: ignore[assignment]
     source = (steps.slot(node.args[0]), _shape(steps, node.args[0]))
-    return steps.move([source], lambda numbered: F.pad(numbered, sides), _given(node, 2, "value", 0))
+    return steps.move([source], lambda numbered: F.pad(numbered, sides), _argument(node, 2, "value", 0))
 
 
 OPERATIONS: dict[str, Operation] = {

@@ -1,12 +1,12 @@
 
-// What the pointer does becomes a code, a picture or a context; what follows is computed in the next frame.
+// Turns what the reader does into a code, a picture or a class. The page is drawn again in the next frame.
 
-let asked = false;
+let frameRequested = false;
 
 function changed() {
-  if (asked || !bytes) return;
-  asked = true;
-  requestAnimationFrame(() => { asked = false; render(); });
+  if (frameRequested || !bytes) return;
+  frameRequested = true;
+  requestAnimationFrame(() => { frameRequested = false; render(); });
 }
 
 function render() {
@@ -17,33 +17,35 @@ function render() {
   show(at("decoded"), state.image);
   showPicture();
   drawPlane();
-  const named = d => `${nameOfDimension(d)} = ${asText(z[d])}`, encoded = state.posterior && !state.hover;
-  at("code").textContent = (flat ? [state.across] : [state.across, state.up]).map(named).join(", ")
-    + (encoded ? ` – ${place()}` : "");
-  const other = told.condition === "labels" && (!encoded || state.label !== state.encodedAs);
-  at("what").textContent = other ? `decoded as ${told.classes[state.label]}` : encoded ? "reconstruction" : "decoded";
+  const valueOf = d => `${nameOfDimension(d)} = ${asText(z[d])}`, encoded = state.posterior && !state.hover;
+  at("code").textContent = (flat ? [state.across] : [state.across, state.up]).map(valueOf).join(", ")
+    + (encoded ? `: ${posteriorText()}` : "");
+  const other = contents.condition === "labels" && (!encoded || state.label !== state.encodedAs);
+  const asClass = `decoded as ${contents.classes[state.label]}`;
+  at("what").textContent = other ? asClass : encoded ? "reconstruction" : "decoded";
   at("speed").textContent = `${state.milliseconds.toFixed(1)} ms`;
-  at("whose").textContent = state.number < 0 ? "drawing" : nameOf(state.number);
+  at("whose").textContent = state.number < 0 ? "your drawing" : captionOf(state.number);
   for (const slider of document.querySelectorAll(".slider")) slider.update(z);
   at("fit").disabled = state.number >= 0;
-  document.querySelectorAll("#strip button").forEach((one, i) => one.setAttribute("aria-pressed", i === state.number));
+  const buttons = document.querySelectorAll("#strip button");
+  buttons.forEach((button, i) => button.setAttribute("aria-pressed", i === state.number));
   const backdrop = backdropOf();
   if (backdrop !== tiles.of) { tiles.of = backdrop; restartTiles(); }
 }
 
-function place() {
-  if (state.posterior.draws) return "the picture's code: draws from its posterior, which is no ellipse, and their mean";
-  if (!spreads(state.posterior)) return "the picture's code: a point, as this posterior has no width";
-  return "the picture's code, and one and two standard deviations";
+function posteriorText() { // what the plane shows of the posterior
+  if (state.posterior.draws) return "the picture's code, with draws from its posterior, which is not an ellipse";
+  if (!spreads(state.posterior)) return "the picture's code, a point, because this posterior has no width";
+  return "the picture's code, with ellipses at one and two standard deviations";
 }
 
-function nameOf(number) {
-  return pictureLabels ? told.classes[pictureLabels[number]] : `test image ${number + 1}`;
+function captionOf(number) { // of a test image: its class, or its number if there are no classes
+  return `test image ${pictureLabels ? `of class ${contents.classes[pictureLabels[number]]}` : number + 1}`;
 }
 
-function backdropOf() { // what the decoded plane depends on
+function backdropOf() { // everything that the decoded plane depends on, as a text
   const fixed = Array.from(state.code, (value, d) => d === state.across || d === state.up ? 0 : value);
-  const context = { images: Array.from(state.picture), labels: state.label }[told.condition];
+  const context = { images: Array.from(state.picture), labels: state.label }[contents.condition];
   return JSON.stringify([at("manifold").checked, state.across, state.up, fixed, context]);
 }
 
@@ -83,9 +85,9 @@ function listenToPlane() {
 
 function listenToPicture() {
   const canvas = at("picture"), erase = at("erase");
-  told.drawable = channels === 1;
-  erase.hidden = at("clear").hidden = at("fit").hidden = !told.drawable;
-  if (!told.drawable) return;
+  const drawable = channels === 1;
+  erase.hidden = at("clear").hidden = at("fit").hidden = !drawable;
+  if (!drawable) return;
   canvas.classList.add("drawable");
   canvas.title = "Draw here";
   let last = null;
@@ -109,7 +111,7 @@ function listenToPicture() {
   const erases = () => erase.getAttribute("aria-pressed") === "true";
   erase.addEventListener("click", () => erase.setAttribute("aria-pressed", !erases()));
   at("clear").addEventListener("click", () => {
-    state.picture.fill(told.paper > 0.5 ? 1 : 0);
+    state.picture.fill(state.background > 0.5 ? 1 : 0);
     state.number = -1;
     erase.setAttribute("aria-pressed", false);
     readPicture();
@@ -118,17 +120,19 @@ function listenToPicture() {
 
 async function start() {
   bytes = await unpacked(at("numbers").textContent.trim());
-  [decoder, encoder] = [programOf(told.decoder, bytes), programOf(told.encoder, bytes)];
-  [codes, draws, pictures] = [told.codes, told.draws, told.pictures].map(one => stored(bytes, one));
-  [labels, pictureLabels, seen] = [told.labels, told.picture_labels, told.seen].map(one => one && stored(bytes, one));
+  [decoder, encoder] = [programOf(contents.decoder, bytes), programOf(contents.encoder, bytes)];
+  const arrays = [contents.codes, contents.draws, contents.pictures];
+  [codes, draws, pictures] = arrays.map(({ values }) => stored(bytes, values));
+  const optional = [contents.codes.labels, contents.pictures.labels, contents.seen];
+  [labels, pictureLabels, seen] = optional.map(array => array && stored(bytes, array));
   let total = 0;
   for (const value of pictures) total += value / 255;
-  told.paper = total / pictures.length; // light, or dark
+  state.background = total / pictures.length;
   for (const canvas of [at("picture"), at("decoded")]) {
     [canvas.width, canvas.height] = [width, height];
     canvas.style.aspectRatio = `${width} / ${height}`;
   }
-  at("manifold").checked = told.latent < 3;
+  at("manifold").checked = latent.dimensions < 3;
   at("status").hidden = true;
   document.querySelector("main").hidden = false;
   fillAxes();
@@ -140,14 +144,14 @@ async function start() {
   listenToPicture();
   for (const id of ["codes", "manifold"]) at(id).addEventListener("change", changed);
   at("random").addEventListener("click", randomCode);
-  at("middle").addEventListener("click", () => moveTo(Float32Array.from(told.centre)));
-  for (let i = 0; i < 5; i++) decode(state.code); // the first times a browser is slow
+  at("middle").addEventListener("click", () => moveTo(Float32Array.from(latent.centre)));
+  for (let i = 0; i < 5; i++) decode(state.code); // a browser compiles the loops during the first calls
   resize();
   pick(0);
 }
 
 start().catch(error => {
   at("status").hidden = false;
-  at("status").textContent = `This page needs a browser of 2023 or later: ${error.message}`;
+  at("status").textContent = `This page could not start; it needs a browser of 2023 or later: ${error.message}`;
   throw error;
 });

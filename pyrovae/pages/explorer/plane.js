@@ -1,11 +1,11 @@
 
-// The plane: codes, decoded places, the posterior and the pointer.
+// Draws the plane: the dots, the decoded plane behind them, the posterior, and the code under the pointer.
 
 const plane = at("plane"), sheet = plane.getContext("2d");
 const behind = document.createElement("canvas"), dots = document.createElement("canvas");
 
-function view() { // the middle of what is shown, and how far it reaches: the same on both axes
-  const ends = [state.across, state.up].filter(d => d >= 0).map(d => [told.low[d], told.high[d]]);
+function view() { // the middle of the shown part of the plane, and how far it reaches, the same on both axes
+  const ends = [state.across, state.up].filter(d => d >= 0).map(d => [latent.low[d], latent.high[d]]);
   const reach = Math.max(...ends.map(([low, high]) => (high - low) / 2));
   return { middle: ends.map(([low, high]) => (low + high) / 2), reach };
 }
@@ -13,7 +13,7 @@ function view() { // the middle of what is shown, and how far it reaches: the sa
 const toX = z => (0.5 + (z - view().middle[0]) / (2 * view().reach)) * plane.width;
 const toY = z => flat ? plane.height / 2 : (0.5 - (z - view().middle[1]) / (2 * view().reach)) * plane.height;
 
-function codeAt(x, y) { // x and y as shares of the plane
+function codeAt(x, y) { // the code at a place of the plane, x and y from 0 to 1
   const { middle, reach } = view(), z = state.code.slice();
   z[state.across] = middle[0] + (2 * x - 1) * reach;
   if (!flat) z[state.up] = middle[1] + (1 - 2 * y) * reach;
@@ -31,19 +31,19 @@ function resize() {
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
-function colourOf(label) { // on a dark page a third lighter
-  const parts = told.colours[label].match(/[0-9a-f]{2}/gi).map(part => parseInt(part, 16));
+function colourOf(label) { // a third lighter on a dark page
+  const parts = contents.colours[label].match(/[0-9a-f]{2}/gi).map(part => parseInt(part, 16));
   return `rgb(${parts.map(part => Math.round(dark.matches ? part + (255 - part) / 3 : part)).join(" ")})`;
 }
 
 function drawDots() {
   dots.width = dots.height = plane.width;
-  const ink = dots.getContext("2d"), n = codes.length / told.axes.length, scale = plane.width / plane.clientWidth;
-  const [i, j] = [told.axes.indexOf(state.across), told.axes.indexOf(state.up)];
+  const ink = dots.getContext("2d"), n = codes.length / latent.axes.length, scale = plane.width / plane.clientWidth;
+  const [i, j] = [latent.axes.indexOf(state.across), latent.axes.indexOf(state.up)];
   const radius = scale * Math.max(1.5, Math.min(3, 90 / Math.sqrt(n)));
   ink.globalAlpha = 0.8;
   for (let k = 0; k < n; k++) {
-    const label = labels ? labels[k] : 0, row = (label + 0.5 + 0.7 * ((k * 0.618) % 1 - 0.5)) / told.colours.length;
+    const label = labels ? labels[k] : 0, row = (label + 0.5 + 0.7 * ((k * 0.618) % 1 - 0.5)) / contents.colours.length;
     const y = flat ? (0.03 + 0.84 * row) * plane.height : toY(codes[j * n + k]);
     ink.fillStyle = colourOf(label);
     ink.beginPath();
@@ -52,8 +52,9 @@ function drawDots() {
   }
 }
 
-// Decoded places of the plane, drawn a few at a time so that the pointer never waits; from coarse to fine.
-const tiles = { wanted: false, left: [], side: 0, drawn: 0 };
+// The decoded plane: a grid of decoded codes, drawn a few at a time from coarse to fine, so that the pointer never waits.
+// `of` is what `backdropOf` returned when the grid was begun.
+const tiles = { wanted: false, left: [], side: 0, drawn: 0, of: null };
 
 function restartTiles() {
   tiles.wanted = at("manifold").checked;
@@ -63,7 +64,7 @@ function restartTiles() {
   if (behind.width !== size[0] || behind.height !== size[1]) [behind.width, behind.height] = size;
   tiles.left = [];
   for (let line = 0; line < lines; line++) for (let i = 0; i < tiles.side; i++) tiles.left.push([i, line]);
-  tiles.left.sort((a, b) => order(b) - order(a)); // taken from the end
+  tiles.left.sort((a, b) => order(b) - order(a)); // the last one is drawn first
   function order([i, line]) { return (i % 2 || line % 2 ? 1e4 : 0) + Math.hypot(i - tiles.side / 2, line - lines / 2); }
   clearTimeout(tiles.timer);
   drawTiles();
@@ -79,17 +80,17 @@ function drawTiles() {
     tiles.drawn++;
   } while (tiles.left.length && performance.now() - start < 9);
   changed();
-  tiles.timer = setTimeout(drawTiles, performance.now() - start); // half of the time is the pointer's
+  tiles.timer = setTimeout(drawTiles, performance.now() - start); // leaves half of the time to the pointer
 }
 
-const stripHeight = () => plane.width / tiles.side * height / width; // of a line's pictures, below its codes
+const stripHeight = () => plane.width / tiles.side * height / width; // of the row of decoded images below a line's dots
 
 const tinted = document.createElement("canvas");
 
-function inked(colour) { // the tiles in the colour of the page's text
-  const now = [colour, tiles.of, tiles.drawn].join();
-  if (tinted.of === now) return tinted;
-  tinted.of = now;
+function inked(colour) { // the decoded plane in the colour of the page's text
+  const version = [colour, tiles.of, tiles.drawn].join();
+  if (tinted.version === version) return tinted;
+  tinted.version = version;
   [tinted.width, tinted.height] = [behind.width, behind.height];
   const brush = tinted.getContext("2d");
   brush.drawImage(behind, 0, 0);
@@ -112,7 +113,7 @@ function drawPlane() {
   sheet.lineWidth = scale;
   drawAxes(style.getPropertyValue("--soft"), scale);
   if (at("codes").checked) sheet.drawImage(dots, 0, 0);
-  const strokes = [[style.getPropertyValue("--card"), 4.5], [ink, 2]]; // a light edge, so that it is seen on anything
+  const strokes = [[style.getPropertyValue("--card"), 4.5], [ink, 2]]; // a light edge, to be visible on anything
   if (state.posterior) for (const [colour, thick] of strokes) drawPosterior(colour, thick * scale);
   if (state.posterior && (state.posterior.draws || spreads(state.posterior))) drawMark(state.code, ink, 2 * scale, 0.5);
   else for (const [colour, thick] of strokes) drawMark(state.code, colour, thick * scale, 6);
@@ -121,10 +122,10 @@ function drawPlane() {
 
 function drawAxes(colour, scale) {
   const { reach, middle } = view();
-  const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100].find(one => reach / one < 4) || reach;
+  const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100].find(size => reach / size < 4) || reach;
   sheet.strokeStyle = sheet.fillStyle = colour;
   sheet.font = `${12 * scale}px system-ui, sans-serif`;
-  if (told.normal && !flat && !tiles.wanted) {
+  if (latent.standard_normal && !flat && !tiles.wanted) {
     sheet.setLineDash([2 * scale, 4 * scale]);
     for (const radius of [1, 2, 3]) {
       sheet.beginPath();
@@ -166,7 +167,7 @@ function drawMark(z, colour, thick, radius) {
 
 const spreads = posterior => Boolean(posterior.variance || posterior.factor);
 
-// The ellipses of one and two standard deviations: half axes in units of z, and the angle of the longer one.
+// The ellipse of one standard deviation: its half axes in units of z, and the angle of the longer one.
 function ellipse(posterior) {
   const [a, b, c] = covariance(posterior, state.across, state.up);
   const mid = (a + c) / 2, away = Math.hypot((a - c) / 2, b), short = Math.sqrt(Math.max(0, mid - away));
@@ -178,7 +179,7 @@ function drawPosterior(colour, thick) {
   sheet.strokeStyle = sheet.fillStyle = colour;
   sheet.lineWidth = thick;
   if (posterior.draws) {
-    for (let i = 0; i < posterior.draws.length; i += told.latent) {
+    for (let i = 0; i < posterior.draws.length; i += latent.dimensions) {
       const [x, y] = [toX(posterior.draws[i + state.across]), toY(posterior.draws[i + state.up])];
       sheet.beginPath();
       sheet.arc(x, y, thick * 0.9, 0, 2 * Math.PI);

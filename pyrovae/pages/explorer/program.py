@@ -1,4 +1,4 @@
-"""A function of tensors as a graph of few kinds of operations, and what in it does not depend on the arguments."""
+"""Traces a function of tensors into a list of ATen operations, and computes now what its arguments cannot change."""
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
@@ -17,60 +17,61 @@ from pyrovae.inference import seeded
 from pyrovae.inference.compiled import CHECK
 
 aten = torch.ops.aten
-SIMPLER = [  # told by the operations that they are made of
+SIMPLER = [  # decomposed into simpler operations, which the page has
     *(aten.elu, aten.gelu, aten.hardtanh, aten.leaky_relu),
     *(aten._adaptive_avg_pool2d, aten.upsample_bilinear2d),
 ]
 
 
 @dataclass(frozen=True)
-class Program:
-    """Operations in ATen's words, in order, for arguments of fixed shapes.
+class AtenProgram:
+    """A function for arguments of fixed shapes, as ATen operations in the order in which they run.
 
-    `held` are the tensors that do not depend on the arguments: weights, and all that follows from weights alone.
+    `constants` are the tensors that do not depend on the arguments: weights, and what is computed from weights alone.
     """
 
     inputs: dict[str, Node]
     nodes: list[Node]
-    held: dict[Node, Tensor]
+    constants: dict[Node, Tensor]
     outputs: dict[str, Node]
 
-    def run(self, held: Mapping[Node, Tensor], *args: Tensor) -> dict[Node, Any]:
-        """What each operation returns for `args`, with these tensors in the place of the program's own."""
-        values: dict[Node, Any] = {**held, **dict(zip(self.inputs.values(), args))}
+    def run(self, constants: Mapping[Node, Tensor], *args: Tensor) -> dict[Node, Any]:
+        """Run all operations on `args`, with `constants` in place of the program's own; returns the value of each."""
+        values: dict[Node, Any] = {**constants, **dict(zip(self.inputs.values(), args))}
         for node in self.nodes:
-            values[node] = called(node, values)
+            values[node] = value_of(node, values)
         return values
 
-    def answer(self, held: Mapping[Node, Tensor], *args: Tensor) -> dict[str, Tensor]:
-        values = self.run(held, *args)
+    def outputs_for(self, constants: Mapping[Node, Tensor], *args: Tensor) -> dict[str, Tensor]:
+        """Run all operations on `args`, with `constants` in place of the program's own; returns the outputs by name."""
+        values = self.run(constants, *args)
         return {name: values[node] for name, node in self.outputs.items()}
 
 
-def called(node: Node, values: Mapping[Node, Any]) -> Any:
-    """The operation of `node`, carried out on what the nodes before it returned."""
-    args: Any = map_arg(node.args, lambda given: values[given])
-    kwargs: Any = map_arg(node.kwargs, lambda given: values[given])
-    function: Callable[..., Any] = node.target  # type: ignore[assignment]  # a call's target is what is called
+def value_of(node: Node, values: Mapping[Node, Any]) -> Any:
+    """Carry out the operation of `node` on the values of the nodes before it."""
+    args: Any = map_arg(node.args, lambda before: values[before])
+    kwargs: Any = map_arg(node.kwargs, lambda before: values[before])
+    function: Callable[..., Any] = node.target  # type: ignore[assignment]  # the target of a call is a function
     return function(*args, **kwargs)
 
 
-def trace(what: str, function: Callable[..., dict[str, Tensor]], seed: int, **examples: Tensor) -> Program:
-    """The program of `function`, which Python runs once, on `examples`. Random numbers in it are drawn here for good.
+def trace_program(what: str, function: Callable[..., dict[str, Tensor]], seed: int, **examples: Tensor) -> AtenProgram:
+    """Run `function` once on `examples` and record its operations; random numbers drawn on the way become constants.
 
-    Raises `InputError` where Python decides by the values of tensors, so that one run does not tell of others.
+    Raises `InputError` if the function decides by the values of tensors: one run would then not stand for others.
     """
     names: list[str] = []
 
-    def listed(*args: Tensor) -> tuple[Tensor, ...]:
-        found = function(**dict(zip(examples, args)))
-        names[:] = found
-        return tuple(found.values())
+    def as_tuple(*args: Tensor) -> tuple[Tensor, ...]:
+        outputs = function(**dict(zip(examples, args)))
+        names[:] = outputs
+        return tuple(outputs.values())
 
     try:
         with torch.no_grad(), seeded(seed), pyro.validation_enabled(False):
-            graph = _graph(listed, *examples.values())
-    except Exception as error:  # whatever a class of one's own may do
+            graph = _graph(as_tuple, *examples.values())
+    except Exception as error:  # a user's own class may raise anything
         raise InputError(
             f"explore: expected {what} whose operations do not depend on values, got: {reason(error)}"
         ) from None
@@ -78,37 +79,38 @@ def trace(what: str, function: Callable[..., dict[str, Tensor]], seed: int, **ex
         return _folded(graph, [*examples], names)
 
 
-def without_idle(program: Program, *args: Tensor) -> dict[Node, Tensor]:
-    """`held`, with weights set to 0 that do not count, or whose work others can do: a file holds them for nothing.
+def without_idle_weights(program: AtenProgram, *args: Tensor) -> dict[Node, Tensor]:
+    """The constants, with weights set to 0 that never matter or that repeat others, so that they deflate to nothing.
 
-    The first are those of pixels that a context does not show. They are found by running the program on NaN in place
-    of `args`: all becomes NaN that depends on them. The second are those of numbers that a product reads twice, as an
-    image and in its context; numbers are the same if they change from run to run, and are equal in each.
+    Weights of pixels that a context hides never matter. They show when the program runs on NaN instead of `args`: a
+    number that stays 0 then does not depend on the arguments. Weights repeat others where a matrix product reads a
+    number twice, from an image and from its context: two columns count as the same number if they are equal in each of
+    three runs on random arguments and change from run to run. The two rows of weights are then added up.
     """
-    held = dict(program.held)
-    nothing = program.run(held, *(torch.full_like(arg, torch.nan) for arg in args))
+    constants = dict(program.constants)
+    on_nan = program.run(constants, *(torch.full_like(arg, torch.nan) for arg in args))
     generator = torch.Generator().manual_seed(0)
-    runs = [program.run(held, *(torch.rand(arg.shape, generator=generator) for arg in args)) for _ in range(3)]
+    runs = [program.run(constants, *(torch.rand(arg.shape, generator=generator) for arg in args)) for _ in range(3)]
     for _, left, right in products(program):
-        weight = held[right].clone()
-        weight[(nothing[left] == 0).all(0)] = 0.0
-        first: dict[tuple[float, ...], int] = {}
+        weight = constants[right].clone()
+        weight[(on_nan[left] == 0).all(0)] = 0.0
+        first_row: dict[tuple[float, ...], int] = {}
         for row, values in enumerate(torch.cat([run[left] for run in runs]).T.tolist()):
             if len({0.0, *values}) < 1 + len(values):
                 continue
-            if (same := first.setdefault(tuple(values), row)) != row:
+            if (same := first_row.setdefault(tuple(values), row)) != row:
                 weight[same] += weight[row]
                 weight[row] = 0.0
-        held[right] = weight
-    return held
+        constants[right] = weight
+    return constants
 
 
-def products(program: Program) -> Iterator[tuple[Node, Node, Node]]:
-    """Operations a @ b with b held, as (operation, a, b)."""
+def products(program: AtenProgram) -> Iterator[tuple[Node, Node, Node]]:
+    """Yield each matrix product a @ b whose b is a constant, as (operation, a, b)."""
     for node in program.nodes:
         if node.target in (aten.mm.default, aten.addmm.default):
             left, right = node.args[-2:]
-            if isinstance(left, Node) and isinstance(right, Node) and right in program.held:
+            if isinstance(left, Node) and isinstance(right, Node) and right in program.constants:
                 yield node, left, right
 
 
@@ -125,28 +127,29 @@ def _graph(function: Callable[..., tuple[Tensor, ...]], *args: Tensor) -> GraphM
 
 @cache
 def _table() -> dict[Any, Callable[..., Any]]:
-    """How ATen's many operations are made of few."""
+    """The decompositions by which ATen's many operations become few."""
     from torch._decomp import core_aten_decompositions, get_decompositions
 
     return {**core_aten_decompositions(), **get_decompositions(SIMPLER)}
 
 
-def _folded(graph: GraphModule, names: list[str], answers: list[str]) -> Program:
-    """The graph's operations, but for those that can be carried out now."""
+def _folded(graph: GraphModule, input_names: list[str], output_names: list[str]) -> AtenProgram:
+    """The graph as a program, its operations on constants carried out now (constant folding)."""
     inputs: list[Node] = []
     nodes: list[Node] = []
-    held: dict[Node, Any] = {}
+    constants: dict[Node, Any] = {}
     outputs: dict[str, Node] = {}
     for node in graph.graph.nodes:
         if node.op == "placeholder":
             inputs.append(node)
         elif node.op == "get_attr":
-            held[node] = operator.attrgetter(node.target)(graph).detach()
+            constants[node] = operator.attrgetter(node.target)(graph).detach()
         elif node.op == "output":
-            outputs = dict(zip(answers, node.args[0]))
-        elif all(before in held for before in node.all_input_nodes):
-            held[node] = called(node, held)
+            outputs = dict(zip(output_names, node.args[0]))
+        elif all(before in constants for before in node.all_input_nodes):
+            constants[node] = value_of(node, constants)
         else:
             nodes.append(node)
     used = {before for node in nodes for before in node.all_input_nodes} | {*outputs.values()}
-    return Program(dict(zip(names, inputs)), nodes, {node: held[node] for node in held if node in used}, outputs)
+    kept = {node: constants[node] for node in constants if node in used}
+    return AtenProgram(dict(zip(input_names, inputs)), nodes, kept, outputs)

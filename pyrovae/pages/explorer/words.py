@@ -1,83 +1,96 @@
-"""What the page says of a run, in plain text."""
+"""The sentences of the page, in plain text.
+
+The classes of priors, posteriors and contexts say in an attribute `about` how codes look under them. A user's own class
+without that attribute gets a general sentence.
+"""
 
 from collections.abc import Iterator
-from typing import Any
 
-from matplotlib.colors import to_hex
+from torch import nn
 
 from pyrovae.display import number
-from pyrovae.figures.style import colours
-from pyrovae.vae import VAE
+from pyrovae.pages.explorer.contents import Contents
+from pyrovae.runs.run import Run
+
+ANY_POSTERIOR = "The encoder gives each image a distribution over codes: some are likely, others are not."
+ANY_PRIOR = "The prior is the distribution of codes before an image is seen."
+ANY_CONTEXT = "The model is given a context both when it encodes and when it decodes."
+
+WITH_KL = (
+    "The model was trained for two aims at once: to decode each image well from its region of codes, and to let all"
+    " regions together fill the prior. So the codes between those of real images should also decode into images"
+    " that could be real."
+)
+WITHOUT_KL = (
+    "Nothing gives the codes of all images a common shape, so the codes between those of real images may decode"
+    " into images that could not be real."
+)
+CONDITIONED = {"none": "", "labels": ", conditioned on the label", "images": ", conditioned on a part of the image"}
+DOTS = {  # by the condition
+    "none": "The dots are the codes of test images, which the model was not trained on.",
+    "labels": (
+        "Keep the code and choose another class to see that class in the same style. The dots are the codes of test"
+        " images, which the model was not trained on, each encoded with its own class. A picture that you draw is"
+        " encoded with the class that is chosen."
+    ),
+    "images": (
+        "The part that it does not see is tinted blue. The dots are the codes of test images, which the model was not"
+        " trained on."
+    ),
+}
+COLOURS = "Their colours show the labels, which the model was never given."
+USE = (
+    "Move the pointer over the plane to decode the code under it. Press to keep that code, or move it with the arrow"
+    " keys. Choose a test image{or_draw} to see its code and its reconstruction. Everything is computed on this page;"
+    " nothing is sent anywhere."
+)
 
 
-def palette(classes: int) -> list[str]:
-    return [to_hex(colour) for colour in colours(max(1, classes))]
-
-
-def subtitle(run: Any) -> str:
+def subtitle(run: Run) -> str:
+    """One line that says what kind of model this is, of which images, and how good it is."""
     config, (channels, height, width) = run.config, run.data.shape
-    images = (
-        f"{height}×{width} {'grey' if channels == 1 else 'colour' if channels == 3 else f'{channels}-channel'} images"
-    )
     kind = "variational autoencoder" if run.vae.has_kl else "plain autoencoder"
-    given = {"none": "", "label": ", given the label"}.get(config.condition, ", given a part of the image")
+    colour = {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
+    condition = CONDITIONED[run.vae.context.reads if run.vae.context else "none"]
     dimensions = f"{config.latent_dim} latent dimension{'s' if config.latent_dim > 1 else ''}"
-    loss = (
-        f"; {number(run.summary['best']['test']['loss'])} nats per test image, pixels {config.pixels}"
-        if run.finished
-        else ""
-    )
-    return f"A {kind} of {config.dataset}: {images}{given}, {dimensions}{loss}"
+    line = f"A {kind} of {config.dataset}: {height}×{width} {colour} images{condition}, {dimensions}"
+    if not run.finished:
+        return line
+    return f"{line}; test loss {number(run.summary['best']['test']['loss'])} nats per image ({config.pixels} pixels)"
 
 
-def _short(size: float) -> str:
-    """One digit, as a multiple of a power of ten."""
-    digit, power = f"{size:.0e}".split("e")
-    return f"{digit}·10{str(int(power)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}" if size else "0"
-
-
-def about(run: Any) -> Iterator[str]:
-    """The page, for somebody who has not met such a model."""
-    vae: VAE = run.vae
-    yield "This model writes an image as a code, a few numbers z, and draws the image again from its code. " + (
-        "The encoder names no single code but a region of likely ones: the ellipse. The decoder draws an image for"
-        " every place. The two were trained to draw well from these regions, and to let all regions together fill one"
-        " simple shape, the prior; so that between the codes of real images, too, the decoder draws what could be real."
-        if vae.has_kl
-        else "It is a plain autoencoder: nothing gives the codes a shape together, so that between those of real images"
-        " the decoder may draw what could not be real."
-    )
-    yield {
-        "none": "The dots are the codes of test images, which it was not trained on."
-        + (" Their colours are labels that it was never told." if run.classes else ""),
-        "label": "It is told the class of an image when it encodes and when it draws, so that a code holds the style"
-        " and need not hold the class: keep the code, press another class, and see that class in the same style. The"
-        " dots are the codes of test images, each given its class. A drawing is encoded as the class that is chosen.",
-    }.get(
-        run.config.condition,
-        "It sees a part of the picture, the one without a veil, and draws the rest: the code says which of the possible"
-        " rests. The dots are the codes of test images, which it was not trained on.",
-    )
+def explanation(run: Run, contents: Contents) -> Iterator[str]:
+    """Paragraphs for a reader who has not met such a model before."""
+    vae = run.vae
+    kind = "A variational autoencoder" if vae.has_kl else "An autoencoder"
     yield (
-        "Move over the plane to decode the place under the pointer; press to stay there, or use the arrow keys. Pick a"
-        " picture, or draw one, to see it encoded and drawn again. All is computed on this page; nothing leaves it."
+        f"{kind} encodes an image as a code, a few numbers z, and decodes a code into an image."
+        f" {_about(vae.posterior, ANY_POSTERIOR)}"
+        f" {f'{_about(vae.prior, ANY_PRIOR)} {WITH_KL}' if vae.has_kl else WITHOUT_KL}"
     )
+    if vae.context is None:
+        yield " ".join([DOTS["none"], *([COLOURS] if contents.classes else [])])
+    else:
+        yield f"{_about(vae.context, ANY_CONTEXT)} {DOTS[contents.condition]}"
+    yield USE.format(or_draw=", or draw a picture," if contents.shape[0] == 1 else "")
 
 
-def facts(run: Any, shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    config = run.config
+def _about(part: nn.Module, otherwise: str) -> str:
+    """What the class of a part says about itself, or `otherwise` if it is a user's own class without `about`."""
+    about = getattr(part, "about", None)
+    return about if isinstance(about, str) else otherwise
+
+
+def facts(run: Run, contents: Contents) -> Iterator[tuple[str, str]]:
+    """Names and values for the list at the foot of the page."""
+    config, vae = run.config, run.vae
     if run.finished:
-        summary = run.summary
-        test = summary["best"]["test"]
-        parts = (
-            f" = reconstruction {number(test['reconstruction'])} + KL {number(test['kl'])}" if run.vae.has_kl else ""
-        )
-        yield "Loss on the test set", f"{number(test['loss'])} nats per image ({summary['loss']}){parts}"
-        if found := run.evaluation:
-            yield (
-                "Log-likelihood",
-                f"{number(found['log_likelihood'])} nats per image, of {found['samples']:,} samples",
-            )
+        summary, test = run.summary, run.summary["best"]["test"]
+        terms = f" = reconstruction {number(test['reconstruction'])} + KL {number(test['kl'])}" if vae.has_kl else ""
+        yield "Loss on the test set", f"{number(test['loss'])} nats per image ({summary['loss']}){terms}"
+        if evaluation := run.evaluation:
+            estimate, samples = number(evaluation["log_likelihood"]), f"{evaluation['samples']:,}"
+            yield "Log-likelihood", f"{estimate} nats per image, estimated with {samples} samples"
         note = summary.get("note")
         yield "Pixels", config.pixels + (f": {note}" if isinstance(note, str) and note else "")
     else:
@@ -85,9 +98,16 @@ def facts(run: Any, shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
     hidden = f" {'-'.join(map(str, config.hidden))}" if config.network in ("mlp", "gated") else ""
     yield "Network", f"{config.network}{hidden}"
     yield "Likelihood, prior, posterior", f"{config.likelihood}, {config.prior}, {config.posterior}"
-    image, code = shown["decoder"]["changes"]["image"], shown["encoder"]["changes"]["mean"]
+    image, code = contents.decoder["changes"]["image"], contents.encoder["changes"]["mean"]
     yield (
         "Precision",
-        f"weights rounded: pictures moved by {_short(image)}, codes by {_short(code)}, where that was tried",
+        f"the page's weights are rounded, which changed images by at most {_one_digit(image)} and codes by at most"
+        f" {_one_digit(code)} where it was tried",
     )
     yield "Made by", "pyrovae explore"
+
+
+def _one_digit(size: float) -> str:
+    """A number as one digit times a power of ten."""
+    digit, power = f"{size:.0e}".split("e")
+    return f"{digit}·10{str(int(power)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}" if size else "0"

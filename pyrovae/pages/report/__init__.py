@@ -1,7 +1,7 @@
-"""A page of HTML about one finished run, or about several side by side: all in one file, which asks for no other.
+"""Writes one HTML page about a finished run, or about several side by side. The page loads nothing from elsewhere.
 
-A run folder may come from anybody: whatever it says is escaped by the template, and of its figures only PNG files that
-lie in it are shown. The same runs make the same page, to the last byte: no date is in it.
+A run folder may come from anyone, so the template escapes every text from it, and the page shows only those of its
+figures that are PNG files inside the folder. No date is on the page: the same runs give the same page, byte for byte.
 """
 
 from collections.abc import Sequence
@@ -15,34 +15,37 @@ from pyrovae import __version__
 from pyrovae.config.settings import in_one_line
 from pyrovae.pages.report import words
 from pyrovae.pages.report.curves import curves_of
-from pyrovae.pages.report.pictures import pictures_of
-from pyrovae.pages.report.tables import evaluation, headline, latents, origin, settings
+from pyrovae.pages.report.estimates import evaluation, latents
+from pyrovae.pages.report.pictures import figures_by_name
+from pyrovae.pages.report.tables import headline, origin, settings
 from pyrovae.runs.comparison import estimate_differences, loss_differences
 from pyrovae.runs.run import Run
 
 
 def page(runs: Sequence[Run]) -> str:
-    """The page, of one run or several. Runs whose numbers compare are in the order of their test loss."""
+    """The HTML page about one run or several; several are sorted by their test loss if their losses compare."""
     differing = loss_differences(runs)
     if not differing:
         runs = sorted(runs, key=lambda run: run.summary["best"]["test"]["loss"])
+    names = names_of(runs)
     differ, changed, rest = settings(runs)
     return _template().render(
-        runs=[{"name": name, "model": in_one_line(run.config)} for name, run in zip(names_of(runs), runs)],
+        runs=[{"name": name, "model": in_one_line(run.config)} for name, run in zip(names, runs)],
         differing=differing,
         estimates_differ=estimate_differences(runs),
-        warnings=words.warnings(runs, names_of(runs)),
+        warnings=words.warnings(runs, names),
         headline=headline(runs, ranked=not differing),
         curves=curves_of(runs),
-        pictures=pictures_of(runs),
+        figures=figures_by_name(runs),
         evaluation=evaluation(runs),
         latents=latents(runs),
         differ=differ,
         changed=changed,
         rest=rest,
         origin=origin(runs),
-        commands=words.commands(runs, names_of(runs)),
+        commands=words.commands(runs, names),
         captions=words.CAPTIONS,
+        titles=words.TITLES,
         version=__version__,
     )
 
@@ -53,7 +56,7 @@ def save(run: Run) -> Path:
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:
-    """What runs are called: after their folders, or by their paths where folders are called the same."""
+    """The runs' folder names, or their paths if two folders have the same name."""
     names = [run.path.resolve().name for run in runs]
     return names if len({*names}) == len(names) else [str(run.path) for run in runs]
 
@@ -61,5 +64,6 @@ def names_of(runs: Sequence[Run]) -> list[str]:
 def _template() -> Template:
     folder = resources.files("pyrovae.pages.report")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals["style"] = Markup((folder / "style.css").read_text())  # our own
-    return environment.from_string((folder / "page.html").read_text())
+    style = (folder / "style.css").read_text(encoding="utf-8")
+    environment.globals["style"] = Markup(style)  # not escaped: it is part of this package
+    return environment.from_string((folder / "page.html").read_text(encoding="utf-8"))

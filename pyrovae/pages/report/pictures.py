@@ -1,4 +1,4 @@
-"""The figures of runs, side by side."""
+"""Puts the PNG files of run folders into the page, each beside the same figure of the other runs."""
 
 import base64
 import struct
@@ -12,13 +12,13 @@ from pyrovae.pages.report.words import CAPTIONS
 from pyrovae.runs.run import Run
 from pyrovae.runs.trust import check_links
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MOST = 2**25  # bytes of a figure, which are 32 MB; ours have up to one
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MOST_BYTES = 2**25  # of a figure: 32 MB; those that pyrovae draws have up to 1 MB
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A PNG file for a page: its data, and its sides in the page's pixels; or why it is left out."""
+class PngFile:
+    """A PNG file for the page: its data URL and its sides in CSS pixels, or the reason why it is left out."""
 
     source: str = ""
     width: int = 0
@@ -26,37 +26,40 @@ class Picture:
     fault: str = ""
 
 
-def pictures_of(runs: Sequence[Run]) -> list[tuple[str, list[Picture | None]]]:
-    """By the figure's name: that of each run, or None. Figures that no run has are left out."""
-    found = [(name, [_picture(run.path, name) for run in runs]) for name in CAPTIONS]
-    return [(name, pictures) for name, pictures in found if any(pictures)]
+def figures_by_name(runs: Sequence[Run], most: int = MOST_BYTES) -> list[tuple[str, list[PngFile | None]]]:
+    """Each figure's name with the file of each run, or None where a run lacks it. Figures that no run has are left out.
+
+    A file is shown only if it is a PNG file of at most `most` bytes inside the run folder.
+    """
+    rows = [(name, [_read(run.path, name, most) for run in runs]) for name in CAPTIONS]
+    return [(name, pictures) for name, pictures in rows if any(pictures)]
 
 
-def _picture(folder: Path, name: str) -> Picture | None:
-    name = f"figures/{name}.png"
+def _read(folder: Path, figure: str, most: int) -> PngFile | None:
+    name = f"figures/{figure}.png"
     path = folder / name
     if not path.exists():
         return None
     try:
         check_links(folder, [name])
-        return png(path)
+        return png(path, most)
     except InputError:
-        return Picture(fault=f"{name} is left out: it is a link to somewhere else")
+        return PngFile(fault=f"{name} is left out: it is a link to somewhere else")
     except (OSError, ValueError) as error:
-        return Picture(fault=f"{name} is left out: {getattr(error, 'strerror', None) or error}")
+        return PngFile(fault=f"{name} is left out: {getattr(error, 'strerror', None) or error}")
 
 
-def png(path: Path) -> Picture:
-    """A PNG file as it is. Raises ValueError for what is none."""
+def png(path: Path, most: int = MOST_BYTES) -> PngFile:
+    """Read a PNG file. Raises ValueError if it is something else, or larger than `most` bytes."""
     if not path.is_file():
-        raise ValueError("it is no file")
-    if path.stat().st_size > MOST:
-        raise ValueError(f"it has more than {MOST:,} bytes")
+        raise ValueError("it is not a file")
+    if path.stat().st_size > most:
+        raise ValueError(f"it has more than {most:,} bytes")
     content = path.read_bytes()
-    if not content.startswith(SIGNATURE) or content[12:16] != b"IHDR" or len(content) < 45:
-        raise ValueError("it is no PNG file")
+    if not content.startswith(PNG_SIGNATURE) or content[12:16] != b"IHDR" or len(content) < 45:
+        raise ValueError("it is not a PNG file")
     width, height = struct.unpack(">II", content[16:24])
     if not (0 < width < 2**16 and 0 < height < 2**16):
         raise ValueError(f"it has {width} × {height} pixels")
     source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-    return Picture(source, max(1, round(width / DENSITY)), max(1, round(height / DENSITY)))
+    return PngFile(source, max(1, round(width / DENSITY)), max(1, round(height / DENSITY)))

@@ -1,77 +1,89 @@
-"""What a report says in words: how to read a figure, what to be careful with, how to make it again."""
+"""The sentences of a report: captions of the figures, warnings, and the commands that repeat the runs."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from pyrovae.display import number
 from pyrovae.evaluation.importance import reliable_k
 from pyrovae.runs.run import Run
-from pyrovae.runs.trust import named
+from pyrovae.runs.trust import to_repeat
 from pyrovae.training.collapse import collapse
 
-CAPTIONS = {
+CAPTIONS = {  # in the order of the page, which draws the losses itself
     "reconstructions": (
-        "Test images above, and below each what the mean of its code decodes to. What is lost here is what the "
-        "code does not hold."
+        "Test images above, and below each the image decoded from the mean of its code. What differs is what the code "
+        "does not hold."
     ),
     "samples": (
-        "Codes drawn from the prior and decoded; the mean of p(x | z) is shown, not a draw from it. Where these "
-        "are much worse than the reconstructions, the codes of images do not lie where the prior puts them."
+        "Codes drawn from the prior and decoded. Each image is the mean of p(x | z), not a draw from it. If they are "
+        "much worse than the reconstructions, the codes of real images are not where the prior expects them."
     ),
-    "conditions": "One label in each row, one code in each column, which should keep its style whatever the label.",
+    "conditions": "Each row shows one label and each column one code, which should keep its style for every label.",
     "completions": (
-        "What the model sees, six completions drawn for it, and the truth. Where the seen part leaves the answer "
-        "open, the completions should differ."
+        "The part of the image that the model sees, six completions drawn for it, and the whole image. If the part "
+        "leaves the answer open, the completions should differ."
     ),
-    "manifold": "What a grid of codes decodes to, from −3 to 3 along both dimensions: neighbours should look alike.",
+    "manifold": (
+        "Images decoded from a grid of codes, from −3 to 3 along both dimensions. Neighbours should look alike."
+    ),
     "latent": (
-        "A dot for the code of each test image. Colours that lie apart can be told from the code, though a model "
-        "that is not given labels never saw one."
+        "One dot for the code of each test image, coloured by its label. Where colours are separate, the label can be "
+        "read from the code, even if the model was never given labels."
     ),
     "interpolations": (
-        "Straight lines between the codes of two test images, which stand at the ends. Every step should be an "
-        "image of the kind that is trained on."
+        "Images decoded along straight lines between the codes of two test images, which are at the ends. Every step "
+        "should look like an image of the training set."
     ),
     "traversals": (
-        "The code of one image with one dimension moved at a time, those with the most KL first. A row in which "
-        "nothing changes is a dimension that the decoder ignores."
+        "The code of one image with one dimension changed at a time, those with the most KL first. If nothing changes "
+        "along a row, the decoder ignores that dimension."
     ),
     "kl_per_dimension": (
-        "How far each dimension's posterior is from the prior, in the mean over the test images. Dimensions near "
-        "zero carry no information."
+        "The KL of the posterior from the prior in each dimension, averaged over the test images. A dimension near "
+        "zero carries no information."
     ),
     "progress": "The same test images, reconstructed after more and more epochs.",
-}  # in the order of the page; the losses have curves of their own there
+}
+TITLES = {"latent": "Codes of the test images", "kl_per_dimension": "KL of each dimension"}  # others: the figure's name
 
 
 def warnings(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
-    """What to be careful with, run by run."""
-    several = len(runs) > 1
-    return [(f"{name}: " if several else "") + line for name, run in zip(names, runs) for line in _warnings(run)]
+    """What a reader should be careful with, run by run; of several runs with the run's name in front."""
+    prefixes = [f"{name}: " if len(runs) > 1 else "" for name in names]
+    return [prefix + warning for prefix, run in zip(prefixes, runs) for warning in _warnings(run)]
 
 
 def _warnings(run: Run) -> Iterator[str]:
-    summary, records, found = run.summary, run.metrics, run.evaluation
+    summary, records, evaluation = run.summary, run.metrics, run.evaluation
     if note := summary.get("note"):
         yield f"{note}."
-    if told := collapse([_sound(record) for record in records], run.config):
-        yield f"{told}."
-    for change in summary.get("changed", []) if isinstance(summary.get("changed"), list) else []:
-        yield f"Settings were changed on the way: {_changed(change)}."
+    for record in records:
+        if not _is_number(record.get("active_units", 0)):
+            del record["active_units"]
+    if warning := collapse(records, run.config):
+        yield f"{warning}."
+    changes = summary.get("changed")
+    for change in changes if isinstance(changes, list) else []:
+        yield f"Settings were changed when the training was resumed: {_change(change)}."
     skipped = [record["skipped"] for record in records if isinstance(record.get("skipped"), int)]
     if sum(skipped):
         yield f"{sum(skipped):,} batches whose loss was not finite were skipped."
-    if found is not None:
-        yield from _of_the_estimate(found, summary["images"]["test"])
+    if evaluation is not None:
+        samples, images = evaluation["samples"], evaluation["images"]
+        if images < summary["images"]["test"]:
+            yield (
+                f"log p(x) was estimated for the first {images:,} of {summary['images']['test']:,} test images only."
+            )
+        yield from _unreliable_weights(evaluation.get("unreliable_share"), samples)
+        yield from _annealed_difference(evaluation.get("annealed"))
 
 
-def _sound(record: Mapping[str, Any]) -> Any:
-    """Without what is no number of active units, as a file may hold anything."""
-    return {name: value for name, value in record.items() if name != "active_units" or number(value) != "–"}
+def _is_number(value: object) -> bool:
+    return number(value) != "–"
 
 
-def _changed(change: Any) -> str:
+def _change(change: object) -> str:
+    """The settings that a resumed training changed, as `lr 0.001 → 0.01`."""
     if not isinstance(change, dict):
         return str(change)
     return ", ".join(
@@ -80,42 +92,47 @@ def _changed(change: Any) -> str:
     )
 
 
-def _of_the_estimate(found: Mapping[str, Any], images: int) -> Iterator[str]:
-    if found["images"] < images:
-        yield f"log p(x) is that of the first {found['images']:,} of {images:,} test images."
-    share, limit = found.get("unreliable_share"), f"{reliable_k(found['samples']):.2f}"
+def _unreliable_weights(share: object, samples: int) -> Iterator[str]:
+    """Warn if the importance weights of more than 10% of the images have too heavy a tail, or if that is unknown."""
     if share is None:
-        yield "log p(x) rests on too few samples to tell whether it can be trusted: 46 or more would tell."
-    elif number(share) != "–" and share > 0.1:
+        yield ("log p(x) was estimated with too few samples to tell whether it can be trusted; that takes 46 or more.")
+    elif isinstance(share, int | float) and _is_number(share) and share > 0.1:
         yield (
-            f"For {share:.0%} of the images the importance weights have too heavy a tail (k̂ above {limit}): log p(x)"
-            " is then likely higher than told here. More samples or a better posterior come closer to it, and"
-            " pyrovae evaluate --ais checks it."
+            f"For {share:.0%} of the images the importance weights have too heavy a tail (k̂ above"
+            f" {reliable_k(samples):.2f}), so the true log p(x) is probably higher than this estimate. More samples or"
+            " a better posterior come closer to it; pyrovae evaluate --ais checks it."
         )
-    annealed = found.get("annealed")
+
+
+def _annealed_difference(annealed: object) -> Iterator[str]:
+    """Warn if importance sampling and annealed importance sampling disagree: both are lower bounds."""
     if not isinstance(annealed, dict):
         return
-    difference, error = (annealed.get(name) for name in ("difference", "standard_error"))
-    if difference is None or error is None or "–" in (number(difference), number(error)):
+    difference, error = annealed.get("difference"), annealed.get("standard_error")
+    if not (isinstance(difference, int | float) and isinstance(error, int | float)):
         return
-    if abs(difference) > max(2 * error, 0.1):  # both are lower bounds
-        one = "importance-sampled" if difference > 0 else "annealed"
-        yield f"On the images of both the {one} number is {number(abs(difference))} below the other: too low."
+    if _is_number(difference) and _is_number(error) and abs(difference) > max(2 * error, 0.1):
+        lower = "importance-sampled" if difference > 0 else "annealed"
+        yield (
+            f"On the images of both estimates of log p(x), the {lower} one is {number(abs(difference))} nats below the"
+            " other: it is too low."
+        )
 
 
 def commands(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
-    """What makes the runs again, from the folder that theirs lie in."""
-    return [line for run, name in zip(runs, names) for line in _commands(run, name)]
+    """The commands that repeat the runs, to be run in the folder above theirs."""
+    return [command for run, name in zip(runs, names) for command in _commands(run, name)]
 
 
 def _commands(run: Run, name: str) -> Iterator[str]:
-    own = [part for key, value in named(run.config).items() for part in (f"--{key.replace('_', '-')}", value)]
+    own = [word for key, value in to_repeat(run.config).items() for word in (f"--{key.replace('_', '-')}", value)]
     yield shlex.join(["pyrovae", "train", "--config", f"{name}/config.toml", *own])
-    if (found := run.evaluation) is None:
+    if (evaluation := run.evaluation) is None:
         return
-    part = ["--images", str(found["images"])] if found["images"] < run.summary["images"]["test"] else []
-    seed = ["--seed", str(found["seed"])] if isinstance(found.get("seed"), int) and found["seed"] else []
-    annealed = found.get("annealed")
+    samples, count, seed = str(evaluation["samples"]), evaluation["images"], evaluation.get("seed")
+    images = ["--images", str(count)] if count < run.summary["images"]["test"] else []
+    seeds = ["--seed", str(seed)] if isinstance(seed, int) and seed else []
+    annealed: object = evaluation.get("annealed")
     steps = annealed.get("steps") if isinstance(annealed, dict) else None
     ais = ["--ais", "--ais-steps", str(steps)] if isinstance(steps, int) else []
-    yield shlex.join(["pyrovae", "evaluate", name, "--samples", str(found["samples"]), *part, *seed, *ais, *own])
+    yield shlex.join(["pyrovae", "evaluate", name, "--samples", samples, *images, *seeds, *ais, *own])

@@ -8,6 +8,7 @@ class Delta(nn.Module):
     r"""q(z | x) = δ(z − μ(x)): it has no density and no KL, which makes a plain autoencoder."""
 
     formula = "δ(z − μ)\nμ = A h + a"
+    about = "The encoder gives each image a single code: a point, not a region of likely ones."
     density = False
 
     def __init__(self, features: int, latent_dim: int) -> None:

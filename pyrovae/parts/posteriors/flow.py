@@ -17,6 +17,10 @@ class Flow(nn.Module):
     """
 
     formula = "N(ε; μ, diag σ²) |det ∂ε/∂z|\nz = f(ε; h), (μ, log σ²) = A h + a"
+    about = (
+        "The encoder gives each image a region of likely codes, of almost any shape: points drawn from it"
+        " show where it is."
+    )
     layers = 2
 
     def __init__(self, features: int, latent_dim: int) -> None:

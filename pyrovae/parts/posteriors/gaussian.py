@@ -12,6 +12,10 @@ class Diagonal(nn.Module):
     r"""q(z | x) = N(z; μ(x), diag σ(x)²). Kingma & Welling (2014), arXiv:1312.6114."""
 
     formula = "N(z; μ, diag σ²)\n(μ, log σ²) = A h + a"
+    about = (
+        "The encoder gives each image a region of likely codes, a normal distribution with independent"
+        " dimensions: an ellipse along the axes."
+    )
 
     def __init__(self, features: int, latent_dim: int) -> None:
         super().__init__()
@@ -35,6 +39,10 @@ class LowRank(nn.Module):
     r"""q(z | x) = N(z; μ(x), W(x) W(x)ᵀ + diag σ(x)²), with W of rank 2. Rezende et al. (2014), arXiv:1401.4082."""
 
     formula = "N(z; μ, W Wᵀ + diag σ²)\n(μ, log σ², W) = A h + a"
+    about = (
+        "The encoder gives each image a region of likely codes, a normal distribution correlated along two"
+        " directions: an ellipse that may be tilted."
+    )
     rank = 2
 
     def __init__(self, features: int, latent_dim: int) -> None:
@@ -59,6 +67,10 @@ class Full(nn.Module):
     r"""q(z | x) = N(z; μ(x), L(x) L(x)ᵀ), with L lower triangular and its diagonal positive."""
 
     formula = "N(z; μ, L Lᵀ)\n(μ, L) = A h + a"
+    about = (
+        "The encoder gives each image a region of likely codes, a normal distribution with correlated"
+        " dimensions: an ellipse that may be tilted."
+    )
     place: Tensor
 
     def __init__(self, features: int, latent_dim: int) -> None:

@@ -15,6 +15,10 @@ class Conditional(nn.Module):
     """
 
     formula = "N(z; μ(y), diag σ(y)²)\nμ(y), σ(y) learned"
+    about = (
+        "The prior is a normal distribution learned for each context: every label, or every seen part of an"
+        " image, has its own region of likely codes."
+    )
 
     def __init__(self, latent_dim: int, network: Any, context: tuple[int, ...]) -> None:
         super().__init__()

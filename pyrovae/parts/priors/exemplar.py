@@ -29,6 +29,10 @@ class Exemplar(nn.Module):
     """
 
     formula = "1/K Σₖ N(z; μ(xₖ), σ² I)\nμ(xₖ) the mean of q at training image xₖ"
+    about = (
+        "The prior is the average of equal normal distributions around the codes of training images: other"
+        " codes gather near those."
+    )
     subset = 500
     started: Tensor
 

@@ -19,6 +19,10 @@ class Flow(nn.Module):
     """
 
     formula = "N(f(z); 0, I) |det ∂f/∂z|\nf learned, one-to-one"
+    about = (
+        "The prior is a normal distribution deformed by a learned one-to-one map: the region of likely codes"
+        " may have almost any shape."
+    )
     layers = 2
     loc: Tensor
     scale: Tensor

@@ -17,6 +17,7 @@ class Mixture(nn.Module):
     """
 
     formula = "Σₖ πₖ N(z; μₖ, diag σₖ²)"
+    about = "The prior is a learned mixture of normal distributions: codes gather in clusters."
 
     def __init__(self, latent_dim: int, components: int) -> None:
         super().__init__()

@@ -32,6 +32,7 @@ class Normal(Standard):
     r"""p(z) = N(z; 0, I)."""
 
     formula = "N(z; 0, I)"
+    about = "The prior is a standard normal distribution: codes spread around the origin alike in every direction."
     family = dist.Normal
 
     def log_density(self, y: Tensor | None, z: Tensor) -> Tensor:
@@ -46,6 +47,10 @@ class Laplace(Standard):
     r"""p(z) = Π exp(−|z|) / 2: more mass at 0 and in the tails, so that codes are sparse."""
 
     formula = "Πⱼ exp(−|zⱼ|) / 2"
+    about = (
+        "The prior is a Laplace distribution in each dimension: most codes have many entries near zero and a"
+        " few large ones."
+    )
     family = dist.Laplace
 
     def log_density(self, y: Tensor | None, z: Tensor) -> Tensor:
@@ -56,6 +61,10 @@ class StudentT(Standard):
     r"""p(z) = Π t₅(z), Student's t with five degrees of freedom: codes may lie far out."""
 
     formula = "Πⱼ t(zⱼ; ν = 5, 0, 1)\nt Student's"
+    about = (
+        "The prior is a Student's t distribution in each dimension: some codes lie much further out than"
+        " under a normal one."
+    )
     degrees_of_freedom = 5.0
 
     def distribution(self) -> dist.TorchDistribution:

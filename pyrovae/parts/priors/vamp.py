@@ -19,6 +19,7 @@ class Vamp(nn.Module):
     """
 
     formula = "1/K Σₖ q(z | uₖ)\nuₖ learned pseudo-inputs"
+    about = "The prior is the average of the posteriors of learned pseudo-images: codes gather where those are encoded."
     contexts: Tensor | None
     started: Tensor
 

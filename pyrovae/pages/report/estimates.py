@@ -1,0 +1,125 @@
+"""The tables of a report about what `pyrovae evaluate` computed: log p(x), and how the codes use the latent space."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from pyrovae.display import number
+from pyrovae.evaluation.importance import reliable_k
+from pyrovae.pages.report.tables import NONE, TableRow, likelihood_name, one_line, part, percent, yes_or_no
+from pyrovae.runs.card import estimate
+from pyrovae.runs.run import Run
+
+Content = Mapping[str, object]  # of evaluation.json, or a part of it
+
+
+def evaluation(runs: Sequence[Run]) -> list[TableRow]:
+    """The estimate of log p(x) and how far it can be trusted; no rows if no run was evaluated."""
+    evaluations = [run.evaluation for run in runs]
+    if not any(evaluations):
+        return []
+    estimates = [NONE if content is None else estimate(content) for content in evaluations]
+    contents: list[Content] = [content or {} for content in evaluations]
+    annealed = [part(content, "annealed") for content in contents]
+
+    def row(
+        name: str, cell: Callable[[Content], str], about: str = "", contents: Sequence[Content] = contents
+    ) -> TableRow:
+        return TableRow(name, [cell(content) if content else NONE for content in contents], about)
+
+    rows = [
+        TableRow(likelihood_name(runs), estimates, "importance sampling from the guide; a lower bound in expectation"),
+        row("ELBO", lambda one: number(one.get("elbo")), "of the same samples"),
+        row("gap", _gap, "log p(x) − ELBO: how far the guide is from the true posterior"),
+        row("bits per dimension", lambda one: number(one.get("bits_per_dimension"), 3), "−log p(x) in bits"),
+        row("samples K", lambda one: number(one.get("samples"), 0), "codes drawn for each image"),
+        row("test images", lambda one: number(one.get("images"), 0)),
+        row(
+            "effective samples",
+            lambda one: number(one.get("effective_samples"), 0),
+            "equally weighted samples worth as much as the K, median over the images",
+        ),
+        row(
+            "Pareto k̂",
+            lambda one: number(one.get("pareto_k")),
+            "tail index of the importance weights, median over the images",
+        ),
+        row("images above the limit", _unreliable, "whose k̂ is too large for K samples to be trusted"),
+        row("annealed", lambda one: number(one.get("log_likelihood")), "annealed importance sampling", annealed),
+        row(
+            "annealed, difference",
+            _annealed_difference,
+            "from importance sampling on the same images",
+            annealed,
+        ),
+        row("annealed, effort", _annealed_effort, "images, chains, steps", annealed),
+        row("pixels", lambda one: one_line(one.get("protocol")), "the pixel protocol"),
+        row("a density", lambda one: yes_or_no(one.get("density")), "whether p(x | z) is a density of such pixels"),
+        row("seed", lambda one: number(one.get("seed"), 0), "of the samples"),
+    ]
+    return [row for row in rows if not row.empty]
+
+
+def _gap(evaluation: Content) -> str:
+    likelihood, elbo = evaluation.get("log_likelihood"), evaluation.get("elbo")
+    if not (isinstance(likelihood, int | float) and isinstance(elbo, int | float)):
+        return NONE
+    return NONE if NONE in (number(likelihood), number(elbo)) else number(likelihood - elbo)
+
+
+def _unreliable(evaluation: Content) -> str:
+    share, samples = percent(evaluation.get("unreliable_share")), evaluation["samples"]
+    return f"{share} above {reliable_k(samples):.2f}" if share != NONE and isinstance(samples, int) else share
+
+
+def _annealed_difference(annealed: Content) -> str:
+    error = number(annealed.get("standard_error"))
+    return number(annealed.get("difference")) + ("" if error == NONE else f" ± {error}")
+
+
+def _annealed_effort(annealed: Content) -> str:
+    return ", ".join(number(annealed.get(name), 0) for name in ("images", "chains", "steps"))
+
+
+def latents(runs: Sequence[Run]) -> list[TableRow]:
+    """How the codes of the test images use the latent space."""
+    reports = [part(run.evaluation or {}, "latents") for run in runs]
+
+    def row(name: str, key: str, form: Callable[[object], str], about: str) -> TableRow:
+        return TableRow(name, [form(report.get(key)) for report in reports], about)
+
+    rows = [
+        TableRow(
+            "active units",
+            [_active_units(run, report) for run, report in zip(runs, reports)],
+            "dimensions whose posterior mean has a variance above 0.01 over the images",
+        ),
+        row("mutual information", "mutual_information", number, "between image and code, nats; at most log N"),
+        TableRow("log N", [_most_information(report) for report in reports], "for N test images, nats"),
+        row(
+            "marginal KL",
+            "marginal_kl",
+            number,
+            "of all codes together from the prior, nats; with the mutual information it adds up to the KL",
+        ),
+        row(
+            "label from five neighbours",
+            "knn_accuracy",
+            percent,
+            "accuracy of the majority of the nearest codes",
+        ),
+        row("label by a linear probe", "probe_accuracy", percent, "accuracy of logistic regression on the code"),
+    ]
+    return [row for row in rows if not row.empty]
+
+
+def _active_units(run: Run, report: Content) -> str:
+    """The number that `pyrovae evaluate` counted, or else that of the epoch whose weights are kept."""
+    units = number(report.get("active_units", run.summary["best"].get("active_units")), 0)
+    return units if units == NONE else f"{units} of {number(run.config.latent_dim, 0)}"
+
+
+def _most_information(report: Content) -> str:
+    count = report.get("images")
+    if "mutual_information" not in report or not isinstance(count, int | float) or number(count) == NONE or count <= 0:
+        return NONE
+    return number(math.log(count))
