@@ -8,12 +8,11 @@ from typing import Any
 
 import pyro
 import torch
-from pyro import poutine
 from torch import Tensor
 
 from pyrovae.inference import SVI
 from pyrovae.inference.compiled import why_not
-from pyrovae.inference.objectives.sites import sample_sites
+from pyrovae.inference.traces import guide_then_model, sample_sites
 
 REMEDIES = "what usually helps: a smaller --lr, --grad-clip 1, --on-nan skip, or a fixed --scale if there is one"
 STEPS = 50  # of a GPU between two looks, as each makes it wait
@@ -48,8 +47,7 @@ def not_finite(model: Callable[..., Any], guide: Callable[..., Any], *args: Any)
     """The sites whose log-probability is not finite in a run on `args`, as `log q(z)` and `log p(x)`."""
     try:
         with _at_anything():
-            drawn = poutine.trace(guide).get_trace(*args)
-            scored = poutine.trace(poutine.replay(model, drawn)).get_trace(*args)
+            drawn, scored = guide_then_model(model, guide, *args)
             for trace in (drawn, scored):
                 trace.compute_log_prob()
     except Exception as error:  # at parameters that are not finite, a program may do anything
