@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.fx import Node
 
 from pyrovae.errors import InputError
+from pyrovae.inference.private import OpOverload
 from pyrovae.pages.explorer.names import EACH, MOVES, SAME_AS
 from pyrovae.pages.explorer.program import Program, called
 from pyrovae.pages.explorer.rounding import Rounded
@@ -122,7 +123,7 @@ class Steps:
         shape, pick = self.values[node].shape, None
         if node.target is operator.getitem:  # of what an operation returned
             node, pick = cast(tuple[Node, int], node.args)
-        name = cast(torch._ops.OpOverload, node.target).overloadpacket.__name__
+        name = cast(OpOverload, node.target).overloadpacket.__name__
         name = SAME_AS.get(name, name)
         if name in self.operations and not pick:
             return self.operations[name](self, node, shape)
