@@ -39,11 +39,11 @@ try:
 except (AttributeError, ImportError) as error:
     raise ImportError(
         f"torch and pyro: expected releases with every name in pyrovae/inference/private.py, got torch"
-        f" {torch.__version__} and pyro {pyro.__version__} ({error}); install torch 2.14 and pyro-ppl 1.9.2, which pyrovae is tested with"
+        f" {torch.__version__} and pyro {pyro.__version__} ({error}); install torch 2.14 and pyro-ppl 1.9.2"
     ) from error
 
 __all__ = [
-    "PROTECTED",
+    "ELSEWHERE",
     "OpOverload",
     "TorchDispatchMode",
     "adaptive_avg_pool2d",
@@ -69,13 +69,16 @@ __all__ = [
     "warn_of_vmap_fallback",
 ]
 
-# Methods and attributes of base classes that our subclasses override, or call on themselves.
-PROTECTED = {
+# Names that other files use without importing them from here: what a class of ours overrides or calls on itself, and
+# what `pyrovae/parts` needs, which must not import this file.
+ELSEWHERE = {
     "pyro.infer.Trace_ELBO._get_traces": "yields a trace of the model and one of the guide for each particle",
     "pyro.infer.Trace_ELBO._differentiable_loss_particle": "the loss and the surrogate loss of one pair of traces",
-    "pyro.poutine.scale_messenger.ScaleMessenger._pyro_sample": "called by an effect before a site is drawn",
+    "pyro.poutine.replay_messenger.ReplayMessenger._pyro_sample": "called by an effect before a site is drawn",
     "pyro.poutine.trace_messenger.TraceMessenger._pyro_post_sample": "called by an effect after a site is drawn",
+    "torch.fx.experimental.proxy_tensor.disable_proxy_modes_tracing": "keeps the exemplar prior's means out of a graph",
     "torch.nn.Module._load_from_state_dict": "loads one module's own tensors: the exemplar prior forgets its means",
+    "torch.distributions.ContinuousBernoulli._cont_bern_log_norm": "the log of its normalising constant",
     "torch.distributions.Distribution._extended_shape": "the shape of a sample, batch and event dimensions included",
     "torch.distributions.Distribution._get_checked_instance": "makes the object that `expand` returns",
     "torch.distributions.Distribution._validate_args": "whether a distribution checks its arguments",
