@@ -11,9 +11,9 @@ from pyrovae.inference.private import foreach_copy_, fused_adam_
 class AdamState:
     """The step counts and moments of a plain `Adam(fused=True)`, as lists in the order of its parameters.
 
-    The tensors stay the optimizer's own: a state that it saves or steps by itself is the same. They also stay the same
-    objects, because a compiled step or a CUDA graph keeps using them: after `load_state_dict`, `update` copies the
-    values that were loaded into them.
+    The optimizer holds the same tensors, so that it saves them, and can itself take a step with them. They are never
+    replaced, because a compiled step or a CUDA graph keeps using them: after `load_state_dict`, `update` copies the
+    loaded values into them and puts them back into the optimizer.
     """
 
     def __init__(self, optim: torch.optim.Optimizer) -> None:
@@ -31,7 +31,7 @@ class AdamState:
         return plain and bool(optim.defaults["fused"]) and not optim.defaults["amsgrad"]
 
     def update(self) -> bool:
-        """Read the optimizer's state if it has changed. Return False if it has none yet, before its first step."""
+        """Take over the optimizer's state if it was replaced. Return False before its first step, when it has none."""
         ends = [self.optim.state.get(parameter, {}) for parameter in (self.parameters[0], self.parameters[-1])]
         if not all(ends):
             return False
@@ -53,10 +53,9 @@ class AdamState:
 
 
 def fused_step(state: AdamState, gradients: list[Tensor], failed: Tensor) -> None:
-    """Take Adam's step by its fused kernel, or none if `failed` is 1.
+    """Take Adam's step by a direct call of its fused kernel, or no step if `failed` is 1.
 
-    `Adam.step` does the same after looking up and checking all its tensors, which takes as long as the arithmetic of a
-    small network.
+    `Adam.step` first looks up and checks all its tensors, which for a small network takes as long as the arithmetic.
     """
     group = state.optim.param_groups[0]
     beta1, beta2 = group["betas"]
@@ -80,7 +79,7 @@ def fused_step(state: AdamState, gradients: list[Tensor], failed: Tensor) -> Non
 
 
 def can_be_written_out(optim: torch.optim.Optimizer) -> bool:
-    """Return whether `written_out_step` is this optimizer's step: a plain Adam on a CPU, without weight decay."""
+    """Return whether `written_out_step` takes the same step: for a plain fused Adam on a CPU, without weight decay."""
     group = optim.param_groups[0]
     plain = AdamState.supports(optim) and not (group["weight_decay"] or group["maximize"])
     return plain and not any(parameter.is_cuda for parameter in group["params"])

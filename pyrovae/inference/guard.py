@@ -1,4 +1,4 @@
-"""A check of every optimizer step: are its loss and its gradients finite?"""
+"""The check of every optimizer step: whether its loss and gradients are finite, and not too large."""
 
 import torch
 from torch import Tensor

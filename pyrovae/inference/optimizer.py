@@ -12,7 +12,7 @@ from pyrovae.inference.private import set_found_inf
 
 
 class Update:
-    """Steps of a torch optimizer, from the loss and the gradients of its `parameters`.
+    """Takes the steps of a torch optimizer, from the loss and the gradients of its `parameters`.
 
     A `Guard` checks each: see there for `failed`, `skipped`, `skip` and `grad_clip`. A plain `Adam(fused=True)` takes a
     step by a direct call of its fused kernel, or on a CPU by `written_out`, which a compiled step can hold; any other
@@ -22,7 +22,7 @@ class Update:
     def __init__(self, optim: torch.optim.Optimizer, grad_clip: float = 0.0, skip: bool = False) -> None:
         self.optim = optim
         self.parameters: list[Tensor] = [parameter for group in optim.param_groups for parameter in group["params"]]
-        self.guard, self.skip = Guard(self.parameters[0].device, grad_clip, skip), skip
+        self.skip, self.guard = skip, Guard(self.parameters[0].device, grad_clip, skip)
         self.failed, self.skipped = self.guard.failed, self.guard.skipped
         self.adam = AdamState(optim) if AdamState.supports(optim) else None
         self._lr = torch.zeros((), dtype=torch.float64)
@@ -53,14 +53,14 @@ class Update:
         return can_be_written_out(self.optim) and not (self.guard.skip or self.guard.grad_clip)
 
     def lr(self) -> Tensor:
-        """Return the learning rate as a tensor, for `written_out`, once Adam's state is where that looks for it."""
+        """Return the learning rate as a tensor, and prepare Adam's state: call it before each `written_out`."""
         if self.adam is not None:
             self.adam.update()
         return self._lr.fill_(self.optim.param_groups[0]["lr"])
 
     @torch.no_grad()
     def written_out(self, gradients: Sequence[Tensor | None], loss: Tensor, lr: Tensor) -> None:
-        """Take Adam's step by operations that a graph can hold. Only where `can_be_written_out`."""
+        """Take Adam's step by operations that a graph can hold. Call it only if `can_be_written_out`."""
         if self.adam is None:
             raise TypeError(f"optim: expected a plain Adam(fused=True), got {type(self.optim).__name__}")
         self.guard.check([], loss)
@@ -68,7 +68,7 @@ class Update:
 
     @contextmanager
     def restored(self) -> Iterator[None]:
-        """Give the optimizer its initial state if it has none, and undo on leaving whatever the steps inside moved."""
+        """Undo, on leaving, all steps taken inside. An optimizer without a state gets its initial one."""
         begin(self.optim)
         if self.adam is not None:
             self.adam.update()
@@ -83,7 +83,7 @@ class Update:
 
 
 def begin(optim: torch.optim.Optimizer) -> None:
-    """Give an optimizer that has no state the one from before its first step: zeros."""
+    """Give an optimizer its initial state, zeros, if it has none."""
     if optim.state:
         return
     for group in optim.param_groups:
@@ -101,7 +101,7 @@ def state_tensors(optim: torch.optim.Optimizer) -> list[Tensor]:
 
 
 def adam(parameters: Sequence[Tensor], lr: float) -> torch.optim.Adam:
-    """Make a fused Adam; on CUDA one that a CUDA graph can hold, with the learning rate in a tensor that it reads."""
+    """Make a fused Adam. On CUDA a CUDA graph can record its steps, and reads the learning rate from a tensor."""
     if not parameters[0].is_cuda:
         return torch.optim.Adam(parameters, lr=lr, fused=True)
     return torch.optim.Adam(parameters, torch.tensor(lr, device=parameters[0].device), fused=True, capturable=True)

@@ -28,13 +28,13 @@ try:
     foreach_add_, foreach_addcmul_, foreach_copy_ = torch._foreach_add_, torch._foreach_addcmul_, torch._foreach_copy_
     foreach_div, foreach_mul_, foreach_sub = torch._foreach_div, torch._foreach_mul_, torch._foreach_sub
     foreach_norm = torch._foreach_norm
-    # One step of Adam on many tensors, past the checks of torch.optim.Adam. Unlike it, counts no steps.
+    # One step of Adam on many tensors, without the checks of torch.optim.Adam and without counting the step.
     fused_adam_ = torch._fused_adam_
-    # torch.linalg's check of its results: waits for the device, and the compiler Inductor does not support it.
+    # torch.linalg's check of its results, which waits for the device and which Inductor does not support.
     linalg_check_errors = aten._linalg_check_errors.default
-    # Average pooling to a size: the explorer replaces it by the simpler operations of its decomposition.
+    # Average pooling to a size, which the explorer replaces by simpler operations.
     adaptive_avg_pool2d = aten._adaptive_avg_pool2d
-    # Switches the warning that vmap runs an operation row by row. The stub of torch._C leaves it out.
+    # Turns the warning that vmap runs an operation row by row on or off. The type stub of torch._C lacks it.
     warn_of_vmap_fallback: Callable[[bool], None] = torch._C._functorch._set_vmap_fallback_warning_enabled  # type: ignore[attr-defined]
 except (AttributeError, ImportError) as error:
     raise ImportError(
@@ -105,14 +105,14 @@ def compile_by_inductor(graph: GraphModule, inputs: Sequence[Tensor], options: d
 
 
 def decompositions(operations: Sequence[Any]) -> dict[Any, Callable[..., Any]]:
-    """Rules that rewrite ATen's operations as its core ones, and `operations` as simpler ones, too."""
+    """Return the rules that rewrite ATen's operations as its core ones, and `operations` as simpler ones, too."""
     from torch import _decomp
 
     return {**_decomp.core_aten_decompositions(), **_decomp.get_decompositions(operations)}
 
 
 def linear_by_onednn(a: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """A @ weight.T + bias by oneDNN, whatever the strides. Looked up at its call, as a torch may lack oneDNN."""
+    """Compute a @ weight.T + bias by oneDNN, for any strides. A build of torch without oneDNN lacks the operator."""
     return cast(Tensor, torch.ops.mkldnn._linear_pointwise.default(a, weight, bias, "none", [], ""))
 
 
@@ -122,10 +122,10 @@ def is_mutable(operation: OpOverload) -> bool:
 
 
 def set_found_inf(optim: torch.optim.Optimizer, flag: Tensor) -> None:
-    """Make a fused optimizer skip its next step if `flag` is 1: torch's GradScaler sets this attribute to that end."""
+    """Make a fused optimizer skip its steps while `flag` is 1. torch's GradScaler sets the same attribute for this."""
     optim.found_inf = flag  # type: ignore[attr-defined]
 
 
 def unbroadcasted(q: torch.distributions.Distribution, name: str) -> Tensor:
-    """A parameter of a multivariate normal distribution as it was given, before torch expanded it to the batch."""
+    """Return a parameter of a multivariate normal distribution in its original shape, before torch expanded it."""
     return cast(Tensor, getattr(q, f"_unbroadcasted_{name}"))

@@ -47,7 +47,7 @@ def capture_stacked(
     dims = [0 if id(tensor) in own else None for tensor in shared]
     runs = torch.arange(len(generators), device=args[0].device)
     batched = torch.func.vmap(graph, in_dims=(*[0] * len(args), *dims, 0))
-    warn_of_vmap_fallback(False)  # only small operations are done run by run, and compiled all the same
+    warn_of_vmap_fallback(False)  # what vmap does run by run is small, and compiled all the same
     whole = trace_graph(batched, *args, *inputs, runs)
     shared_as_inputs(whole)
     run = compile_graph(whole, *args, *inputs, runs) if compiled else torch.no_grad()(whole)
@@ -77,7 +77,7 @@ class _Captured:
         return self.run(*args, *self.inputs)
 
 
-# An operator takes only tensors and numbers, so that a graph refers to a draw by its number.
+# A graph can pass only tensors and numbers to an operator, so it refers to a draw by its number.
 _DRAWS: WeakValueDictionary[int, _Draw] = WeakValueDictionary()
 _NUMBERS = count()
 
@@ -109,7 +109,7 @@ def _draw_by_run(graph: GraphModule, generators: Sequence[torch.Generator]) -> l
 
 
 def _operator() -> Any:
-    """Return the operator `pyrovae::own`, which vmap turns into a draw for each run: see `_draw`."""
+    """Return the operator `pyrovae::own`, which under vmap draws for each run: see `_draw`."""
     _library()
     return torch.ops.pyrovae.own.default
 
@@ -135,7 +135,7 @@ def _draw_for_all(info: Any, dims: Any, tensors: list[Tensor], run: Tensor, numb
 
 
 def _draw(tensors: list[Tensor], run: Tensor, number: int) -> Tensor:
-    """Draw for each run, given the tensor arguments (runs, ...) of the draw of this number."""
+    """Carry out the draw of this number for every run, with its tensor arguments (runs, ...)."""
     draw = _DRAWS[number]
     out, mutable = _empty(draw, run), is_mutable(draw.operation)  # a mutable operation fills its first argument
     for i, generator in enumerate(draw.generators):
