@@ -11,7 +11,8 @@ class Guard:
 
     Without `skip`, the first loss that is not finite sets `failed` to 1 for good. With `skip`, `failed` is 1 for a step
     whose loss or gradient norm is not finite, 0 for every other step, and `skipped` counts the former. `grad_clip` is
-    the norm that gradients are scaled down to (0: they are not).
+    the norm that gradients are scaled down to (0: they are not); with it, a norm that is not finite counts as a loss
+    that is not finite.
     """
 
     def __init__(self, device: torch.device, grad_clip: float = 0.0, skip: bool = False) -> None:

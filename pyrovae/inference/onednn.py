@@ -38,14 +38,14 @@ def use_onednn(graph: GraphModule) -> None:
 
 
 def _matmul() -> Any:
-    """Return the operator `pyrovae::matmul`, a @ b + bias by oneDNN; batches of matrices one product after another."""
+    """Return the operator `pyrovae::matmul`: a @ b + bias by oneDNN, for batches of matrices one after another."""
     _library()
     return torch.ops.pyrovae.matmul.default
 
 
 @cache
 def _library() -> library.Library:
-    """Define the operator. It exists for as long as this library does, which the cache keeps."""
+    """Define the operator, which exists for as long as the library that this returns: the cache keeps it."""
     operators = library.Library("pyrovae", "DEF")
     operators.define("matmul(Tensor a, Tensor b, Tensor? bias=None) -> Tensor")
     operators.impl("matmul", _multiply, "CPU")

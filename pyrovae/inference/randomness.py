@@ -11,7 +11,7 @@ import torch
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed the random numbers of torch, numpy and Python inside; restore their state on leaving."""
+    """Seed the random numbers that torch, numpy and Python draw inside, and restore their state on leaving."""
     before = random_state()
     try:
         torch.manual_seed(seed)

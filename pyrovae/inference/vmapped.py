@@ -35,8 +35,8 @@ def capture_stacked(
 ) -> Callable[..., tuple[Any, ...]]:
     """Turn `function`, as the first run calls it, into one graph for all runs: (runs, ...) in and out.
 
-    `stacks` pairs each tensor that the function reads from elsewhere, and that every run has its own of, with the stack
-    of all runs; the runs share all other tensors. Run i draws the same random numbers from `generators[i]` as it would
+    The function reads tensors from elsewhere. `stacks` has a pair for each that differs between the runs: the tensor of
+    the first run, and the stack of all; the other tensors are shared. Run i draws the same random numbers from `generators[i]` as it would
     alone. Raises what `vmap` raises if an operation cannot be done for all runs at once.
     """
     graph = trace_graph(function, *(arg[0] for arg in args))
@@ -116,7 +116,7 @@ def _operator() -> Any:
 
 @cache
 def _library() -> library.Library:
-    """Define the operator. It exists for as long as this library does, which the cache keeps."""
+    """Define the operator, which exists for as long as the library that this returns: the cache keeps it."""
     operators = library.Library("pyrovae", "FRAGMENT")
     operators.define("own(Tensor[] tensors, Tensor run, int number) -> Tensor", tags=(RANDOM,))
     operators.impl("own", _draw, "CompositeExplicitAutograd")

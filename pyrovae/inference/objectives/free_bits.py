@@ -16,7 +16,7 @@ Estimate = Callable[[TorchDistribution, TorchDistribution, Tensor], Tensor]  # o
 
 
 def shortfall(model_trace: Trace, guide_trace: Trace, nats: float, kl: Estimate) -> Tensor:
-    r"""N Σ_j max(0, λ − KL_j), with λ = `nats`: added to a loss, it turns n Σ_j KL_j into n Σ_j max(λ, KL_j).
+    r"""n Σ_j max(0, λ − KL_j), with λ = `nats`: added to a loss, it turns n Σ_j KL_j into n Σ_j max(λ, KL_j).
 
     KL_j is the KL of latent dimension j, averaged over the n images, if posterior and prior are independent over the
     dimensions. Otherwise all dimensions are one group, with λ nats for each of them. `kl` has to estimate the KL as the
@@ -60,7 +60,7 @@ def closed_form(q: TorchDistribution, p: TorchDistribution, z: Tensor) -> Tensor
 def closed_form_or_new_sample(q: TorchDistribution, p: TorchDistribution, z: Tensor) -> Tensor:
     """Return KL(q ‖ p) in closed form, or estimate it at a new sample if none is known.
 
-    For a loss that is not a sum of KLs: it may reweight the gradient that passes through z.
+    Meant for a loss that is not a sum of KLs, because such a loss may reweight the gradient that passes through z.
     """
     kl = known_kl(q, p)
     return at_sample(q, p, q.rsample()) if kl is None else kl

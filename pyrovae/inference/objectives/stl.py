@@ -25,6 +25,6 @@ class StickingTheLanding(TraceELBO):
 
 
 def score(site: SampleSite) -> Tensor:
-    """Return zeros in the shape of the site's log-probability, whose gradient is that of log q(z) at fixed z."""
+    """Return zeros, in the shape of the site's log-probability, with the gradient of log q(z) at fixed z."""
     log_prob = scale_and_mask(site["fn"].log_prob(site["value"].detach()), site["scale"], site["mask"])
     return log_prob - log_prob.detach()
