@@ -6,7 +6,6 @@ from typing import Any, TypedDict
 
 import pyro
 import torch
-from pyro import poutine
 from pyro.ops.stats import fit_generalized_pareto
 from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from pyrovae.errors import InputError, at_least
 from pyrovae.evaluation.elbo import arguments
 from pyrovae.inference import seeded
 from pyrovae.inference.compiled import capture
+from pyrovae.inference.traces import guide_then_model
 from pyrovae.vae import VAE
 
 IMAGES = 50  # in a batch
@@ -30,8 +30,7 @@ def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: i
     """
     with torch.no_grad(), pyro.validation_enabled(False), pyro.settings.context(module_local_params=True):
         with pyro.plate("samples", samples, dim=-2):
-            drawn = poutine.trace(guide).get_trace(*args)
-            scored = poutine.trace(poutine.replay(model, trace=drawn)).get_trace(*args)
+            drawn, scored = guide_then_model(model, guide, *args)
         return joint_log_prob(scored) - joint_log_prob(drawn)
 
 

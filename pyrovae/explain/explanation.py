@@ -19,6 +19,7 @@ from pyrovae.explain.formulas import Formula, Symbols, formulas
 from pyrovae.explain.listing import Site, Source, methods_of, sites_of, source_of
 from pyrovae.inference.objectives import KLWeight
 from pyrovae.inference.objectives.closed_form import known_kl
+from pyrovae.inference.traces import guide_then_model
 from pyrovae.parts.densities import kl_of_gaussians, own
 from pyrovae.parts.likelihoods import Unseen
 from pyrovae.vae import VAE
@@ -128,8 +129,7 @@ def _traced(vae: VAE, x: Tensor, y: Tensor | None) -> tuple[Any, Any, float]:
     """The traces of model and guide at the same codes, and what Pyro's own estimator says of them, over all images."""
     weight = KLWeight(1.0 if vae.has_kl else None)
     model, guide = weight(vae.model), weight(vae.guide)
-    guide_trace = poutine.trace(guide).get_trace(x, y)
-    model_trace = poutine.trace(poutine.replay(model, guide_trace)).get_trace(x, y)
+    guide_trace, model_trace = guide_then_model(model, guide, x, y)
     for trace in (model_trace, guide_trace):
         trace.compute_log_prob()
     loss = Trace_ELBO(max_plate_nesting=1).loss(model, poutine.replay(guide, guide_trace), x, y)

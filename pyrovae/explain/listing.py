@@ -11,7 +11,7 @@ from pyro.distributions.torch_distribution import ExpandedDistribution
 from pyro.poutine.util import site_is_subsample
 from torch.distributions import Independent, TransformedDistribution
 
-from pyrovae.inference.objectives.sites import sample_sites
+from pyrovae.inference.traces import sample_sites
 from pyrovae.parts.densities import own
 
 PACKAGE = Path(__file__).parents[1]
@@ -78,8 +78,8 @@ def _is_ours(function: Any) -> bool:
 
 def sites_of(program: str, trace: Any) -> list[Site]:
     """All but the plates themselves, which are sites of their own."""
-    sites = sample_sites(trace).items()
-    return [_site(program, name, node) for name, node in sites if not site_is_subsample(node)]
+    sites: dict[str, Any] = {**sample_sites(trace)}
+    return [_site(program, name, node) for name, node in sites.items() if not site_is_subsample(node)]
 
 
 def _site(program: str, name: str, node: Any) -> Site:

@@ -1,4 +1,4 @@
-"""A whole step as one CUDA graph."""
+"""A whole optimizer step as one CUDA graph."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,14 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-WARM = 3  # runs before the capture, in which libraries choose their kernels and set up their workspaces
+WARM = 3  # steps before the recording, in which CUDA's libraries choose their kernels and allocate their workspaces
 
 
 class Replay:
-    """`step(*args)`, an optimizer's update included, recorded once and from then on launched as one CUDA graph.
+    """Records `step(*args)`, with the optimizer's update, as one CUDA graph, and launches that at every call.
 
-    Random numbers go on from replay to replay, as from step to step. The optimizer is one with `capturable=True`, its
-    learning rate a tensor, if it is to change. Some steps are taken before the recording.
+    Random numbers continue from one replay to the next. The optimizer has to be made with `capturable=True`, and with
+    its learning rate in a tensor if that is to change. Before the recording, `WARM` steps are taken: undo them if they
+    should not count.
     """
 
     def __init__(self, step: Callable[..., Tensor], *args: Tensor) -> None:
@@ -29,13 +30,15 @@ class Replay:
             self.output = step(*self.inputs)
 
     def __call__(self, *args: Tensor) -> Tensor:
-        for mine, given in zip(self.inputs, args):
-            mine.copy_(given, non_blocking=True)
+        """Take the recorded step on arguments of the recorded shapes, and return its loss."""
+        for recorded, arg in zip(self.inputs, args):
+            recorded.copy_(arg, non_blocking=True)
         self.graph.replay()
-        return self.output.clone()  # the next replay writes to where this one wrote
+        return self.output.clone()  # the next replay overwrites this tensor
 
 
 def can_replay(optim: torch.optim.Optimizer, *args: Any) -> bool:
+    """Return whether a step can be recorded: all tensors on CUDA, and an optimizer made with `capturable=True`."""
     parameters = [parameter for group in optim.param_groups for parameter in group["params"]]
     on_cuda = all(getattr(tensor, "is_cuda", False) for tensor in (*args, *parameters))
     return on_cuda and bool(optim.defaults.get("capturable"))

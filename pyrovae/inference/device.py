@@ -1,4 +1,4 @@
-"""Which device a program runs on."""
+"""The choice of the device that a program runs on."""
 
 import re
 
@@ -9,7 +9,10 @@ from pyrovae.errors import InputError
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:1`."""
+    """Return the device called `auto` (CUDA if there is one, else the CPU), `cpu`, `cuda` or `cuda:1`.
+
+    Raises `InputError` for any other name, and for a CUDA device that this machine does not have.
+    """
     if not re.fullmatch(DEVICES, name):
         raise InputError(f"device: expected auto, cpu, cuda or cuda:1, got {name!r}")
     if name == "auto":

@@ -1,13 +1,13 @@
-"""Matrix products in lower precision, as an effect on whatever runs inside."""
+"""Matrix products and convolutions in lower precision, for whatever runs inside a context."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
+
+from pyrovae.inference.private import OpOverload, TorchDispatchMode, tree_map
 
 PRECISIONS = ("fp32", "tf32", "bf16")
 aten = torch.ops.aten
@@ -23,7 +23,7 @@ PRODUCTS = {
 
 @contextmanager
 def products(precision: str) -> Iterator[None]:
-    """Inside, matrix products and convolutions are as `precision` says: fp32, tf32 (of CUDA only) or bf16."""
+    """Take matrix products and convolutions inside in this precision: fp32, tf32 (on CUDA only) or bf16."""
     flags: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
     before = [flag.allow_tf32 for flag in flags]
     for flag in flags:
@@ -37,24 +37,28 @@ def products(precision: str) -> Iterator[None]:
 
 
 class BFloat16Products(TorchDispatchMode):
-    """Inside, matrix products and convolutions of float32 read their factors as bfloat16; all else stays float32.
+    """Rounds the float32 factors of matrix products and convolutions inside to bfloat16; all else stays float32.
 
-    Of 24 bits of a factor 8 remain; sums are float32, and rounded once. It acts below autograd, so that gradients taken
-    inside are such products, too. Unlike torch's autocast it leaves every other operation alone: log-densities and
-    draws keep all their digits.
+    Of a factor's 24 bits 8 remain; sums are accumulated in float32 and rounded once. The mode acts below autograd, so
+    that the products of gradients taken inside are rounded, too. Unlike torch's autocast it leaves all other operations
+    alone: log-densities and draws keep all their digits.
     """
 
     def __torch_dispatch__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+        self,
+        func: OpOverload,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         if func not in PRODUCTS:
             return func(*args, **(kwargs or {}))
-        return tree_map(_back, func(*tree_map(_down, args), **tree_map(_down, kwargs or {})))
+        return tree_map(_widened, func(*tree_map(_rounded, args), **tree_map(_rounded, kwargs or {})))
 
 
-def _down(x: Any) -> Any:
+def _rounded(x: Any) -> Any:
     return x.bfloat16() if isinstance(x, Tensor) and x.dtype == torch.float32 else x
 
 
-def _back(x: Any) -> Any:
+def _widened(x: Any) -> Any:
     return x.float() if isinstance(x, Tensor) and x.dtype == torch.bfloat16 else x

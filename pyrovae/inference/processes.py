@@ -1,8 +1,8 @@
-"""Several processes, one training: each takes its rows of every batch, and all take the same step."""
+"""One training by several processes: each takes its rows of every batch, and all take the same optimizer step."""
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import wraps
@@ -11,10 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
 
 from pyrovae.errors import InputError
+from pyrovae.inference.private import OpOverload, TorchDispatchMode, is_mutable, tree_map
 
 
 class Lost(RuntimeError):
@@ -23,10 +22,10 @@ class Lost(RuntimeError):
 
 @contextmanager
 def joined(device: torch.device, patience: timedelta = timedelta(minutes=10)) -> Iterator[None]:
-    """Inside, the processes that `torchrun` started are one training; a process that it did not start is alone.
+    """Join the processes that `torchrun` started into one training; a process started otherwise stays alone.
 
-    They speak by NCCL on CUDA, where each has a device of its own, and by gloo elsewhere. `patience` is how long one
-    waits for another. Raises `InputError` where a machine has fewer CUDA devices than processes.
+    They communicate by NCCL on CUDA, where each has a device of its own, and by gloo elsewhere. A process waits for
+    another as long as `patience`. Raises `InputError` if a machine has fewer CUDA devices than processes.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         yield
@@ -47,100 +46,107 @@ def joined(device: torch.device, patience: timedelta = timedelta(minutes=10)) ->
 
 
 def size() -> int:
-    """How many processes there are."""
+    """Return the number of processes of this training."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def rank() -> int:
-    """Which of them this is, from 0; the first one writes and speaks for all."""
+    """Return the number of this process, from 0. Process 0 alone writes files and prints."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def summed(*tensors: Tensor | None) -> list[Any]:
-    """Each tensor summed over all processes, by one message; what is None stays so."""
+    """Return each tensor summed over all processes, by a single message; None stays None."""
     if size() == 1:
         return [*tensors]
-    given = [tensor for tensor in tensors if tensor is not None]
-    flat = torch.cat([tensor.flatten() for tensor in given])
-    _sent(distributed.all_reduce, flat)
-    parts = iter(flat.split([tensor.numel() for tensor in given]))
+    present = [tensor for tensor in tensors if tensor is not None]
+    flat = torch.cat([tensor.flatten() for tensor in present])
+    _send(distributed.all_reduce, flat)
+    parts = iter(flat.split([tensor.numel() for tensor in present]))
     return [None if tensor is None else next(parts).view_as(tensor) for tensor in tensors]
 
 
 def as_the_first(tensors: Iterable[Tensor]) -> None:
-    """Set the tensors to those of the first process."""
+    """Overwrite the tensors of all processes with those of process 0."""
     if size() > 1:
         for tensor in tensors:
-            _sent(distributed.broadcast, tensor, 0)
+            _send(distributed.broadcast, tensor, 0)
 
 
 def wait_for_all() -> None:
+    """Wait until every process has reached this call."""
     if size() > 1:
-        _sent(distributed.barrier)
+        _send(distributed.barrier)
 
 
-def _sent(send: Callable[..., Any], *args: Any) -> None:
+def _send(collective: Callable[..., Any], *args: Any) -> None:
     try:
-        send(*args)
+        collective(*args)
     except RuntimeError as error:
         cause = re.sub(r"^\[.*?\] ", "", str(error)).partition(". ")[0]
         raise Lost(f"lost another process of this training ({cause})") from error
 
 
 class Share:
-    """The part of each batch that is this process's: `rows` of it, and `drawn` on a program that is run on those rows.
+    """The part of each batch that this process takes: `rows` selects it, and a program wrapped by `drawn` runs on it.
 
-    The random numbers of the program are those of the whole batch, as one process alone would draw them, so that how
-    many processes there are changes a training by rounding alone. What mixes the images of a batch, as batch
-    normalisation does, mixes those of the share.
+    The program's random numbers are those that one process alone would draw for the whole batch, so that the number of
+    processes changes a training by rounding only. What mixes the rows of a batch, such as batch normalisation, mixes
+    those of the share.
     """
 
     def __init__(self, particles: int = 1) -> None:
         self.particles = particles
-        self.start = self.n = self.whole = 0
+        self.start = self.n = self.whole = 0  # of the last batch: the share's first row, its rows, and all rows
 
     def rows(self, n: int) -> slice:
-        """Of a batch of n: parts of all processes follow each other, and differ by one row at most."""
-        ends = [n * k // size() for k in (rank(), rank() + 1)]
-        self.start, self.n, self.whole = ends[0], ends[1] - ends[0], n
-        return slice(*ends)
+        """Return this process's rows of a batch of n. The processes' shares differ by at most one row."""
+        start, end = (n * k // size() for k in (rank(), rank() + 1))
+        self.start, self.n, self.whole = start, end - start, n
+        return slice(start, end)
 
     def drawn(self, program: Callable[..., Any]) -> Callable[..., Any]:
-        """`program`, its random numbers those of the whole batch."""
+        """Wrap `program` so that it draws random numbers for the whole batch and keeps those of this share."""
         if size() == 1:
             return program
 
         @wraps(program)
         def run(*args: Any, **kwargs: Any) -> Any:
-            with _DrawnWhole(self):
+            with _WholeBatchDraws(self):
                 return program(*args, **kwargs)
 
         return run
 
 
-class _DrawnWhole(TorchDispatchMode):
-    """Draws for all rows of a batch, and keeps those of a share.
+class _WholeBatchDraws(TorchDispatchMode):
+    """Draws random numbers for all rows of a batch, and keeps those of a share.
 
-    A tensor with as many rows as the share, behind the particles if there are some, is one of the batch. A draw whose
-    parameters differ between rows is made for the rows of others, which are not known here, with parameters of these.
+    A tensor belongs to the batch if it has as many rows as the share, after the particles if there are several. The
+    parameters of other processes' rows are not known here: their draws, which are not kept, use the share's instead.
     """
 
     def __init__(self, share: Share) -> None:
         super().__init__()
         self.share = share
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
         kwargs = kwargs or {}
-        dims = [] if torch.Tag.nondeterministic_seeded not in func.tags else [*map(self._dim, args)]
+        dims = [] if torch.Tag.nondeterministic_seeded not in func.tags else [*map(self._row_dim, args)]
         dim = next((dim for dim in dims if dim is not None), None)
         if dim is None:
             return func(*args, **kwargs)
         drawn = func(*map(self._widened, args), **kwargs)
         kept = tree_map(lambda x: x.narrow(dim, self.share.start, self.share.n) if isinstance(x, Tensor) else x, drawn)
-        return args[0].copy_(kept) if func._schema.is_mutable else kept
+        return args[0].copy_(kept) if is_mutable(func) else kept
 
-    def _dim(self, arg: Any) -> int | None:
-        """Which dimension of a tensor, or of a size, are the rows."""
+    def _row_dim(self, arg: Any) -> int | None:
+        """Return which dimension of a tensor or a size the rows of the batch are, or None."""
         if not isinstance(arg, (Tensor, list, tuple)):
             return None
         shape, share = [*(arg.shape if isinstance(arg, Tensor) else arg)], self.share
@@ -149,7 +155,8 @@ class _DrawnWhole(TorchDispatchMode):
         return 0 if shape[:1] == [share.n] else None
 
     def _widened(self, arg: Any) -> Any:
-        dim, share = self._dim(arg), self.share
+        """Return an argument with as many rows as the whole batch."""
+        dim, share = self._row_dim(arg), self.share
         if dim is None:
             return arg
         if not isinstance(arg, Tensor):

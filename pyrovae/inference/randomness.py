@@ -1,4 +1,4 @@
-"""Random numbers that follow from a seed, and their state."""
+"""The random numbers of torch, numpy and Python: seeding all of them, and saving and restoring their state."""
 
 import random
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import torch
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Inside, the random numbers of torch, numpy and Python follow from `seed`; afterwards all are as before."""
+    """Seed the random numbers that torch, numpy and Python draw inside, and restore their state on leaving."""
     before = random_state()
     try:
         torch.manual_seed(seed)
@@ -23,7 +23,10 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def random_state() -> dict[str, Any]:
-    """Where torch's random numbers stand, on every device in use, and those of numpy and Python."""
+    """Return the state of torch's random numbers, on every CUDA device in use too, and of numpy's and Python's.
+
+    It consists of types that `torch.load(weights_only=True)` reads.
+    """
     numpy = np.random.get_state(legacy=False)
     return {
         "torch": torch.get_rng_state(),
@@ -34,10 +37,10 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Go on from there."""
+    """Restore a state that `random_state` returned."""
     torch.set_rng_state(state["torch"].cpu())
-    for device, held in enumerate(state["cuda"]):
-        torch.cuda.set_rng_state(held.cpu(), device)
+    for device, of_device in enumerate(state["cuda"]):
+        torch.cuda.set_rng_state(of_device.cpu(), device)
     numpy = state["numpy"]
     np.random.set_state(numpy | {"state": numpy["state"] | {"key": np.array(numpy["state"]["key"], dtype=np.uint32)}})
     random.setstate(state["python"])

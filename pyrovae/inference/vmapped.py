@@ -1,22 +1,27 @@
-"""One program for several sets of tensors at once."""
+"""One function for several runs at once, each with its own weights and random numbers, by `torch.func.vmap`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import count
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, library
 from torch.fx import GraphModule, Node
 
-from pyrovae.inference.compiled import compile_graph, trace
+from pyrovae.inference.compiled import compile_graph
+from pyrovae.inference.graphs import placeholders, shared_as_inputs, trace_graph
+from pyrovae.inference.private import OpOverload, is_mutable, warn_of_vmap_fallback
 
 RANDOM = torch.Tag.nondeterministic_seeded
 
 
-def stack(each: Sequence[Tensor]) -> Tensor:
-    """All tensors in one, (runs, ...); each of them is from now on a view of its row."""
-    stacked = torch.stack([tensor.detach() for tensor in each])
-    for tensor, row in zip(each, stacked.unbind()):
+def stack(tensors: Sequence[Tensor]) -> Tensor:
+    """Copy the runs' tensors into one, (runs, ...), and turn each of them into a view of its row."""
+    stacked = torch.stack([tensor.detach() for tensor in tensors])
+    for tensor, row in zip(tensors, stacked.unbind()):
         tensor.data = row
     return stacked
 
@@ -28,44 +33,62 @@ def capture_stacked(
     *args: Tensor,
     compiled: bool = True,
 ) -> Callable[..., tuple[Any, ...]]:
-    """`function` of the first run as one graph for all runs, by `torch.func.vmap`: (runs, ...) in and out.
+    """Turn `function`, as the first run calls it, into one graph for all runs: (runs, ...) in and out.
 
-    `stacks` are the tensors that the function reads from elsewhere and that each run has its own of, the first run's
-    with the stack of all; other tensors are shared by the runs. Run i draws its random numbers by `generators[i]`, the
-    same as alone. Raises what `vmap` raises where an operation cannot be done for all runs at once.
+    The function reads tensors from elsewhere. `stacks` has a pair for each that differs between the runs: the tensor of
+    the first run, and the stack of all; the other tensors are shared. Run i draws the same random numbers from
+    `generators[i]` as it would alone. Raises what `vmap` raises if an operation cannot be done for all runs at once.
     """
-    graph, shared = trace(function, *(arg[0] for arg in args))
-    _draw_apart(graph, generators)
-    own = {id(first): whole for first, whole in stacks}
+    graph = trace_graph(function, *(arg[0] for arg in args))
+    shared = shared_as_inputs(graph)
+    draws = _draw_by_run(graph, generators)
+    own = {id(first): stacked for first, stacked in stacks}
     inputs = [own.get(id(tensor), tensor) for tensor in shared]
     dims = [0 if id(tensor) in own else None for tensor in shared]
     runs = torch.arange(len(generators), device=args[0].device)
     batched = torch.func.vmap(graph, in_dims=(*[0] * len(args), *dims, 0))
-    # Of small operations, that is: they are taken one by one, and compiled. The stub of torch._C leaves it out.
-    torch._C._functorch._set_vmap_fallback_warning_enabled(False)  # type: ignore[attr-defined]
-    whole, _ = trace(batched, *args, *inputs, runs)
+    warn_of_vmap_fallback(False)  # what vmap does run by run is small, and compiled all the same
+    whole = trace_graph(batched, *args, *inputs, runs)
+    shared_as_inputs(whole)
     run = compile_graph(whole, *args, *inputs, runs) if compiled else torch.no_grad()(whole)
-    return lambda *args: run(*args, *inputs, runs)
+    return _Captured(run, (*inputs, runs), draws)
 
 
 @dataclass(frozen=True)
 class _Draw:
-    """A random operation: what it is called with, where tensors are given their place, and what it returns."""
+    """A random operation of a captured function, and the generators that the runs draw from."""
 
-    function: Any
-    args: tuple[Any, ...]
-    shape: torch.Size
+    operation: OpOverload
+    args: tuple[int | list[Any], ...]  # the place of a tensor among those of `pyrovae::own`, or [another argument]
+    shape: torch.Size  # of one run
     dtype: torch.dtype
     generators: Sequence[torch.Generator]
 
 
-_draws: list[_Draw] = []
+@dataclass(frozen=True)
+class _Captured:
+    """A captured function. It alone keeps its draws: when it is freed, they leave `_DRAWS`."""
+
+    run: Callable[..., tuple[Any, ...]]
+    inputs: tuple[Tensor, ...]
+    draws: list[_Draw]
+
+    def __call__(self, *args: Tensor) -> tuple[Any, ...]:
+        return self.run(*args, *self.inputs)
 
 
-def _draw_apart(graph: GraphModule, generators: Sequence[torch.Generator]) -> None:
-    """Make each random operation one that draws for each run by its own generator."""
-    last = [node for node in graph.graph.nodes if node.op == "placeholder"][-1]
-    with graph.graph.inserting_after(last):
+# A graph can pass only tensors and numbers to an operator, so it refers to a draw by its number.
+_DRAWS: WeakValueDictionary[int, _Draw] = WeakValueDictionary()
+_NUMBERS = count()
+
+
+def _draw_by_run(graph: GraphModule, generators: Sequence[torch.Generator]) -> list[_Draw]:
+    """Replace each random operation of a graph by one that draws for every run from its own generator.
+
+    The graph gets one more input, the numbers of the runs. Returns the draws, which the caller has to keep.
+    """
+    draws = []
+    with graph.graph.inserting_after(placeholders(graph)[-1]):
         run = graph.graph.placeholder("run")
     for node in list(graph.graph.nodes):
         if node.op != "call_function" or RANDOM not in getattr(node.target, "tags", ()):
@@ -75,50 +98,54 @@ def _draw_apart(graph: GraphModule, generators: Sequence[torch.Generator]) -> No
         tensors = [arg for arg in node.args if isinstance(arg, Node)]
         places = tuple(tensors.index(arg) if isinstance(arg, Node) else [arg] for arg in node.args)
         value = node.meta["val"]
-        _draws.append(_Draw(node.target, places, value.shape, value.dtype, generators))
+        draws.append(_Draw(node.target, places, value.shape, value.dtype, generators))
+        _DRAWS[number := next(_NUMBERS)] = draws[-1]
         with graph.graph.inserting_before(node):
-            drawn = graph.graph.call_function(_own(), (tensors, run, len(_draws) - 1))
+            drawn = graph.graph.call_function(_operator(), (tensors, run, number))
         node.replace_all_uses_with(drawn)
         graph.graph.erase_node(node)
     graph.recompile()
+    return draws
 
 
-_defined: list[library.Library] = []
-
-
-def _own() -> Any:
-    """The operator `pyrovae::own`: under vmap, a draw for each run. Its number says which draw it is."""
-    if not _defined:
-        operators = library.Library("pyrovae", "FRAGMENT")
-        operators.define("own(Tensor[] tensors, Tensor run, int draw) -> Tensor", tags=(RANDOM,))
-        operators.impl("own", _drawn, "CompositeExplicitAutograd")
-        operators.impl("own", lambda tensors, run, draw: _empty(run, draw), "Meta")
-        library.register_vmap("pyrovae::own", _for_all_runs, lib=operators)
-        _defined.append(operators)
+def _operator() -> Any:
+    """Return the operator `pyrovae::own`, which under vmap draws for each run: see `_draw`."""
+    _library()
     return torch.ops.pyrovae.own.default
 
 
-def _for_all_runs(info: Any, dims: Any, tensors: list[Tensor], run: Tensor, draw: int) -> tuple[Tensor, int]:
-    rows = [
+@cache
+def _library() -> library.Library:
+    """Define the operator, which exists for as long as the library that this returns: the cache keeps it."""
+    operators = library.Library("pyrovae", "FRAGMENT")
+    operators.define("own(Tensor[] tensors, Tensor run, int number) -> Tensor", tags=(RANDOM,))
+    operators.impl("own", _draw, "CompositeExplicitAutograd")
+    operators.impl("own", lambda tensors, run, number: _empty(_DRAWS[number], run), "Meta")
+    library.register_vmap("pyrovae::own", _draw_for_all, lib=operators)
+    return operators
+
+
+def _draw_for_all(info: Any, dims: Any, tensors: list[Tensor], run: Tensor, number: int) -> tuple[Tensor, int]:
+    """Call `_draw` under vmap, with the runs as the first dimension of all tensors."""
+    stacked = [
         tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
         for tensor, dim in zip(tensors, dims[0])
     ]
-    return torch.ops.pyrovae.own(rows, run, draw), 0
+    return torch.ops.pyrovae.own(stacked, run, number), 0
 
 
-def _drawn(tensors: list[Tensor], run: Tensor, draw: int) -> Tensor:
-    """Of tensors (runs, ...)."""
-    about, out = _draws[draw], _empty(run, draw)
-    changes = about.function._schema.is_mutable  # its first argument, which it fills
-    for i, generator in enumerate(about.generators):
-        args = [tensors[place][i] if isinstance(place, int) else place[0] for place in about.args]
-        if changes:
-            about.function(out[i], *args[1:], generator=generator)
+def _draw(tensors: list[Tensor], run: Tensor, number: int) -> Tensor:
+    """Carry out the draw of this number for every run, with its tensor arguments (runs, ...)."""
+    draw = _DRAWS[number]
+    out, mutable = _empty(draw, run), is_mutable(draw.operation)  # a mutable operation fills its first argument
+    for i, generator in enumerate(draw.generators):
+        args = [tensors[place][i] if isinstance(place, int) else place[0] for place in draw.args]
+        if mutable:
+            draw.operation(out[i], *args[1:], generator=generator)
         else:
-            out[i] = about.function.overloadpacket(*args, generator=generator)
+            out[i] = draw.operation.overloadpacket(*args, generator=generator)
     return out
 
 
-def _empty(run: Tensor, draw: int) -> Tensor:
-    about = _draws[draw]
-    return torch.empty(len(run), *about.shape, dtype=about.dtype, device=run.device)
+def _empty(draw: _Draw, run: Tensor) -> Tensor:
+    return torch.empty(len(run), *draw.shape, dtype=draw.dtype, device=run.device)

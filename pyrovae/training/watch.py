@@ -8,13 +8,12 @@ from typing import Any
 
 import pyro
 import torch
-from pyro import poutine
 from torch import Tensor
 
 from pyrovae.evaluation.elbo import Scores
 from pyrovae.inference import SVI
 from pyrovae.inference.compiled import why_not
-from pyrovae.inference.objectives.sites import sample_sites
+from pyrovae.inference.traces import guide_then_model, sample_sites
 from pyrovae.training.record import EpochScores
 
 REMEDIES = "what usually helps: a smaller --lr, --grad-clip 1, --on-nan skip, or a fixed --scale if there is one"
@@ -56,8 +55,7 @@ def not_finite(model: Callable[..., Any], guide: Callable[..., Any], *args: Any)
     """
     try:
         with _without_checks():
-            drawn = poutine.trace(guide).get_trace(*args)
-            scored = poutine.trace(poutine.replay(model, drawn)).get_trace(*args)
+            drawn, scored = guide_then_model(model, guide, *args)
             for trace in (drawn, scored):
                 trace.compute_log_prob()
     except Exception as error:  # a program may do anything if its parameters are not finite

@@ -1,21 +1,13 @@
-"""The noise of gradients, where it is known or can be counted out."""
-
-import json
+"""The noise of gradients, where it is known or can be computed in two passes."""
 
 import pytest
 import torch
 from support.linear import Linear, gradients, make
 
 from pyrovae import InputError
-from pyrovae.cli import main
 from pyrovae.inference.gradient_noise import gradient_noise
 
-
-@pytest.fixture(autouse=True)
-def _double():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double")
 
 
 def noise(name, program, x, particles=1, draws=200):
@@ -24,24 +16,24 @@ def noise(name, program, x, particles=1, draws=200):
     return gradient_noise(make(name, particles), program.model, program.guide, groups, draws, x)
 
 
-def test_it_is_what_two_passes_find():
+def test_noise_equals_that_of_two_passes():
     program, x = Linear(), torch.randn(3, 3)
-    found = noise("elbo", program, x, draws=4000)
+    in_one_pass = noise("elbo", program, x, draws=4000)
     drawn = gradients(make("elbo"), program, x, repeats=4000)
     for name, part in (("model", drawn[:, :3]), ("guide", drawn[:, 3:])):
         mean, variance = part.mean(0), part.var(0)
-        assert found[name]["variance"] == pytest.approx(variance.sum().item(), rel=0.15)
-        assert found[name]["squared_mean"] == pytest.approx(mean.square().sum().item(), rel=0.15)
-        assert found[name]["snr"] == pytest.approx((mean.abs() / variance.sqrt()).mean().item(), rel=0.15)
+        assert in_one_pass[name]["variance"] == pytest.approx(variance.sum().item(), rel=0.15)
+        assert in_one_pass[name]["squared_mean"] == pytest.approx(mean.square().sum().item(), rel=0.15)
+        assert in_one_pass[name]["snr"] == pytest.approx((mean.abs() / variance.sqrt()).mean().item(), rel=0.15)
 
 
-def test_sticking_the_landing_has_none_where_the_guide_is_the_posterior():
+def test_sticking_the_landing_has_no_noise_if_the_guide_is_the_posterior():
     program, x = Linear(exact=True), torch.randn(3, 3)
     assert noise("stl", program, x)["guide"]["variance"] < 1e-20
     assert noise("elbo", program, x)["guide"]["variance"] > 0.1
 
 
-def test_more_particles_drown_the_guides_signal_unless_it_is_doubly_reparameterised():
+def test_more_particles_lower_the_guides_snr_of_iwae_and_raise_that_of_dreg():
     program, x = Linear(), torch.randn(3, 3)
     few, many = (
         {name: noise(name, program, x, particles, draws=1000)["guide"] for name in ("iwae", "dreg")}
@@ -52,44 +44,6 @@ def test_more_particles_drown_the_guides_signal_unless_it_is_doubly_reparameteri
     assert many["dreg"]["variance"] < many["iwae"]["variance"]
 
 
-def test_one_draw_has_no_variance():
+def test_a_single_draw_is_refused():
     with pytest.raises(InputError, match="draws: expected 2 or more, got 1"):
         noise("elbo", Linear(), torch.randn(3, 3), draws=1)
-
-
-def test_the_command_measures_a_run(tmp_path, capsys):
-    torch.set_default_dtype(torch.float32)
-    run = str(tmp_path / "run")
-    for command in (f"train --epochs 1 --out {run}", f"gradients {run} --draws 3 --images 10 --particles 2"):
-        with pytest.raises(SystemExit) as stop:
-            main(command.split())
-        assert not stop.value.code
-    found = json.loads((tmp_path / "run/gradients.json").read_text())
-    assert [(row["objective"], row["particles"]) for row in found["gradients"]] == [
-        ("elbo", 1),
-        ("analytic", 1),
-        ("stl", 1),
-        ("iwae", 2),
-        ("dreg", 2),
-    ]
-    assert (found["draws"], found["images"]) == (3, 10)
-    assert all(row["guide"]["variance"] > 0 and row["model"]["snr"] > 0 for row in found["gradients"])
-    with pytest.raises(SystemExit, match="2"):
-        main(["gradients", run, "--particles", "8,x"])
-    assert "particles: expected a whole number from 2 to 1000000000, got 'x'" in capsys.readouterr().err
-
-
-def test_a_run_with_a_class_of_ones_own_is_measured_if_it_is_repeated(tmp_path, monkeypatch, capsys):
-    torch.set_default_dtype(torch.float32)
-    monkeypatch.chdir(tmp_path)
-    own = "from pyrovae.parts.likelihoods import LIKELIHOODS\n\nOwn = LIKELIHOODS['bernoulli']\n"
-    (tmp_path / "own.py").write_text(own)
-    measured = "gradients run --draws 2 --images 5 --particles 2"
-    for command, code in (
-        ("train --epochs 1 --likelihood own.py:Own --out run", 0),
-        (measured, 2),
-        (f"{measured} --likelihood own.py:Own", 0),
-    ):
-        with pytest.raises(SystemExit) as stop:
-            main(command.split())
-        assert (stop.value.code or 0) == code, capsys.readouterr().err

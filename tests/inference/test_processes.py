@@ -1,4 +1,4 @@
-"""Several processes, one training: as one process alone."""
+"""A training by several processes, against the same training by one."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from pyrovae.parts.posteriors import POSTERIORS
 
 @pytest.fixture
 def processes(monkeypatch):
-    """Make this process one of several, as far as it is told."""
+    """Return a function that makes `rank` and `size` answer as if this process were one of several."""
 
     def pretend(rank, size):
         monkeypatch.setattr(parallel, "rank", lambda: rank)
@@ -28,18 +28,18 @@ def processes(monkeypatch):
 
 
 @pytest.mark.parametrize(("n", "size"), [(128, 2), (7, 3), (3, 3)])
-def test_shares_are_all_of_a_batch_and_nearly_equal(processes, n, size):
-    held = []
+def test_shares_make_up_the_batch_and_differ_by_a_row_at_most(processes, n, size):
+    shares = []
     for rank in range(size):
         processes(rank, size)
-        held.append([*range(n)[parallel.Share().rows(n)]])
-    assert [row for rows in held for row in rows] == [*range(n)]
-    assert max(map(len, held)) - min(map(len, held)) <= 1
+        shares.append([*range(n)[parallel.Share().rows(n)]])
+    assert [row for rows in shares for row in rows] == [*range(n)]
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 @pytest.mark.parametrize("particles", [1, 5])
 @pytest.mark.parametrize("posterior", POSTERIORS)
-def test_draws_are_those_of_the_whole_batch(processes, posterior, particles):
+def test_a_share_draws_what_one_process_draws_for_its_rows(processes, posterior, particles):
     vae, _ = small_vae(posterior=posterior, latent_dim=5)
     x = torch.rand(5, 1, 8, 8)
 
@@ -57,7 +57,7 @@ def test_draws_are_those_of_the_whole_batch(processes, posterior, particles):
         torch.testing.assert_close(share.drawn(codes)(x[rows]), whole[..., rows, :])
 
 
-def test_other_draws_differ_between_the_rows_too(processes):
+def test_other_random_operations_draw_for_the_rows_of_the_share(processes):
     processes(1, 2)
     share = parallel.Share()
     share.rows(6)
@@ -67,7 +67,7 @@ def test_other_draws_differ_between_the_rows_too(processes):
         assert len(drawn.unique()) > 3
 
 
-def test_too_few_images_for_all_processes_are_refused(processes, monkeypatch):
+def test_a_batch_with_fewer_images_than_processes_is_refused(processes, monkeypatch):
     monkeypatch.setattr("pyrovae.programs.build.size", lambda: 9)
     vae, config = small_vae(batch_size=16)  # 40 images: the last batch holds 8
     with pytest.raises(InputError, match="batch_size: expected an image for each of 9 processes in every batch, got 8"):
@@ -86,21 +86,21 @@ def command(processes: int, *arguments: str) -> list[str]:
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_two_processes_train_as_one(tmp_path, settings):
+def test_two_processes_train_like_one(tmp_path, settings):
     settings = ["--hidden", "32", "--latent-dim", "4", "--epochs", "2", "--batch-size", "101", *settings]
     for processes in (1, 2):
         arguments = command(processes, *settings, "--device", "cpu", "--out", str(tmp_path / str(processes)))
-        done = subprocess.run(arguments, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.count("epoch 2/2") == 1
-    # Not the weights one by one: Adam moves one whose gradient is only rounding as far as any other.
+        finished = subprocess.run(arguments, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        assert finished.returncode == 0, finished.stderr
+        assert finished.stdout.count("epoch 2/2") == 1
+    # The weights are not compared: Adam moves a weight whose gradient is a rounding error as far as any other.
     for one, two in zip(*(Run(tmp_path / name).metrics for name in ("1", "2"))):
         for part in ("train", "test"):
             assert two[part] == pytest.approx(one[part], rel=1e-5, abs=1e-5)
         assert two["active_units"] == one["active_units"]
 
 
-def test_a_dead_process_ends_the_job_with_a_line_and_the_checkpoint_goes_on(tmp_path):
+def test_if_a_process_dies_the_job_ends_with_one_line_and_its_checkpoint_resumes(tmp_path):
     out = tmp_path / "run"
     settings = ["--epochs", "100000", "--compile", "no", "--device", "cpu", "--out", str(out)]
     job = subprocess.Popen(command(2, *settings), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -110,9 +110,9 @@ def test_a_dead_process_ends_the_job_with_a_line_and_the_checkpoint_goes_on(tmp_
     os.kill(process_of(job.pid, rank=1), signal.SIGKILL)
     _, errors = job.communicate(timeout=60)
     assert job.returncode == 1
-    told = [line for line in errors.splitlines() if line.startswith("pyrovae: ")]
-    assert len(told) == 1
-    assert told[0].endswith(f"; go on with: torchrun --nproc-per-node=2 -m pyrovae train --resume --out {out}")
+    messages = [line for line in errors.splitlines() if line.startswith("pyrovae: ")]
+    assert len(messages) == 1
+    assert messages[0].endswith(f"; go on with: torchrun --nproc-per-node=2 -m pyrovae train --resume --out {out}")
     epoch = torch.load(out / "checkpoint.pt", weights_only=True)["progress"]["epoch"]
     assert epoch > 0
     arguments = ["--resume", "--out", str(out), "--epochs", str(epoch + 1)]
@@ -121,17 +121,20 @@ def test_a_dead_process_ends_the_job_with_a_line_and_the_checkpoint_goes_on(tmp_
 
 
 def process_of(parent: int, rank: int) -> int:
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return next(int(pid) for pid in children if f"\0RANK={rank}\0" in Path(f"/proc/{pid}/environ").read_text())
+    """Return the id of the child process of this rank."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="utf-8").split()
+    return next(
+        int(pid) for pid in children if f"\0RANK={rank}\0" in Path(f"/proc/{pid}/environ").read_text(encoding="utf-8")
+    )
 
 
-def test_bad_input_is_told_once():
-    for rank, told in (("0", 1), ("1", 0)):
-        done = subprocess.run(
+def test_bad_input_is_reported_by_the_first_process_alone():
+    for rank, lines in (("0", 1), ("1", 0)):
+        finished = subprocess.run(
             command(1, "--epochs", "0"), capture_output=True, text=True, env=os.environ | {"RANK": rank}
         )
-        assert done.returncode == 2
-        assert len(done.stderr.splitlines()) == told
+        assert finished.returncode == 2
+        assert len(finished.stderr.splitlines()) == lines
 
 
 GROUP_ENDS = """

@@ -1,4 +1,4 @@
-"""A linear-Gaussian model with its guide, and gradients of objectives on it."""
+"""Linear-Gaussian programs, whose posterior is known, and gradients of objectives on them."""
 
 import math
 
@@ -11,7 +11,7 @@ from pyrovae.inference.objectives import OBJECTIVES
 
 
 class Linear(nn.Module):
-    """x = w z + noise, and a Gaussian guide that may be the posterior; float64."""
+    """x = w z + noise, with a Gaussian guide: off the posterior, or with `exact` the posterior itself. For float64."""
 
     def __init__(self, exact=False):
         super().__init__()
@@ -31,12 +31,35 @@ class Linear(nn.Module):
             pyro.sample("z", dist.Normal(loc, self.log_scale.exp()).to_event(1))
 
 
+class Regression(nn.Module):
+    """y = w x + b + noise, with a Gaussian guide of w and b: a program that is not a VAE."""
+
+    def __init__(self):
+        super().__init__()
+        self.loc, self.log_scale = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.full((2,), -1.0))
+
+    def model(self, x, y):
+        weights = pyro.sample("weights", dist.Normal(torch.zeros(2), 3.0).to_event(1))
+        with pyro.plate("rows", len(x)):
+            pyro.sample("y", dist.Normal(weights[0] * x + weights[1], 0.5), obs=y)
+
+    def guide(self, x, y):
+        pyro.sample("weights", dist.Normal(self.loc, self.log_scale.exp()).to_event(1))
+
+
 def make(name, particles=1, **settings):
+    """Make an objective by its name, for programs of one plate."""
     return OBJECTIVES[name](num_particles=particles, vectorize_particles=particles > 1, max_plate_nesting=1, **settings)
 
 
+def value(objective, program, x, seed=0):
+    """Return the loss of a program at the random numbers of `seed`."""
+    torch.manual_seed(seed)
+    return objective.differentiable_loss(program.model, program.guide, x).detach()
+
+
 def gradients(objective, program, x, repeats):
-    """Gradients (repeats, parameters) at independent draws."""
+    """Return gradients (repeats, parameters) at independent draws, those of seeds 0, 1, ..."""
     rows = []
     for seed in range(repeats):
         torch.manual_seed(seed)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from pyrovae.inference.private import linear_by_onednn
+
 from .work import Work
 
 
@@ -27,7 +29,7 @@ def floor(work: Work) -> Callable[[], None]:
 def multiply(a: Tensor, b: Tensor) -> Tensor:
     if a.is_cuda:
         return torch.mm(a, b)
-    return torch.ops.mkldnn._linear_pointwise(a, b.t(), None, "none", [], "")
+    return linear_by_onednn(a, b.t())
 
 
 def flops(work: Work) -> int:

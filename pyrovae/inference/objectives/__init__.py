@@ -1,8 +1,8 @@
-"""What SVI minimises: Pyro ELBO estimators, and the weight of the KL term as an effect on any of them.
+"""The objectives that SVI minimises: estimators of the ELBO and of other bounds, and a weight of the KL term.
 
-An objective is a Pyro ELBO that derives from `TraceELBO`. Its constructor may ask by name for `num_particles`,
-`vectorize_particles`, `max_plate_nesting` and any setting of `Config`.
-`formula` is what it minimises, as one reads it.
+An objective is a Pyro ELBO that derives from `TraceELBO`. Its constructor may ask, by the names of its parameters, for
+`num_particles`, `vectorize_particles`, `max_plate_nesting` and any setting of `Config`. Its attribute `formula` is what
+it minimises, in mathematical notation.
 """
 
 from pyrovae.inference.objectives.analytic import AnalyticELBO

@@ -1,32 +1,31 @@
-"""The KL in closed form."""
+"""The ELBO with its KL term in closed form."""
 
-from typing import Any
-
-from pyro.distributions.util import scale_and_mask
+from pyro.poutine import Trace
 from torch import Tensor
 
 from pyrovae.inference.objectives.closed_form import known_kl
-from pyrovae.inference.objectives.free_bits import exact
-from pyrovae.inference.objectives.sites import sample_sites
+from pyrovae.inference.objectives.free_bits import closed_form
 from pyrovae.inference.objectives.trace import TraceELBO
+from pyrovae.inference.private import scale_and_mask
+from pyrovae.inference.traces import sample_sites, total
 
 
 class AnalyticELBO(TraceELBO):
-    r"""−E_q[log p(x | z)] + KL(q ‖ p), the KL exact where torch knows it and as in `elbo` elsewhere.
+    r"""−E_q[log p(x | z)] + KL(q ‖ p), with the KL in closed form if that is known, else estimated as in `elbo`.
 
-    As Pyro's `TraceMeanField_ELBO`: for guides without dependencies between their sites.
+    Like Pyro's `TraceMeanField_ELBO` it is meant for guides whose sites do not depend on each other.
     """
 
     formula = "−E_q[log p(x | z)] + β KL(q(z | x) ‖ p(z))\nthe KL exact where it is known"
-    free_kl = staticmethod(exact)
+    free_kl = staticmethod(closed_form)
 
-    def _differentiable_loss_particle(self, model_trace: Any, guide_trace: Any) -> tuple[Tensor, Tensor]:
-        models, guides = sample_sites(model_trace), sample_sites(guide_trace)
-        loss = -sum(node["log_prob_sum"] for name, node in models.items() if name not in guides)
-        for name, node in guides.items():
-            kl = known_kl(node["fn"], models[name]["fn"])
+    def _differentiable_loss_particle(self, model_trace: Trace, guide_trace: Trace) -> tuple[Tensor, Tensor]:
+        model_sites, guide_sites = sample_sites(model_trace), sample_sites(guide_trace)
+        loss = -total(site["log_prob_sum"] for name, site in model_sites.items() if name not in guide_sites)
+        for name, site in guide_sites.items():
+            kl = known_kl(site["fn"], model_sites[name]["fn"])
             if kl is None:
-                loss = loss + node["log_prob_sum"] - models[name]["log_prob_sum"]
+                loss = loss + site["log_prob_sum"] - model_sites[name]["log_prob_sum"]
             else:
-                loss = loss + scale_and_mask(kl, node["scale"], node["mask"]).sum()
+                loss = loss + scale_and_mask(kl, site["scale"], site["mask"]).sum()
         return loss, loss

@@ -1,16 +1,17 @@
-"""Bounds from several weighted samples of each image."""
+"""Bounds that weigh several samples of each image against each other."""
 
 import math
 from typing import Any
 
 import torch
-from pyro.distributions.util import scale_and_mask
+from pyro.poutine import Trace
 from torch import Tensor
 
-from pyrovae.inference.objectives.free_bits import apart
-from pyrovae.inference.objectives.sites import sample_sites
+from pyrovae.inference.objectives.free_bits import closed_form_or_new_sample
 from pyrovae.inference.objectives.stl import score
 from pyrovae.inference.objectives.trace import TraceELBO
+from pyrovae.inference.private import scale_and_mask
+from pyrovae.inference.traces import sample_sites, total
 
 
 class IWAE(TraceELBO):
@@ -20,19 +21,20 @@ class IWAE(TraceELBO):
     """
 
     formula = "−E[log 1/K Σₖ wₖ]\nwₖ = p(x | zₖ) (p(zₖ) / q(zₖ | x))^β"
-    free_kl = staticmethod(apart)
-    weighs_particles = True  # against each other: with one it is the ELBO
+    free_kl = staticmethod(closed_form_or_new_sample)
+    weighs_particles = True  # so that it needs two or more of them: with one it is the ELBO
 
-    def loss_of_traces(self, model_trace: Any, guide_trace: Any) -> Tensor:
-        """All particles are in one trace."""
+    def loss_of_traces(self, model_trace: Trace, guide_trace: Trace) -> Tensor:
+        """Return the loss times the number of particles, all of which are in one pair of traces."""
         return self.num_particles * self.loss_of(log_weight(model_trace, guide_trace), model_trace, guide_trace)
 
-    def loss_of(self, log_w: Tensor, model_trace: Any, guide_trace: Any) -> Tensor:
+    def loss_of(self, log_w: Tensor, model_trace: Trace, guide_trace: Trace) -> Tensor:
+        """Return the loss of log-weights (K, n), summed over the n images."""
         return -log_mean_exp(log_w).sum()
 
 
 class Renyi(IWAE):
-    r"""−Σ_n 1/(1 − α) log 1/K Σ_k w_nk^(1 − α), for the order α = `alpha`: 0 is `iwae`, towards 1 it becomes `elbo`.
+    r"""−Σ_n 1/(1 − α) log 1/K Σ_k w_nk^(1 − α), of order α = `alpha`: 0 is `iwae`, and towards 1 it becomes `elbo`.
 
     Li & Turner (2016), Rényi divergence variational inference, arXiv:1602.02311.
     """
@@ -45,44 +47,48 @@ class Renyi(IWAE):
             raise ValueError("alpha: expected another number than 1 (which is objective elbo), got 1")
         self.alpha = alpha
 
-    def loss_of(self, log_w: Tensor, model_trace: Any, guide_trace: Any) -> Tensor:
+    def loss_of(self, log_w: Tensor, model_trace: Trace, guide_trace: Trace) -> Tensor:
+        """Return the loss of log-weights (K, n), summed over the n images."""
         return -log_mean_exp((1 - self.alpha) * log_w).sum() / (1 - self.alpha)
 
 
 class DReG(IWAE):
     r"""The value of `iwae` with doubly reparameterised gradients: their variance is lower, and does not grow with K.
 
-    The guide's gradient comes only through z, each sample with the square of its normalised weight; of a KL weighted by
-    β, the part 1 − β with the weight itself. Tucker et al. (2019), arXiv:1810.04152.
+    The guide's gradient passes through z only, that of each sample times its normalised weight squared. If the KL has
+    the weight β, the part 1 − β of the gradient is multiplied by the normalised weight itself. Tucker et al. (2019),
+    arXiv:1810.04152.
     """
 
     formula = f"{IWAE.formula}, the gradient doubly reparameterised"
 
-    def loss_of(self, log_w: Tensor, model_trace: Any, guide_trace: Any) -> Tensor:
-        share = log_w.detach().softmax(0)  # (K, n)
+    def loss_of(self, log_w: Tensor, model_trace: Trace, guide_trace: Trace) -> Tensor:
+        """Return the loss of log-weights (K, n), summed over the n images."""
+        share = log_w.detach().softmax(0)  # (K, n), the normalised weights
         path_only = log_w
-        for node in sample_sites(guide_trace).values():
-            z = node["value"]
+        for site in sample_sites(guide_trace).values():
+            z = site["value"]
             if not z.requires_grad:
                 continue
-            beta = 0.0 if node["mask"] is False else node["scale"]
+            beta = 0.0 if site["mask"] is False else site["scale"]
             weight = 1 - beta + beta * (share if self.num_particles > 1 else share[0])
             weight = weight.view(*weight.shape, *[1] * (z.dim() - weight.dim()))
             z.register_hook(lambda gradient, weight=weight: weight * gradient)
-            # Scored anew at a copy of z: a flow remembers where its own draw came from, and would go round the hook.
-            through_z = scale_and_mask(node["fn"].log_prob(z.clone()), node["scale"], node["mask"])
-            path_only = path_only + node["log_prob"] - through_z + score(node)
+            # At a copy of z, because a flow recognises its own sample, and would pass the gradient around the hook.
+            through_z = scale_and_mask(site["fn"].log_prob(z.clone()), site["scale"], site["mask"])
+            path_only = path_only + site["log_prob"] - through_z + score(site)
         surrogate = -(share * path_only).sum()
         return -log_mean_exp(log_w.detach()).sum() + (surrogate - surrogate.detach())
 
 
-def log_weight(model_trace: Any, guide_trace: Any) -> Tensor:
+def log_weight(model_trace: Trace, guide_trace: Trace) -> Tensor:
     """Log p(x, z) − log q(z | x) of each particle and image: (K, n)."""
-    log_p = sum(node["log_prob"] for node in sample_sites(model_trace).values())
-    log_q = sum(node["log_prob"] for node in sample_sites(guide_trace).values())
+    log_p = total(site["log_prob"] for site in sample_sites(model_trace).values())
+    log_q = total(site["log_prob"] for site in sample_sites(guide_trace).values())
     log_w = log_p - log_q
     return log_w if log_w.dim() == 2 else log_w[None]
 
 
 def log_mean_exp(log_w: Tensor) -> Tensor:
+    """Log 1/K Σ_k w_k, over the first dimension."""
     return torch.logsumexp(log_w, 0) - math.log(len(log_w))

@@ -1,30 +1,30 @@
-"""A gradient without its score."""
+"""Sticking the landing: the ELBO without the score term of its gradient."""
 
-from typing import Any
-
-from pyro.distributions.util import scale_and_mask
+from pyro.poutine import Trace
 from torch import Tensor
 
-from pyrovae.inference.objectives.free_bits import drawn_path
-from pyrovae.inference.objectives.sites import sample_sites
+from pyrovae.inference.objectives.free_bits import at_sample_path_only
 from pyrovae.inference.objectives.trace import TraceELBO
+from pyrovae.inference.private import scale_and_mask
+from pyrovae.inference.traces import SampleSite, sample_sites, total
 
 
 class StickingTheLanding(TraceELBO):
-    r"""The value of `elbo`, and of its gradient only what comes through z: where q is the posterior, that is exactly 0.
+    r"""The value of `elbo`, with only the part of its gradient that passes through z: exactly 0 if q is the posterior.
 
-    The rest, E_q[∂ log q / ∂φ] at fixed z, is 0 in expectation. Roeder, Wu & Duvenaud (2017), arXiv:1703.09194.
+    The part left out, E_q[∂ log q / ∂φ] at fixed z, is 0 in expectation. Roeder, Wu & Duvenaud (2017),
+    arXiv:1703.09194.
     """
 
     formula = "−E_q[log p(x | z)] + β E_q[log q(z | x) − log p(z)]\nits gradient comes through z alone"
-    free_kl = staticmethod(drawn_path)
+    free_kl = staticmethod(at_sample_path_only)
 
-    def _differentiable_loss_particle(self, model_trace: Any, guide_trace: Any) -> tuple[Tensor, Tensor]:
+    def _differentiable_loss_particle(self, model_trace: Trace, guide_trace: Trace) -> tuple[Tensor, Tensor]:
         loss, surrogate = super()._differentiable_loss_particle(model_trace, guide_trace)
-        return loss, surrogate - sum(score(node).sum() for node in sample_sites(guide_trace).values())
+        return loss, surrogate - total(score(site).sum() for site in sample_sites(guide_trace).values())
 
 
-def score(node: Any) -> Tensor:
-    """Of value 0, with the gradient of log q(z) at fixed z; shaped as the site's log-probability."""
-    log_prob = scale_and_mask(node["fn"].log_prob(node["value"].detach()), node["scale"], node["mask"])
+def score(site: SampleSite) -> Tensor:
+    """Return zeros, in the shape of the site's log-probability, with the gradient of log q(z) at fixed z."""
+    log_prob = scale_and_mask(site["fn"].log_prob(site["value"].detach()), site["scale"], site["mask"])
     return log_prob - log_prob.detach()

@@ -1,26 +1,28 @@
-"""Pyro's ELBO, without a wait for the device."""
+"""Pyro's ELBO estimator, without reading any value from the device."""
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
-from pyro.distributions.util import is_identically_zero
 from pyro.infer import Trace_ELBO
+from pyro.poutine import Trace
 from torch import Tensor
 
-from pyrovae.inference.objectives.free_bits import drawn, shortfall
-from pyrovae.inference.objectives.sites import sample_sites
+from pyrovae.inference.objectives.free_bits import at_sample, shortfall
+from pyrovae.inference.private import is_identically_zero
+from pyrovae.inference.traces import SampleSite, sample_sites, total
 
 
 class TraceELBO(Trace_ELBO):
-    r"""Pyro's `Trace_ELBO`, −E_q[log p(x, z) − log q(z)], as a tensor that never leaves its device.
+    r"""Pyro's `Trace_ELBO`, −E_q[log p(x, z) − log q(z)] in nats, as a tensor that stays on its device.
 
-    Pyro's own calls `.item()` at each sample site, and each call makes a GPU wait. `terms` keeps the last loss taken
-    apart by site, detached and without any scale: −log p of an observed site, log q − log p of a latent one, in nats,
-    summed over the batch. `free_bits` are the nats of KL that each latent dimension may have at no cost.
+    Pyro's own calls `.item()` at each sample site, and every such call makes a GPU wait. `terms` keeps the last loss by
+    site, detached and without any weight: −log p of an observed site, log q − log p of a latent one, in nats, summed
+    over the batch. `free_bits` are the nats of KL that each latent dimension may have at no cost.
     """
 
     formula = "−E_q[log p(x | z)] + β E_q[log q(z | x) − log p(z)]"
-    free_kl = staticmethod(drawn)  # how free bits estimate the KL
+    free_kl = staticmethod(at_sample)  # the estimate of the KL that free bits use
 
     def __init__(
         self,
@@ -34,18 +36,22 @@ class TraceELBO(Trace_ELBO):
         self.free_bits = free_bits
         self.terms: dict[str, Tensor] = {}
 
-    def differentiable_loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
-        losses, self.terms = [], {}
+    def differentiable_loss(
+        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Tensor:
+        """Run guide and model, and return the loss, whose gradient estimates that of the negative ELBO."""
+        losses: list[Tensor] = []
+        self.terms = {}
         for model_trace, guide_trace in self._get_traces(model, guide, args, kwargs):
             losses.append(self.loss_of_traces(model_trace, guide_trace))
             if self.free_bits:
                 short = shortfall(model_trace, guide_trace, self.free_bits, self.free_kl)
                 losses.append(short * self._particles_of_a_trace)
-            self._take_apart(model_trace, guide_trace)
-        return sum(losses) / self.num_particles
+            self._add_terms(model_trace, guide_trace)
+        return total(losses) / self.num_particles
 
-    def loss_of_traces(self, model_trace: Any, guide_trace: Any) -> Tensor:
-        """Summed over the particles that the traces hold: the value of the loss, the gradient of its surrogate."""
+    def loss_of_traces(self, model_trace: Trace, guide_trace: Trace) -> Tensor:
+        """Return the loss, summed over the particles of the traces, with the gradient of the surrogate loss."""
         loss, surrogate = self._differentiable_loss_particle(model_trace, guide_trace)
         return loss.detach() + (surrogate - surrogate.detach())
 
@@ -53,22 +59,22 @@ class TraceELBO(Trace_ELBO):
     def _particles_of_a_trace(self) -> int:
         return self.num_particles if self.vectorize_particles else 1
 
-    def _differentiable_loss_particle(self, model_trace: Any, guide_trace: Any) -> tuple[Tensor, Tensor]:
-        scored = (node["score_parts"].score_function for node in sample_sites(guide_trace).values())
-        if any(not is_identically_zero(score) for score in scored):  # not reparameterised: Pyro's score-function terms
+    def _differentiable_loss_particle(self, model_trace: Trace, guide_trace: Trace) -> tuple[Tensor, Tensor]:
+        score_functions = (site["score_parts"].score_function for site in sample_sites(guide_trace).values())
+        if any(not is_identically_zero(score) for score in score_functions):  # a site is not reparameterised
             loss, surrogate = super()._differentiable_loss_particle(model_trace, guide_trace)
             return surrogate.new_tensor(loss), surrogate
-        loss = guide_trace.log_prob_sum() - model_trace.log_prob_sum()
+        loss = cast(Tensor, guide_trace.log_prob_sum() - model_trace.log_prob_sum())
         return loss, loss
 
-    def _take_apart(self, model_trace: Any, guide_trace: Any) -> None:
-        guides = sample_sites(guide_trace)
-        for name, node in sample_sites(model_trace).items():
-            term = -_log_prob(node) + (_log_prob(guides[name]) if name in guides else 0.0)
+    def _add_terms(self, model_trace: Trace, guide_trace: Trace) -> None:
+        guide_sites = sample_sites(guide_trace)
+        for name, site in sample_sites(model_trace).items():
+            term = -_unweighted(site) + (_unweighted(guide_sites[name]) if name in guide_sites else 0.0)
             self.terms[name] = self.terms.get(name, 0.0) + term / self.num_particles
 
 
-def _log_prob(node: Any) -> Tensor:
-    """Unweighted, but a site that an effect masks out stays out."""
-    log_prob = node["unscaled_log_prob"].detach()
-    return log_prob.new_zeros(()) if node["mask"] is False else log_prob.sum()
+def _unweighted(site: SampleSite) -> Tensor:
+    """Return the log-probability of a site without its scale, or 0 if an effect masks the whole site."""
+    log_prob = site["unscaled_log_prob"].detach()
+    return log_prob.new_zeros(()) if site["mask"] is False else log_prob.sum()

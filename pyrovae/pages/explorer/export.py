@@ -9,6 +9,7 @@ from torch import Tensor, distributions
 
 from pyrovae.data.pixels import Pixels
 from pyrovae.errors import InputError
+from pyrovae.inference.private import unbroadcasted
 from pyrovae.pages.explorer.operations import OPERATIONS
 from pyrovae.pages.explorer.program import trace_program
 from pyrovae.pages.explorer.rounding import round_weights
@@ -86,9 +87,13 @@ def posterior_tensors(q: TorchDistribution) -> Tensors:
     if isinstance(base, distributions.Normal):
         return {"mean": base.loc, "variance": base.scale.square()}
     if isinstance(base, distributions.LowRankMultivariateNormal):
-        return {"mean": base.loc, "variance": base._unbroadcasted_cov_diag, "factor": base._unbroadcasted_cov_factor}
+        return {
+            "mean": base.loc,
+            "variance": unbroadcasted(base, "cov_diag"),
+            "factor": unbroadcasted(base, "cov_factor"),
+        }
     if isinstance(base, distributions.MultivariateNormal):
-        return {"mean": base.loc, "factor": base._unbroadcasted_scale_tril}
+        return {"mean": base.loc, "factor": unbroadcasted(base, "scale_tril")}
     if q.has_rsample and known_mean(q) is None:
         draws = q.rsample(torch.Size([DRAWS]))  # (draws, 1, latent)
         return {"mean": draws.mean(0), "draws": draws}

@@ -14,12 +14,13 @@ from torch.fx.node import map_arg
 
 from pyrovae.errors import InputError, reason
 from pyrovae.inference import seeded
-from pyrovae.inference.compiled import CHECK
+from pyrovae.inference.graphs import trace_graph
+from pyrovae.inference.private import adaptive_avg_pool2d, decompositions
 
 aten = torch.ops.aten
 SIMPLER = [  # decomposed into simpler operations, which the page has
     *(aten.elu, aten.gelu, aten.hardtanh, aten.leaky_relu),
-    *(aten._adaptive_avg_pool2d, aten.upsample_bilinear2d),
+    *(adaptive_avg_pool2d, aten.upsample_bilinear2d),
 ]
 
 
@@ -115,12 +116,7 @@ def products(program: AtenProgram) -> Iterator[tuple[Node, Node, Node]]:
 
 
 def _graph(function: Callable[..., tuple[Tensor, ...]], *args: Tensor) -> GraphModule:
-    from torch.fx.experimental.proxy_tensor import make_fx  # here, as it takes longer to import than torch itself
-
-    graph = make_fx(torch.func.functionalize(function), decomposition_table=_table())(*args)
-    for node in graph.graph.nodes:
-        if node.target is CHECK:
-            graph.graph.erase_node(node)
+    graph = trace_graph(torch.func.functionalize(function), *args, decompositions=_table())
     graph.graph.eliminate_dead_code()
     return graph
 
@@ -128,9 +124,7 @@ def _graph(function: Callable[..., tuple[Tensor, ...]], *args: Tensor) -> GraphM
 @cache
 def _table() -> dict[Any, Callable[..., Any]]:
     """The decompositions by which ATen's many operations become few."""
-    from torch._decomp import core_aten_decompositions, get_decompositions
-
-    return {**core_aten_decompositions(), **get_decompositions(SIMPLER)}
+    return decompositions(SIMPLER)
 
 
 def _folded(graph: GraphModule, input_names: list[str], output_names: list[str]) -> AtenProgram:

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.fx import Node
 
 from pyrovae.errors import InputError
+from pyrovae.inference.private import OpOverload
 from pyrovae.pages.explorer.names import EACH, MOVES, SAME_AS
 from pyrovae.pages.explorer.program import AtenProgram, value_of
 from pyrovae.pages.explorer.rounding import Rounded
@@ -144,7 +145,7 @@ class Steps:
         shape, output = self.values[node].shape, None
         if node.target is operator.getitem:  # one output of an operation that has several
             node, output = cast(tuple[Node, int], node.args)
-        name = cast(torch._ops.OpOverload, node.target).overloadpacket.__name__
+        name = cast(OpOverload, node.target).overloadpacket.__name__
         name = SAME_AS.get(name, name)
         if name in self.operations and not output:
             return self.operations[name](self, node, shape)

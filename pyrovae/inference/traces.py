@@ -1,0 +1,41 @@
+"""Traces of a model and its guide, and the sample sites in them."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypedDict, cast
+
+from pyro import poutine
+from pyro.distributions import TorchDistribution
+from pyro.distributions.score_parts import ScoreParts
+from pyro.poutine import Trace
+from torch import Tensor
+
+
+class SampleSite(TypedDict):
+    """A `pyro.sample` statement in a trace. Pyro adds the log-probabilities when they are first computed."""
+
+    fn: TorchDistribution
+    value: Tensor
+    is_observed: bool
+    scale: float | Tensor  # what the log-probability is multiplied by
+    mask: bool | Tensor | None  # where it counts; None: everywhere
+    log_prob: Tensor  # of each row of the plates, scaled and masked
+    log_prob_sum: Tensor
+    unscaled_log_prob: Tensor
+    score_parts: ScoreParts
+
+
+def sample_sites(trace: Trace) -> dict[str, SampleSite]:
+    """Return the sample sites of a trace by name, in the order in which they ran."""
+    return {name: cast(SampleSite, site) for name, site in trace.nodes.items() if site["type"] == "sample"}
+
+
+def guide_then_model(model: Callable[..., Any], guide: Callable[..., Any], *args: Any) -> tuple[Trace, Trace]:
+    """Run the guide, and then the model at the values that the guide drew; return the traces (guide, model)."""
+    guide_trace = poutine.trace(guide).get_trace(*args)
+    model_trace = poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args)
+    return guide_trace, model_trace
+
+
+def total(tensors: Iterable[Tensor]) -> Tensor:
+    """Add tensors in their order."""
+    return cast(Tensor, sum(tensors))
