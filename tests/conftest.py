@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import settings
 from support.builders import SHARED
-from support.commands import make_world, without_figures
+from support.commands import make_world
 
 # The same examples each time, and few; --hypothesis-profile thorough: others, and many.
 settings.register_profile("quick", derandomize=True, deadline=None, max_examples=200)
@@ -70,11 +70,6 @@ def no_network(monkeypatch):
 
 
 # --- command lines ---
-
-
-@pytest.fixture
-def no_figures(monkeypatch):
-    without_figures(monkeypatch)
 
 
 @pytest.fixture

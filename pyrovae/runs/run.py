@@ -24,6 +24,7 @@ from pyrovae.figures import FIGURES
 from pyrovae.figures.style import as_png
 from pyrovae.programs.build import build
 from pyrovae.runs.card import in_brackets, told_of
+from pyrovae.runs.evaluating import Evaluation
 from pyrovae.runs.files import append_line, as_json, only_writer, path_of, write_whole
 from pyrovae.runs.schema import read, read_config, read_evaluation, read_progress, read_records, read_summary
 from pyrovae.runs.summary import changes, summarise
@@ -240,6 +241,29 @@ class Run:
     def save_evaluation(self, found: dict[str, Any], name: str = "evaluation") -> Path:
         """Write `name`.json."""
         return self._write(f"{name}.json", as_json(found))
+
+    def evaluate(
+        self,
+        samples: int = 5000,
+        images: int | None = None,
+        seed: int = 0,
+        latents: bool = True,
+        ais: bool = False,
+        ais_steps: int = 200,
+        resume: bool = False,
+        device: str = "auto",
+    ) -> dict[str, Any]:
+        """Estimate log p(x) of the test set, or log p(x | y), by importance sampling; write evaluation.json.
+
+        Returns what evaluation.json holds, in nats per image: `log_likelihood` from `samples` codes for each of the
+        first `images` test images, its `standard_error` over the images, diagnostics, with `latents` a report on the
+        latent space, and with `ais` an annealed estimate of the first 100 images, in `ais_steps` steps. Ended early,
+        the same call with `resume` goes on to the same numbers. Raises `InputError` for a plain autoencoder.
+        """
+        evaluation = Evaluation(self, samples, images, seed, latents, ais, ais_steps, resume, device)
+        for _ in evaluation:
+            pass
+        return evaluation.result
 
     def save_figure(self, name: str, figure: Any) -> Path:
         """Write figures/`name`.png."""

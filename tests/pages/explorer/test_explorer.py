@@ -422,12 +422,12 @@ def test_bad_calls_in_one_line(line, reason, world, capsys):
     assert told.count("\n") == 1
 
 
-def test_a_file_elsewhere_and_a_new_training_that_drops_the_old_page(world, no_figures):
+def test_a_file_elsewhere_and_a_new_training_that_drops_the_old_page(world):
     (world / "taken.html").touch()
     assert pyrovae("explore unfinished --out taken.html --force") == 0
     assert (world / "taken.html").stat().st_size > 10_000
     (world / "run/explore.html").touch()
-    assert pyrovae("train --out run --epochs 1 --force --hidden 16 --device cpu") == 0
+    assert pyrovae("train --out run --epochs 1 --force --hidden 16 --device cpu --no-figures") == 0
     assert not (world / "run/explore.html").exists()
 
 
@@ -502,8 +502,11 @@ def expect_decoded(run, state, y=None):
 
 
 @needs_browser
-def test_the_page_decodes_where_the_pointer_is(world, browser, no_figures):
-    assert pyrovae("train --out plane --epochs 2 --latent-dim 2 --posterior full --hidden 32 --device cpu") == 0
+def test_the_page_decodes_where_the_pointer_is(world, browser):
+    assert (
+        pyrovae("train --out plane --epochs 2 --latent-dim 2 --posterior full --hidden 32 --no-figures --device cpu")
+        == 0
+    )
     assert pyrovae("explore plane") == 0
     run, page = Run("plane"), browser(world / "plane/explore.html")
     first = state_of(page)
@@ -561,9 +564,9 @@ def test_the_page_decodes_where_the_pointer_is(world, browser, no_figures):
 
 
 @needs_browser
-def test_a_class_is_pressed_and_a_slider_moved(world, browser, no_figures):
+def test_a_class_is_pressed_and_a_slider_moved(world, browser):
     settings = "--dataset npz:labelled.npz --condition label --latent-dim 16 --epochs 1 --hidden 16 --device cpu"
-    assert pyrovae(f"train --out wide {settings}") == 0
+    assert pyrovae(f"train --out wide {settings} --no-figures") == 0
     assert pyrovae("explore wide") == 0
     run, page = Run("wide"), browser(world / "wide/explore.html", color_scheme="dark")
     before = state_of(page)
@@ -603,8 +606,11 @@ def test_a_phone_has_the_plane_within_its_width_and_a_finger_moves_the_code(worl
 
 
 @needs_browser
-def test_a_line_and_a_posterior_that_is_a_point_are_shown_too(world, browser, no_figures):
-    assert pyrovae("train --out line --epochs 1 --latent-dim 1 --posterior delta --hidden 16 --device cpu") == 0
+def test_a_line_and_a_posterior_that_is_a_point_are_shown_too(world, browser):
+    assert (
+        pyrovae("train --out line --epochs 1 --latent-dim 1 --posterior delta --hidden 16 --device cpu --no-figures")
+        == 0
+    )
     assert pyrovae("explore line") == 0
     page = browser(world / "line/explore.html")
     assert "no width" in page.inner_text("#code")

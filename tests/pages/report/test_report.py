@@ -18,7 +18,7 @@ from support.builders import small_data, small_vae
 from support.commands import TINY, metrics, pyrovae
 
 from pyrovae import Config, InputError, Run, fit
-from pyrovae.cli.sweep.worker import work
+from pyrovae.commands.worker import work
 from pyrovae.figures import draw
 from pyrovae.pages.report import page, save
 from pyrovae.pages.report.curves import Scale, panel, ticks
