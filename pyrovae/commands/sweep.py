@@ -15,7 +15,7 @@ from pyrovae.commands.workers import Task, Workers, cores
 from pyrovae.config.grid import ONE_FOR_ALL, Grid, combinations
 from pyrovae.config.settings import Config, as_text
 from pyrovae.data.data import Data, load
-from pyrovae.errors import InputError, at_least
+from pyrovae.errors import InputError, at_least, did_you_mean
 from pyrovae.figures.style import Unfit
 from pyrovae.figures.tradeoff import rate_distortion
 from pyrovae.figures.tradeoff import sweep as sweep_figure
@@ -177,9 +177,12 @@ class Sweep:
 
 def grid_of(settings: Settings) -> Grid:
     """Return all combinations of the listed settings: a list holds several values, anything else is one value."""
-    given = {name: value for name, value in settings.items() if value is not None}
-    values = {name: value if isinstance(value, list) else [value] for name, value in given.items()}
-    return combinations([], {name: [as_text(value) for value in listed] for name, listed in values.items()})
+    for name in settings:
+        if name not in Config.model_fields:
+            raise InputError(f"unknown setting {name!r}{did_you_mean(name, Config.model_fields)}")
+    values = {name: value if isinstance(value, list) else [value] for name, value in settings.items()}
+    listed = {name: [as_text(one) for one in several if one is not None] for name, several in values.items()}
+    return combinations([], {name: texts for name, texts in listed.items() if texts})
 
 
 def label_of(settings: Settings) -> str:
