@@ -1,4 +1,4 @@
-"""The command `pyrovae`: one file per command, each imported when it is called."""
+"""The command `pyrovae`: one file or folder per command, imported when the command is called."""
 
 import importlib
 import re
@@ -11,7 +11,7 @@ from pyrovae import __version__
 from pyrovae.errors import InputError, one_of, reason
 
 from .processes import is_first
-from .values import told
+from .values import one_line
 
 COMMANDS = {
     "train": "Train a VAE, and draw its figures.",
@@ -29,15 +29,15 @@ COMMANDS = {
 }
 
 
-FOLDERS = {"train", "sweep", "bench", "explain"}  # commands with more to them than a file
-NO_ROOM = re.compile("allocate memory|out of memory|size calculation overflow", re.IGNORECASE)  # as torch tells it
+FOLDERS = {"bench", "explain"}  # commands of several files
+NO_ROOM = re.compile("allocate memory|out of memory|size calculation overflow", re.IGNORECASE)  # torch's messages
 
 
 class LazyGroup(click.Group):
-    """Finds a command's file when the command is called: `pyrovae --help` imports none."""
+    """Imports the file of a command when the command is called: `pyrovae --help` imports none."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*COMMANDS]  # the file list.py hides the name `list` here
+        return [*COMMANDS]  # not list(): the module list.py has that name here
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
@@ -80,7 +80,7 @@ def main(args: Sequence[str] | None = None, prog_name: str = "pyrovae") -> None:
     except InputError as error:
         _fail(str(error), 2)
     except click.UsageError as error:
-        _fail(told(error), 2)
+        _fail(one_line(error), 2)
     except FloatingPointError as error:
         _fail(str(error), 1)
     except OSError as error:
@@ -94,6 +94,6 @@ def main(args: Sequence[str] | None = None, prog_name: str = "pyrovae") -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    if is_first():  # what is wrong is so in all processes of a training
+    if is_first():  # all processes of a training fail for the same reason
         click.echo(f"pyrovae: {' '.join(message.splitlines())}", err=True)
     sys.exit(code)

@@ -91,9 +91,8 @@ def _drawn(figure: str, runs: Sequence[Any], rows: Sequence[Mapping[str, Any]]) 
 
         unique = len({run.path.name for run in runs}) == len(runs)
         return comparison({run.path.name if unique else str(run.path): run.metrics for run in runs})
+    from pyrovae.commands.sweep import label_of
     from pyrovae.figures.tradeoff import rate_distortion
-
-    from .tables import label_of
 
     labelled = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""The settings of `Config` as flags, in groups: stated once, in `pyrovae/config.py`."""
+"""The settings of `Config` as flags, in groups, and the files that flags name."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -12,15 +12,14 @@ from pyrovae.config.settings import CLASSES, PLACES, Config, as_text
 from pyrovae.errors import InputError
 from pyrovae.runs.files import write_whole
 
-from .completion import of_preset, of_setting
-from .values import NAMED
+from .completion import of_setting
 
 
 class SettingsCommand(click.Command):
-    """A command that has every setting as a flag, and shows them by group.
+    """A command with a flag for every setting, which its help shows by group.
 
-    Flags are handed on as text: `Config` checks them as it checks TOML and Python arguments, and with the same words.
-    With `lists` a flag may be repeated, and is handed on as a tuple of texts.
+    The command gets the flags as text: `Config` checks them as it checks TOML and Python arguments, with the same
+    messages. With `lists` a flag may be repeated, and the command gets a tuple of texts.
     """
 
     def __init__(self, *args: Any, lists: bool = False, **kwargs: Any) -> None:
@@ -55,16 +54,8 @@ def _metavar(field: FieldInfo) -> str:
     return next((word for kind, word in words.items() if kind in str(field.annotation)), "NAME")
 
 
-def starts(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Flags for what the settings begin as, before the flags go over them."""
-    about = "start from a TOML file, over the preset"
-    command = click.option("--config", "config_file", metavar="FILE", type=NAMED, help=about)(command)
-    about = "start from a named experiment (pyrovae list presets)"
-    return click.option("--preset", "preset_name", metavar="NAME", shell_complete=of_preset, help=about)(command)
-
-
 def repeats(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Flags by which a user repeats what a run folder names but may not load by itself: `repeated_of` reads them."""
+    """Add the flags that repeat which classes and data a run folder names but may not load by itself."""
     for name in reversed((*PLACES, *CLASSES)):
         about = f"where RUN names {'data outside itself' if name in PLACES else 'a class of your own'}: repeat it"
         metavar = {"dataset": "KIND:PATH", "data_dir": "DIR"}.get(name, "FILE.py:CLASS")
@@ -72,12 +63,9 @@ def repeats(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def repeated_of(given: Mapping[str, Any]) -> dict[str, str]:
-    return {name: value for name, value in given.items() if name in (*PLACES, *CLASSES) and value is not None}
-
-
-def as_flags(repeated: Mapping[str, str]) -> list[str]:
-    return [part for name, value in repeated.items() for part in (_flag_of(name), value)]
+def repeated_of(flags: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the values of those flags that were typed, by the names of their settings."""
+    return {name: value for name, value in flags.items() if name in (*PLACES, *CLASSES) and value is not None}
 
 
 def _flag_of(name: str) -> str:
@@ -85,7 +73,7 @@ def _flag_of(name: str) -> str:
 
 
 def check_out(out: Path | None, kinds: tuple[str, ...], force: bool, what: str = "out") -> None:
-    """Refuse an output file of another kind, one that exists, and one whose folder cannot be written."""
+    """Refuse an output file with another suffix, one that exists, and one in a folder that cannot be written."""
     if out is None:
         return
     if out.suffix not in kinds:
@@ -102,7 +90,7 @@ def check_out(out: Path | None, kinds: tuple[str, ...], force: bool, what: str =
 
 
 def check_out_folder(out: Path) -> None:
-    """Refuse a folder that cannot be written, or made, before the work that is to go there."""
+    """Refuse a folder that cannot be written or made; to be called before the work whose files go there."""
     nearest = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
     if not nearest.is_dir():
         raise InputError(f"out: expected a folder at {nearest}, got a file")
@@ -111,7 +99,7 @@ def check_out_folder(out: Path) -> None:
 
 
 def save_out(out: Path, content: bytes, what: str = "out") -> None:
-    """Write the file that --out or another flag names, whole or not at all."""
+    """Write the file that a flag names, --out or `what`, whole or not at all."""
     try:
         write_whole(out, content)
     except OSError as error:

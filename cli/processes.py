@@ -1,4 +1,4 @@
-"""A training of several processes, started by `torchrun`: which one speaks, and what its last word is."""
+"""How a training prints and ends if `torchrun` started it as several processes."""
 
 import os
 import shlex
@@ -12,15 +12,16 @@ from typing import NoReturn
 import click
 
 PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))
-_ending = threading.Lock()  # taken by what ends this process, so that one line says why
+_ending = threading.Lock()  # held by the thread that ends this process, so that only one reason is printed
 
 
 def is_first() -> bool:
-    """Whether this process speaks: alone, or as the first of those that `torchrun` started."""
+    """Whether this process prints: it is alone, or the first of those that `torchrun` started."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 def resume_command(path: Path) -> str:
+    """Write the command that goes on with the run at `path`."""
     start = "pyrovae" if PROCESSES == 1 else f"torchrun --nproc-per-node={PROCESSES} -m pyrovae"
     logged = " --tensorboard" if (path / "tensorboard").is_dir() else ""
     return f"{start} train --resume --out {shlex.quote(str(path))}{logged}"
@@ -28,7 +29,7 @@ def resume_command(path: Path) -> str:
 
 @contextmanager
 def ended_by_sigterm() -> Iterator[None]:
-    """Inside, SIGTERM ends the work as Ctrl-C does."""
+    """Inside, SIGTERM raises KeyboardInterrupt, as Ctrl-C does."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -37,9 +38,9 @@ def ended_by_sigterm() -> Iterator[None]:
 
 
 def end(path: Path | None, reason: str, code: int) -> NoReturn:
-    """End this process with one line that says how to go on, if there is a run to go on with.
+    """End this process with a line that gives the reason and, if a run has begun at `path`, the command to go on with.
 
-    If it has others, end at once, as they may never answer.
+    If it is one of several processes it ends at once, without waiting for the others, which may never answer.
     """
     _ending.acquire()
     if is_first():
@@ -52,11 +53,14 @@ def end(path: Path | None, reason: str, code: int) -> NoReturn:
 
 
 def end_with_the_others(path: Path | None) -> None:
-    """When `torchrun` ends this process, as another one has failed, say so: also while it waits for that one."""
+    """From now on, say so when `torchrun` ends this process because another one has failed.
+
+    This works even while the main thread waits for that process inside a C function.
+    """
     read, write = os.pipe()
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write)
-    signal.signal(signal.SIGTERM, lambda *_: None)  # which the thread hears of, wherever the main one is
+    signal.signal(signal.SIGTERM, lambda *_: None)  # the thread below reads the signal's number from the pipe
 
     def listen() -> None:
         while os.read(read, 1)[0] != signal.SIGTERM:

@@ -1,4 +1,4 @@
-"""Numbers of many runs as tables."""
+"""Tables of the numbers of many runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ MEANS = {
 
 
 def show(rows: Sequence[Mapping[str, str]], numbers: Sequence[str] = ()) -> None:
-    """One line for each row, with the columns of the first; `numbers` are flush right."""
+    """Print one line for each row, with the columns of the first row; the columns `numbers` are flush right."""
     table = Table()
     for name in rows[0]:
         table.add_column(escape(name), justify="right" if name in numbers else "left")
@@ -29,12 +29,12 @@ def show(rows: Sequence[Mapping[str, str]], numbers: Sequence[str] = ()) -> None
         table.add_row(*(escape(row.get(name, "")) for name in rows[0]))
     console = Console()
     if not console.is_terminal:
-        console.width = max(console.width, WIDE)  # a file has room
+        console.width = max(console.width, WIDE)  # a file needs no line breaks
     console.print(table)
 
 
 def show_means(rows: Sequence[Mapping[str, Any]], best: int | None) -> None:
-    """Means and standard deviations over the seeds, a row for each combination; the best is marked."""
+    """Print means and standard deviations over the seeds, a row for each combination; mark the row `best`."""
     scores = [key for key in MEANS if any(key in row for row in rows)]
     lines = []
     for i, row in enumerate(rows):
@@ -43,18 +43,13 @@ def show_means(rows: Sequence[Mapping[str, Any]], best: int | None) -> None:
         line |= {MEANS[key]: plus_minus(row.get(key)) for key in scores}
         lines.append(line | ({} if best is None else {"": "best" if i == best else ""}))
     estimate = next((row for row in rows if "samples" in row), None)
-    told = f"; log p(x): K = {estimate['samples']:,}, {estimate['images']:,} images" if estimate else ""
-    click.echo(f"test set, nats per image: mean ± standard deviation over the seeds{told}")
+    about = f"; log p(x): K = {estimate['samples']:,}, {estimate['images']:,} images" if estimate else ""
+    click.echo(f"test set, nats per image: mean ± standard deviation over the seeds{about}")
     show(lines, ["seeds", *MEANS.values()])
 
 
 def plus_minus(score: Mapping[str, Any] | None) -> str:
-    """`103.79 ± 0.21`; one value has no standard deviation."""
+    """Write a score as `103.79 ± 0.21`, or as `103.79` if one value leaves no standard deviation."""
     if score is None:
         return "–"
     return f"{score['mean']:.2f}" + ("" if score["sd"] is None else f" ± {score['sd']:.2f}")
-
-
-def label_of(settings: Mapping[str, Any]) -> str:
-    """What a combination is called in a picture: `latent_dim 10, beta 0.5`."""
-    return ", ".join(f"{name} {as_text(value)}" for name, value in settings.items()) or "all seeds"

@@ -1,8 +1,7 @@
-"""What the values of flags and arguments are made of: text becomes what it stands for, or one line of reproach."""
+"""Read the values of flags and arguments; bad ones are refused in one line."""
 
 import re
 from pathlib import Path
-from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -20,30 +19,30 @@ class Whole(click.ParamType):
     def __init__(self, low: int = 1, high: int = MOST) -> None:
         self.low, self.high = low, high
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        return whole(_called(param), str(value), self.low, self.high)
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        return whole(_name_of(param), str(value), self.low, self.high)
 
 
 class Named(click.ParamType):
-    """A path that is named: Python takes an empty text for the folder it is in."""
+    """A path. Empty text is refused, because Python takes it for the working directory."""
 
     name = "path"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        return path_of(_called(param), value)
+    def convert(self, value: Path | str, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return path_of(_name_of(param), value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The shell's own files and folders."""
+        """Let the shell complete files and folders."""
         return [CompletionItem(incomplete, type="file")]
 
 
-def _called(param: click.Parameter | None) -> str:
-    """As it is typed, but for the dashes: `--ais-steps` is ais_steps."""
+def _name_of(param: click.Parameter | None) -> str:
+    """Name a flag as its setting: `--ais-steps` is ais_steps."""
     return param.opts[0].lstrip("-").replace("-", "_") if param else "value"
 
 
 def examples(*lines: str) -> str:
-    """What a command's help ends with: command lines, to be copied."""
+    """Write the end of a command's help: command lines to be copied."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
@@ -52,14 +51,14 @@ NAMED = Named()
 
 
 def whole(what: str, text: str, low: int, high: int = MOST) -> int:
-    """The number that `text` is."""
+    """Read a whole number; raises `InputError` if `text` is none, or not from `low` to `high`."""
     if re.fullmatch(r"[0-9]{1,18}", text.strip()) and low <= int(text) <= high:
         return int(text)
     raise InputError(f"{what}: expected a whole number from {low} to {high}, got {text!r}")
 
 
-def told(error: click.UsageError) -> str:
-    """What is wrong with a command line, in the words of all other errors."""
+def one_line(error: click.UsageError) -> str:
+    """Say what is wrong with a command line, in the form of all other errors."""
     known = error.ctx.command.get_params(error.ctx) if error.ctx else []
     if isinstance(error, click.NoSuchOption):
         options = [option for parameter in known for option in parameter.opts]

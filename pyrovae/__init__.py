@@ -20,6 +20,9 @@ _PUBLIC = {
     "log_likelihoods": "evaluation.importance",
     "annealed_log_likelihoods": "evaluation.annealing",
     "Run": "runs.run",
+    "train": "commands.train",
+    "sweep": "commands.sweep",
+    "gradients": "commands.gradients",
 }
 __all__ = [*_PUBLIC, "__version__"]
 

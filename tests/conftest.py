@@ -10,7 +10,10 @@ import pytest
 import torch
 from hypothesis import settings
 from support.builders import SHARED
-from support.commands import make_world, without_figures
+from support.commands import make_world, pyrovae
+from support.sweeps import TINY, InThisProcess
+
+from pyrovae.commands import workers
 
 # The same examples each time, and few; --hypothesis-profile thorough: others, and many.
 settings.register_profile("quick", derandomize=True, deadline=None, max_examples=200)
@@ -73,14 +76,31 @@ def no_network(monkeypatch):
 
 
 @pytest.fixture
-def no_figures(monkeypatch):
-    without_figures(monkeypatch)
-
-
-@pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Sweeps do their work in this process."""
+    monkeypatch.setattr(workers, "Worker", InThisProcess)
+
+
+@pytest.fixture(scope="session")
+def made_sweep(tmp_path_factory):
+    """The folder of a sweep of two values and two seeds, trained in two processes."""
+    root = tmp_path_factory.mktemp("made_sweep")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        assert pyrovae(f"sweep --latent-dim 2,3 --seed 0,1 --epochs 3 --jobs 2 --out sweep {TINY}") == 0
+    return root / "sweep"
+
+
+@pytest.fixture
+def swept(made_sweep, here):
+    """A copy of that folder in the working directory."""
+    return shutil.copytree(made_sweep, here / "sweep")
 
 
 @pytest.fixture(scope="session")

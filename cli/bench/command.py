@@ -1,8 +1,8 @@
-"""pyrovae bench: this step against its rivals."""
+"""pyrovae bench: time an epoch against rivals."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -27,18 +27,25 @@ from ..values import NAMED, Whole, examples
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1  [auto]")
 @click.option("--out", metavar="DIR", type=NAMED, default=Path("results"), help="where files go  [results]")
 def command(
-    rows: str | None, repetitions: int, dataset: str, threads: int | None, device: str, out: Path, **work: Any
+    rows: str | None,
+    repetitions: int,
+    dataset: str,
+    curves: bool,
+    profile: bool,
+    threads: int | None,
+    device: str,
+    out: Path,
+    **work: int,
 ) -> None:
     """Time one epoch of the same VAE by pyrovae, Pyro, PyTorch and NumPyro, in turn, in one run.
 
     A table, and DIR/benchmark-HARDWARE.json and .png: medians, ratios, losses, the peak memory of `pyrovae train`.
     Rows of NumPyro need pip install 'pyrovae[bench]'.
     """
-    if threads:  # before anything starts threads of its own: JAX takes as many as it sees cores
+    if threads:  # set before anything starts threads of its own: JAX starts one for each core that it sees
         os.environ["OMP_NUM_THREADS"] = str(threads)
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-    flags = {name: work.pop(name) for name in ("curves", "profile")}
     from pyrovae.data.data import load
     from pyrovae.inference import choose_device
 
@@ -51,12 +58,18 @@ def command(
         raise InputError(f"dataset: expected grey images, got {images.shape[1]} channels in {dataset!r}")
     if work["batch_size"] > len(images):
         raise InputError(f"batch-size: expected at most the {len(images):,} images, got {work['batch_size']}")
-    from .run import run
+    from .run import measure, save
+    from .text import show
 
-    run(Work(images, **work), names, repetitions, dataset, out, **flags)
+    timed = Work(images, **work)
+    results = measure(timed, names, repetitions, dataset, curves, profile)
+    show(results)
+    for path in save(results, timed, out):
+        click.echo(path)
 
 
-def _names(rows: str | None, known: Any) -> list[str]:
+def _names(rows: str | None, known: Collection[str]) -> list[str]:
+    """Return the names in `rows`, or all names if it is None. Raises `InputError` for an unknown one."""
     chosen = list(known) if rows is None else [name.strip() for name in rows.split(",") if name.strip()]
     for name in chosen:
         one_of("rows", name, known)

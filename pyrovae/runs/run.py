@@ -24,7 +24,7 @@ from pyrovae.display import table
 from pyrovae.errors import InputError
 from pyrovae.figures.style import as_png
 from pyrovae.programs.build import build
-from pyrovae.runs import schema
+from pyrovae.runs import evaluating, schema
 from pyrovae.runs.card import as_line, describe
 from pyrovae.runs.checks import check_version, read_version
 from pyrovae.runs.files import append_line, as_json, path_of, write_whole
@@ -219,6 +219,29 @@ class Run:
     def save_evaluation(self, results: Mapping[str, object], name: str = "evaluation") -> Path:
         """Write `name`.json."""
         return self._write(f"{name}.json", as_json(results))
+
+    def evaluate(
+        self,
+        samples: int = 5000,
+        images: int | None = None,
+        seed: int = 0,
+        latents: bool = True,
+        ais: bool = False,
+        ais_steps: int = 200,
+        resume: bool = False,
+        device: str = "auto",
+    ) -> Evaluation:
+        """Estimate log p(x) of the test set, or log p(x | y), by importance sampling; write evaluation.json.
+
+        Returns what evaluation.json holds, in nats per image: `log_likelihood` from `samples` codes for each of the
+        first `images` test images, its `standard_error` over the images, diagnostics, with `latents` a report on the
+        latent space, and with `ais` an annealed estimate of the first 100 images, in `ais_steps` steps. Ended early,
+        the same call with `resume` goes on to the same numbers. Raises `InputError` for a plain autoencoder.
+        """
+        evaluation = evaluating.Evaluating(self, samples, images, seed, latents, ais, ais_steps, resume, device)
+        for _ in evaluation:
+            pass
+        return evaluation.result
 
     def save_figure(self, name: str, figure: Figure) -> Path:
         """Write figures/`name`.png."""

@@ -15,17 +15,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support.commands import TINY, listing, metrics, pyrovae, without_figures
+from support.commands import TINY, listing, metrics, pyrovae
 
 from pyrovae.cli import COMMANDS
 from pyrovae.cli.list import KINDS
-from pyrovae.cli.train.progress import Progress
+from pyrovae.cli.progress import Progress
 from pyrovae.config.presets import presets
 from pyrovae.config.settings import Config
 from pyrovae.data.sources import DATASETS
 from pyrovae.errors import InputError
 from pyrovae.figures import FIGURES
 from pyrovae.parts.likelihoods import LIKELIHOODS
+from pyrovae.runs import evaluating
 from pyrovae.runs.run import Run
 
 
@@ -38,7 +39,7 @@ def test_settings_for_which_no_memory_suffices_exit_with_1(world, capsys, monkey
     def full(*_args):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000000000000 bytes.")
 
-    monkeypatch.setattr("pyrovae.evaluation.importance.log_likelihoods", full)
+    monkeypatch.setattr(evaluating, "log_likelihoods", full)
     before = listing(world)
     assert pyrovae("evaluate run --device cpu") == 1
     told = capsys.readouterr().err
@@ -117,20 +118,20 @@ def test_a_second_run_takes_the_next_name_and_repeats_the_first(trained):
         ("--dataset npz:tiny.npz", "tiny"),
     ],
 )
-def test_a_run_is_called_after_where_it_starts_from(start, name, here, no_figures):
+def test_a_run_is_called_after_where_it_starts_from(start, name, here):
     np.savez("tiny.npz", images=np.arange(160, dtype=np.uint8).reshape(10, 4, 4))
     (here / "old").mkdir()
     for path in ("my.toml", "old/config.toml"):
         (here / path).write_text("lr = 0.5\nepochs = 7")
-    assert pyrovae(f"train {start} --dataset npz:tiny.npz --epochs 1 {TINY} --out results/other") == 0
-    assert pyrovae(f"train {start} --dataset npz:tiny.npz --epochs 1 {TINY}") == 0
+    assert pyrovae(f"train {start} --dataset npz:tiny.npz --epochs 1 {TINY} --out results/other --no-figures") == 0
+    assert pyrovae(f"train {start} --dataset npz:tiny.npz --epochs 1 {TINY} --no-figures") == 0
     config = Run(f"results/{name}").config
     assert config == Run("results/other").config
     assert config.epochs == 1  # a flag goes over the file
     assert config.lr == (0.5 if "toml" in start else Config.from_toml(presets()["digits"]).lr)
 
 
-def test_every_setting_is_a_flag(here, no_figures, capsys):
+def test_every_setting_is_a_flag(here, capsys):
     assert pyrovae("train --help") == 0
     words = capsys.readouterr().out.split()
     assert [name for name in Config.model_fields if f"--{name.replace('_', '-')}" not in words] == []
@@ -159,14 +160,14 @@ def test_every_setting_is_a_flag(here, no_figures, capsys):
     }
     values = {name: ",".join(map(str, value)) if name == "hidden" else value for name, value in settings.items()}
     flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in values.items())
-    assert pyrovae(f"train --out run {flags}") == 0
+    assert pyrovae(f"train --out run {flags} --no-figures") == 0
     assert Run("run").config == Config(**settings)
 
 
-def test_force_replaces_a_run(here, no_figures):
-    assert pyrovae(f"train --out run --epochs 2 {TINY}") == 0
+def test_force_replaces_a_run(here):
+    assert pyrovae(f"train --out run --epochs 2 {TINY} --no-figures") == 0
     (here / "run/mine.txt").touch()
-    assert pyrovae(f"train --out run --epochs 1 {TINY} --force") == 0
+    assert pyrovae(f"train --out run --epochs 1 {TINY} --force --no-figures") == 0
     assert len(Run("run").metrics) == 1
     assert (here / "run/mine.txt").exists()
 
@@ -193,8 +194,7 @@ def whole(tmp_path_factory):
     root = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        without_figures(patch)
-        assert pyrovae(f"train --out run --epochs 4 {TINY}") == 0
+        assert pyrovae(f"train --out run --epochs 4 {TINY} --no-figures") == 0
     return root / "run"
 
 
@@ -204,26 +204,26 @@ def assert_same_run(path, whole):
     assert Run(path).config == Run(whole).config
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(whole, here, no_figures):
-    assert pyrovae(f"train --epochs 2 {TINY}") == 0
-    assert pyrovae("train --resume --epochs 4") == 0
+def test_a_resumed_run_equals_an_uninterrupted_one(whole, here):
+    assert pyrovae(f"train --epochs 2 {TINY} --no-figures") == 0
+    assert pyrovae("train --resume --epochs 4 --no-figures") == 0
     assert_same_run(here / "results/digits", whole)
-    assert pyrovae("train --resume") == 0  # nothing is left to do
+    assert pyrovae("train --resume --no-figures") == 0  # nothing is left to do
     assert_same_run(here / "results/digits", whole)
 
 
-def test_resume_without_a_name_takes_the_newest_run(here, no_figures):
+def test_resume_without_a_name_takes_the_newest_run(here):
     for _ in range(2):
-        assert pyrovae(f"train --epochs 1 {TINY}") == 0
-    assert pyrovae("train --resume --epochs 2") == 0
+        assert pyrovae(f"train --epochs 1 {TINY} --no-figures") == 0
+    assert pyrovae("train --resume --epochs 2 --no-figures") == 0
     assert [len(Run(f"results/{name}").metrics) for name in ("digits", "digits-2")] == [1, 2]
 
 
-def test_resume_after_a_kill_in_the_middle_of_a_record(whole, here, no_figures):
-    assert pyrovae(f"train --out run --epochs 2 {TINY}") == 0
+def test_resume_after_a_kill_in_the_middle_of_a_record(whole, here):
+    assert pyrovae(f"train --out run --epochs 2 {TINY} --no-figures") == 0
     with (here / "run/metrics.jsonl").open("a") as file:
         file.write('{"epoch": 3, "seco')
-    assert pyrovae("train --resume --out run --epochs 4") == 0
+    assert pyrovae("train --resume --out run --epochs 4 --no-figures") == 0
     assert_same_run(here / "run", whole)
 
 
@@ -250,33 +250,33 @@ def interrupt_while_saving(patch, epoch):
 
 
 def interrupt_while_drawing(patch, _epoch):
-    def interrupted(run):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
-    patch.setattr("pyrovae.cli.train.session.draw", interrupted)
+    patch.setattr(Run, "save_figure", interrupted)
 
 
 @pytest.mark.parametrize("interrupt", [interrupt_before_saving, interrupt_while_saving, interrupt_while_drawing])
 @pytest.mark.parametrize("epoch", [1, 3])
 @pytest.mark.parametrize("out", ["run", "'my run'"])
-def test_ctrl_c_prints_the_command_that_goes_on(interrupt, epoch, out, whole, here, no_figures, capsys):
+def test_ctrl_c_prints_the_command_that_goes_on(interrupt, epoch, out, whole, here, capsys):
     with pytest.MonkeyPatch.context() as patch:
         interrupt(patch, epoch)
         assert pyrovae(f"train --out {out} --epochs 4 {TINY}") == 130
     goes_on = re.search(r"go on with: pyrovae (.*)\n", capsys.readouterr().err)[1]
     (path,) = here.iterdir()
     assert not list(path.glob(".*"))  # no half-written file
-    assert pyrovae(goes_on) == 0
+    assert pyrovae(f"{goes_on} --no-figures") == 0
     assert_same_run(path, whole)
 
 
-def test_ctrl_c_in_a_resumed_run_keeps_its_new_number_of_epochs(whole, here, no_figures, capsys):
-    assert pyrovae(f"train --out run --epochs 1 {TINY}") == 0
+def test_ctrl_c_in_a_resumed_run_keeps_its_new_number_of_epochs(whole, here, capsys):
+    assert pyrovae(f"train --out run --epochs 1 {TINY} --no-figures") == 0
     with pytest.MonkeyPatch.context() as patch:
         interrupt_before_saving(patch, 3)
-        assert pyrovae("train --out run --resume --epochs 4") == 130
+        assert pyrovae("train --out run --resume --epochs 4 --no-figures") == 130
     goes_on = re.search(r"go on with: pyrovae (.*)\n", capsys.readouterr().err)[1]
-    assert pyrovae(goes_on) == 0
+    assert pyrovae(f"{goes_on} --no-figures") == 0
     assert_same_run(here / "run", whole)
 
 
@@ -300,12 +300,12 @@ def test_a_real_ctrl_c(tmp_path):
     assert "Traceback" not in error
 
 
-def test_a_small_step_takes_one_thread_unless_told_otherwise(here, monkeypatch, no_figures):
+def test_a_small_step_takes_one_thread_unless_told_otherwise(here, monkeypatch):
     threads = torch.get_num_threads()
     for given in ("2", None):
         torch.set_num_threads(2)
         monkeypatch.setenv("OMP_NUM_THREADS", given) if given else monkeypatch.delenv("OMP_NUM_THREADS")
-        assert pyrovae(f"train --epochs 1 --out run{given} {TINY}") == 0
+        assert pyrovae(f"train --epochs 1 --out run{given} {TINY} --no-figures") == 0
         assert torch.get_num_threads() == int(given or 1)
     torch.set_num_threads(threads)
 
@@ -407,7 +407,7 @@ def test_compare_does_not_rank_runs_of_two_kinds(world, monkeypatch, capsys):
     assert "npz:labelled.npz" in table
 
 
-def test_names_with_brackets_are_shown(world, no_figures, capsys):
+def test_names_with_brackets_are_shown(world, capsys):
     assert pyrovae(f"train --epochs 1 {TINY} --out 'run[a]'") == 0
     assert capsys.readouterr().out.count("run[a]") == 4
     assert pyrovae("compare run 'run[a]'") == 0

@@ -28,7 +28,7 @@ from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.priors import PRIORS
 
 README = (ROOT / "README.md").read_text()
-MODEL, API, SOFT, RING, STEP = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+MODEL, API, CALLS, SOFT, RING, STEP = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_model_is_the_one_in_vae():
@@ -42,6 +42,16 @@ def test_the_python_example_runs(capsys):
     assert names["images"].shape == (10, 1, 8, 8)
     assert names["codes"].shape == (5, 2)
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_the_calls_that_do_what_commands_do_run(here, capsys):
+    names = {"config": pyrovae.Config(dataset="digits", condition="label", epochs=2)}
+    shortened = CALLS.replace("samples=5000", "samples=50").replace('"epochs": 2', '"epochs": 1')
+    exec(shortened, names)
+    assert names["run"].summary["final"]["epoch"] == 2
+    assert names["run"].evaluation["samples"] == 50
+    assert [row["loss"]["n"] for row in names["table"]["rows"]] == [2, 2]
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

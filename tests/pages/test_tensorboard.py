@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 from support.builders import small_data, small_vae
-from support.commands import TINY, metrics, pyrovae, without_figures
+from support.commands import TINY, metrics, pyrovae
 
 from pyrovae import InputError, Run, fit
 from pyrovae.pages.tensorboard import logged, scalars
@@ -30,8 +30,8 @@ def series(found, tag):
     return [(event.step, pytest.approx(event.value, rel=1e-6)) for event in found.Scalars(tag)]
 
 
-def test_it_holds_the_numbers_of_every_epoch(read, here, no_figures):
-    assert pyrovae(f"train --out run --epochs 4 --validation 50 --warmup 2 --tensorboard {TINY}") == 0
+def test_it_holds_the_numbers_of_every_epoch(read, here):
+    assert pyrovae(f"train --out run --epochs 4 --validation 50 --warmup 2 --tensorboard {TINY} --no-figures") == 0
     found, records = read("run/tensorboard"), Run("run").metrics
     for name in ("train", "validation", "test"):
         for key in ("loss", "reconstruction", "kl"):
@@ -42,8 +42,8 @@ def test_it_holds_the_numbers_of_every_epoch(read, here, no_figures):
     assert len(series(found, "training/images_per_second")) == 4
 
 
-def test_it_holds_images_of_some_epochs(read, here, no_figures):
-    assert pyrovae(f"train --out run --epochs 4 --tensorboard {TINY}") == 0
+def test_it_holds_images_of_some_epochs(read, here):
+    assert pyrovae(f"train --out run --epochs 4 --tensorboard {TINY} --no-figures") == 0
     found = read("run/tensorboard")
     assert found.Tags()["images"] == ["reconstructions", "samples"]
     images = found.Images("reconstructions")
@@ -52,9 +52,9 @@ def test_it_holds_images_of_some_epochs(read, here, no_figures):
     assert images[0].width > images[0].height > 100
 
 
-def test_training_is_the_same_to_the_last_bit(read, here, no_figures):
-    assert pyrovae(f"train --out plain --epochs 4 --particles 2 {TINY}") == 0
-    assert pyrovae(f"train --out logged --epochs 4 --particles 2 --tensorboard {TINY}") == 0
+def test_training_is_the_same_to_the_last_bit(read, here):
+    assert pyrovae(f"train --out plain --epochs 4 --particles 2 {TINY} --no-figures") == 0
+    assert pyrovae(f"train --out logged --epochs 4 --particles 2 --tensorboard {TINY} --no-figures") == 0
     for name in ("model.safetensors", "progress.safetensors", "config.toml"):
         assert (here / "plain" / name).read_bytes() == (here / "logged" / name).read_bytes()
     assert metrics("plain") == metrics("logged")
@@ -86,18 +86,17 @@ def test_epochs_that_are_trained_again_replace_those_before(read, tmp_path):
     assert [image.step for image in read(folder).Images("samples")] == [1, 3, 5]
 
 
-def test_force_replaces_the_events_of_the_run_before(read, here, no_figures):
-    assert pyrovae(f"train --out run --epochs 3 --tensorboard {TINY}") == 0
+def test_force_replaces_the_events_of_the_run_before(read, here):
+    assert pyrovae(f"train --out run --epochs 3 --tensorboard {TINY} --no-figures") == 0
     (here / "run/tensorboard/mine.txt").touch()
-    assert pyrovae(f"train --out run --epochs 2 --tensorboard --force {TINY}") == 0
+    assert pyrovae(f"train --out run --epochs 2 --tensorboard --force {TINY} --no-figures") == 0
     assert [step for step, _ in series(read("run/tensorboard"), "loss/test")] == [1, 2]
     assert (here / "run/tensorboard/mine.txt").exists()
 
 
 def test_what_was_logged_goes_on_being_logged(read, here, monkeypatch, capsys):
-    without_figures(monkeypatch)
     monkeypatch.setattr(Run, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    assert pyrovae(f"train --out run --epochs 1 --tensorboard {TINY}") == 130
+    assert pyrovae(f"train --out run --epochs 1 --tensorboard {TINY} --no-figures") == 130
     assert "go on with: pyrovae train --resume --out run --tensorboard" in capsys.readouterr().err
 
 

@@ -368,10 +368,9 @@ def test_a_checkpoint_of_before_has_no_epoch_under_way():
 
 def test_the_command_line_saves_long_epochs_in_between(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pyrovae.cli.train.session.draw", lambda run: ())
     saved = []
     monkeypatch.setattr(Run, "save", lambda run, fitting: saved.append((fitting.epoch, fitting.step)))
     with pytest.raises(SystemExit):
-        main(shlex.split("train --out run --epochs 1 --batch-size 300 --save-minutes 1e-9 --device cpu"))
+        main(shlex.split("train --out run --epochs 1 --batch-size 300 --save-minutes 1e-9 --no-figures --device cpu"))
     assert saved == [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (1, 0)]
     assert len(json.loads((tmp_path / "run/metrics.jsonl").read_text())) > 0

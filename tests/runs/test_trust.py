@@ -36,6 +36,8 @@ MEMBERS = {
     "objective": "TraceELBO",
 }
 TRAIN = "--epochs 1 --hidden 16 --device cpu"
+RESUME = "train --resume --out run --no-figures --epochs 2"
+ANEW = "train --config run/config.toml --no-figures --out new"
 
 
 def pyrovae(line, capsys=None):
@@ -49,7 +51,6 @@ def pyrovae(line, capsys=None):
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("pyrovae.cli.train.session.draw", lambda run: ())
     return tmp_path
 
 
@@ -59,8 +60,7 @@ def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        patch.setattr("pyrovae.cli.train.session.draw", lambda run: ())
-        assert pyrovae(f"train --out run {TRAIN}") == 0
+        assert pyrovae(f"train --out run {TRAIN} --no-figures") == 0
     underway = Estimates(root / "run", {"samples": 5000, "images": 359, "seed": 0, "device": "cpu"})
     underway.add({"elbo": torch.zeros(50)})
     underway.write()
@@ -129,7 +129,10 @@ def test_the_crafted_pickle_would_run_code(here):
 
 @pytest.mark.parametrize(
     ("name", "line"),
-    [("checkpoint.pt", "train --resume --out run --epochs 2"), ("evaluation.pt", "evaluate run --resume --device cpu")],
+    [
+        ("checkpoint.pt", RESUME),
+        ("evaluation.pt", "evaluate run --resume --device cpu"),
+    ],
 )
 @pytest.mark.parametrize("crafted", PICKLES)
 def test_a_crafted_checkpoint_runs_no_code(crafted, name, line, run, capsys):
@@ -162,8 +165,13 @@ def test_a_pickle_in_place_of_any_file_runs_no_code(name, crafted, run, capsys):
 
 # --- the user's own classes ---
 
-FROM_CONFIG = ["train --config run/config.toml --out new", "sweep --seed 0,1 --config run/config.toml"]
-COMMANDS = ["evaluate run --samples 2", "plot run samples", "sample run", "train --resume --out run --epochs 2"]
+FROM_CONFIG = [ANEW, "sweep --seed 0,1 --config run/config.toml"]
+COMMANDS = [
+    "evaluate run --samples 2",
+    "plot run samples",
+    "sample run",
+    RESUME,
+]
 
 
 @pytest.fixture
@@ -173,7 +181,8 @@ def own(here):
 
 
 @pytest.mark.parametrize(
-    "command", [*COMMANDS, "train --config run/config.toml --out new", "sweep --seed 0,1 --config run/config.toml"]
+    "command",
+    [*COMMANDS, ANEW, "sweep --seed 0,1 --config run/config.toml"],
 )
 @pytest.mark.parametrize("family", CLASSES)
 def test_a_class_that_a_run_names_is_loaded_only_if_it_is_repeated(family, command, run, own, here, capsys):
@@ -227,10 +236,10 @@ def images(here):
     return "npz:images.npz"
 
 
-PLACED = ["evaluate run --samples 2", "plot run reconstructions", "train --resume --out run --epochs 2"]
+PLACED = ["evaluate run --samples 2", "plot run reconstructions", RESUME]
 
 
-@pytest.mark.parametrize("command", [*PLACED, "train --config run/config.toml --out new"])
+@pytest.mark.parametrize("command", [*PLACED, ANEW])
 @pytest.mark.parametrize(("name", "value"), [("dataset", "npz:/etc/passwd"), ("data_dir", "/etc")])
 def test_data_outside_the_run_of_another_user_are_not_read(name, value, command, run, here, capsys, monkeypatch):
     edit(run, **{name: value})
@@ -245,7 +254,7 @@ def test_data_outside_the_run_of_another_user_are_not_read(name, value, command,
 
 @pytest.mark.parametrize("command", PLACED)
 def test_data_outside_the_users_own_run_are_read(command, images, here):
-    assert pyrovae(f"train --dataset {images} --out run {TRAIN}") == 0
+    assert pyrovae(f"train --dataset {images} --out run {TRAIN} --no-figures") == 0
     assert is_signed(here / "run")
     assert pyrovae(command) == 0
     shutil.move(here / "run", here / "elsewhere")
@@ -253,7 +262,7 @@ def test_data_outside_the_users_own_run_are_read(command, images, here):
 
 
 def test_an_edited_config_loses_its_signature(images, here, capsys):
-    assert pyrovae(f"train --dataset {images} --out run {TRAIN}") == 0
+    assert pyrovae(f"train --dataset {images} --out run {TRAIN} --no-figures") == 0
     shutil.copy("images.npz", "other.npz")
     edit(here / "run", dataset="npz:other.npz")
     assert pyrovae("evaluate run --samples 2") == 2
@@ -262,23 +271,23 @@ def test_an_edited_config_loses_its_signature(images, here, capsys):
 
 
 def test_another_user_must_repeat_the_place_of_data_once(images, here, monkeypatch):
-    assert pyrovae(f"train --dataset {images} --out run {TRAIN}") == 0
+    assert pyrovae(f"train --dataset {images} --out run {TRAIN} --no-figures") == 0
     monkeypatch.setenv("XDG_DATA_HOME", str(here / "other home"))
     assert pyrovae("evaluate run --samples 2") == 2
-    assert pyrovae("train --resume --out run --epochs 2 --dataset npz:images.npz") == 0
+    assert pyrovae("train --resume --out run --no-figures --epochs 2 --dataset npz:images.npz") == 0
     assert pyrovae("evaluate run --samples 2") == 0  # resuming has signed the config
 
 
 def test_without_a_key_the_place_of_data_must_be_repeated(images, here, monkeypatch):
     (here / "file").touch()
     monkeypatch.setenv("XDG_DATA_HOME", str(here / "file"))
-    assert pyrovae(f"train --dataset {images} --out run {TRAIN}") == 0
+    assert pyrovae(f"train --dataset {images} --out run {TRAIN} --no-figures") == 0
     assert pyrovae("evaluate run --samples 2") == 2
     assert pyrovae(f"evaluate run --samples 2 --dataset {images}") == 0
 
 
 def test_only_the_user_can_read_the_key(images, here):
-    assert pyrovae(f"train --dataset {images} --out run {TRAIN}") == 0
+    assert pyrovae(f"train --dataset {images} --out run {TRAIN} --no-figures") == 0
     assert (here / "home/pyrovae/key").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in (here / "home/pyrovae").iterdir()] == ["key"]
 
@@ -293,7 +302,7 @@ def test_data_inside_a_run_folder_are_read(run, images, here):
 
 
 @pytest.mark.parametrize("name", ["config.toml", "metrics.jsonl", "checkpoint.pt", "model.safetensors", "summary.json"])
-@pytest.mark.parametrize("command", ["train --resume --out run --epochs 2", "compare run", "train --force --out run"])
+@pytest.mark.parametrize("command", [RESUME, "compare run", "train --force --no-figures --out run"])
 def test_a_link_to_outside_is_neither_read_nor_written(name, command, run, here, capsys):
     shutil.move(run / name, here / "outside")
     (run / name).symlink_to(here / "outside")
@@ -316,7 +325,7 @@ def test_a_link_in_place_of_a_temporary_file_is_not_followed(run, here):
     (here / "outside").write_text("mine")
     for name in (".checkpoint.pt.part", ".metrics.jsonl.part", ".config.toml.part"):
         (run / name).symlink_to(here / "outside")
-    assert pyrovae("train --resume --out run --epochs 2") == 0
+    assert pyrovae(RESUME) == 0
     assert (here / "outside").read_text(encoding="utf-8") == "mine"
 
 
@@ -328,7 +337,7 @@ def test_a_config_without_later_settings_is_read_with_their_defaults(run):
     config = (run / "config.toml").read_text(encoding="utf-8")
     (run / "config.toml").write_text(re.sub("^(grad_clip|on_nan|save_minutes) = .*\n", "", config, flags=re.MULTILINE))
     assert Run(run).config == Config.from_toml(config)
-    assert pyrovae("train --resume --out run --epochs 2") == 0
+    assert pyrovae(RESUME) == 0
 
 
 def test_a_run_of_another_version_is_refused(run, capsys):

@@ -28,16 +28,12 @@ def metrics(path):
     return [{k: v for k, v in record.items() if k != "seconds"} for record in Run(path).metrics]
 
 
-def without_figures(patch):
-    patch.setattr("pyrovae.cli.train.session.draw", lambda run: ())
-
-
 def make_world(root):
     """A folder of runs and data sets, good and broken ones."""
     _make_data(root)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        _make_runs(patch)
+        _make_runs()
     for name, missing in (("unfinished", "summary.json"), ("unsaved", "checkpoint.pt"), ("bare", "model.safetensors")):
         shutil.copytree(root / "run", root / name)
         (root / name / missing).unlink()
@@ -71,9 +67,8 @@ def _make_data(root):
     (root / "number.toml").write_text("dataset = 3")
 
 
-def _make_runs(patch):
-    without_figures(patch)
-    assert pyrovae(f"train --out run --epochs 2 {TINY}") == 0
+def _make_runs():
+    line = f"train --epochs 2 --no-figures {TINY}"
+    assert pyrovae(f"{line} --out run") == 0
     for condition in ("label", "quadrant1"):
-        line = f"train --out {condition} --dataset npz:labelled.npz --epochs 2 --condition {condition} {TINY}"
-        assert pyrovae(line) == 0
+        assert pyrovae(f"{line} --out {condition} --dataset npz:labelled.npz --condition {condition}") == 0

@@ -8,11 +8,11 @@ import sys
 import time
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["pyrovae.cli.train.command", "pyrovae.cli.train.session"])
+FORKS.set_forkserver_preload(["pyrovae.cli.train", "pyrovae.commands.train"])
 
 
 class Training:
-    """What of `subprocess.Popen` the tests need; `patch` is run before the command."""
+    """The part of `subprocess.Popen` that the tests need; the code `patch` is run before the command."""
 
     def __init__(self, arguments, cwd, patch=""):
         self.paths = [cwd / f".{name}-{time.monotonic_ns()}" for name in ("out", "error")]
@@ -34,11 +34,13 @@ class Training:
 
     @property
     def stdout(self):
-        """Its lines, as they come."""
+        """Yield the lines of the output as they are written."""
         seen = 0
         while True:
             ended = self.poll() is not None
-            lines = self.paths[0].read_text().splitlines(keepends=True) if self.paths[0].exists() else []
+            lines = (
+                self.paths[0].read_text(encoding="utf-8").splitlines(keepends=True) if self.paths[0].exists() else []
+            )
             whole = [line for line in lines if line.endswith("\n")]
             yield from whole[seen:]
             seen = len(whole)
@@ -55,26 +57,24 @@ class Training:
     def communicate(self, timeout=None):
         self.process.join(timeout)
         assert self.poll() is not None, f"no end within {timeout} s"
-        told = [path.read_text() for path in self.paths]
+        texts = [path.read_text(encoding="utf-8") for path in self.paths]
         for path in self.paths:
             path.unlink()
-        return told
+        return texts
 
 
 def _train(arguments, cwd, patch, paths):
     os.chdir(cwd)
     for number, path in enumerate(paths, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
-    sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
-    sys.argv = ["pyrovae", "train", *shlex.split(arguments)]
+    sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False, encoding="utf-8") for number in (1, 2))  # noqa: SIM115
+    sys.argv = ["pyrovae", "train", "--no-figures", *shlex.split(arguments)]
     # A job in the background inherits an ignored SIGINT, and so does a process that forks.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     import torch
 
-    import pyrovae.cli.train.session
     from pyrovae.cli import main
 
     torch.set_num_threads(1)
-    pyrovae.cli.train.session.draw = lambda run: ()  # figures are drawn elsewhere
     exec(patch, {"os": os, "signal": signal, "sys": sys})
     main()

@@ -161,22 +161,21 @@ def pyrovae(line):
 
 def test_the_last_good_checkpoint_is_left_and_goes_on_with_other_settings(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pyrovae.cli.train.session.draw", lambda run: ())
 
     def saved():
         return torch.load("run/checkpoint.pt", weights_only=True)["model"]
 
-    assert pyrovae("train --out run --epochs 2 --hidden 16 --device cpu") == 0
+    assert pyrovae("train --out run --epochs 2 --hidden 16 --device cpu --no-figures") == 0
     before = saved()
     capsys.readouterr()
-    assert pyrovae("train --resume --out run --epochs 4 --lr 1e30") == 1
+    assert pyrovae("train --resume --out run --epochs 4 --lr 1e30 --no-figures") == 1
     error = capsys.readouterr().err
     assert re.fullmatch(r"pyrovae: epoch 3, step 2: expected a finite loss, got nan; not finite: .*\n", error)
     assert "--lr" in error
     assert "--grad-clip" in error
     assert all(torch.equal(tensor, before[name]) for name, tensor in saved().items())
     assert [record["epoch"] for record in Run("run").metrics] == [1, 2]
-    assert pyrovae("train --resume --out run --epochs 4 --lr 1e-3 --grad-clip 1 --on-nan skip") == 0
+    assert pyrovae("train --resume --out run --epochs 4 --lr 1e-3 --grad-clip 1 --on-nan skip --no-figures") == 0
     summary = Run("run").summary
     assert summary["final"]["skipped"] == 0
     assert summary["changed"][-1] == {

@@ -61,12 +61,12 @@ def test_bad_calls_are_refused_in_one_line(line, reason, world, capsys):
     assert message.count("\n") == 1
 
 
-def test_out_names_the_file_and_a_new_training_deletes_the_old_page(world, no_figures):
+def test_out_names_the_file_and_a_new_training_deletes_the_old_page(world):
     (world / "taken.html").touch()
     assert pyrovae("explore unfinished --out taken.html --force") == 0
     assert (world / "taken.html").stat().st_size > 10_000
     (world / "run/explore.html").touch()
-    assert pyrovae("train --out run --epochs 1 --force --hidden 16 --device cpu") == 0
+    assert pyrovae("train --out run --epochs 1 --force --hidden 16 --device cpu --no-figures") == 0
     assert not (world / "run/explore.html").exists()
 
 

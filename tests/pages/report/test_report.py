@@ -13,7 +13,7 @@ from support.commands import TINY, pyrovae
 from support.report import EVALUATION, ParsedPage, words
 
 from pyrovae import Config, InputError, Run, fit
-from pyrovae.cli.sweep.worker import work
+from pyrovae.commands.worker import work
 from pyrovae.pages.report import page, save
 
 

@@ -1,4 +1,4 @@
-"""Runs in processes of their own, so many at a time; all end when the sweep ends."""
+"""Start the tasks of a sweep as processes of their own, a few at a time; all end when the sweep ends."""
 
 import json
 import os
@@ -7,29 +7,41 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self, TypedDict
 
-from .worker import GRACE
+from pyrovae.commands.worker import GRACE
+
+Names = tuple[str, ...]  # of the runs of a task
+
+
+class Task(TypedDict):
+    """What `worker.work` is called with."""
+
+    paths: list[str]
+    repeated: list[dict[str, str]]
+    where: dict[str, Any]
+    samples: int | None
+    figures: bool
 
 
 class Workers:
-    """`with Workers(tasks, jobs) as workers: while workers.busy: ended = workers.step()`, for tasks by any key.
+    """`with Workers(tasks, jobs) as workers: while workers.busy: ended = workers.step()`.
 
     Leaving the block, by an error or Ctrl-C too, ends the processes that still run.
     """
 
-    def __init__(self, tasks: Mapping[Any, dict[str, Any]], jobs: int) -> None:
+    def __init__(self, tasks: Mapping[Names, Task], jobs: int) -> None:
         self.waiting = dict(tasks)
-        self.running: dict[Any, Worker] = {}
+        self.running: dict[Names, Worker] = {}
         self.jobs = min(jobs, len(tasks))
         self.threads = max(1, cores() // max(1, self.jobs))
 
-    def __enter__(self) -> "Workers":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         for worker in self.running.values():
-            worker.let_go()
+            worker.close_input()
         deadline = time.monotonic() + 2 * GRACE
         for worker in self.running.values():
             try:
@@ -43,38 +55,38 @@ class Workers:
     def busy(self) -> bool:
         return bool(self.waiting or self.running)
 
-    def step(self) -> dict[Any, tuple[str | None, list[str]]]:
-        """Start what there is room for; of the tasks that have ended since: None, or why they failed; and warnings."""
+    def step(self) -> dict[Names, tuple[str | None, list[str]]]:
+        """Start as many tasks as may run; return those that ended since: why one failed, or None, and its warnings."""
         while self.waiting and len(self.running) < self.jobs:
-            name = next(iter(self.waiting))
-            self.running[name] = Worker(self.waiting.pop(name), self.threads if self.jobs > 1 else None)
-        ended = [name for name, worker in self.running.items() if worker.process.poll() is not None]
-        return {name: self.running.pop(name).last_words() for name in ended}
+            names = next(iter(self.waiting))
+            self.running[names] = Worker(self.waiting.pop(names), self.threads if self.jobs > 1 else None)
+        ended = [names for names, worker in self.running.items() if worker.process.poll() is not None]
+        return {names: self.running.pop(names).outcome() for names in ended}
 
 
 class Worker:
     """One process with one task. It has its own session, so that Ctrl-C reaches the sweep alone, which then ends it."""
 
-    def __init__(self, task: dict[str, Any], threads: int | None) -> None:
+    def __init__(self, task: Task, threads: int | None) -> None:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the process
-        threads_told = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+        limit = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pyrovae.cli.sweep.worker", json.dumps(task)],
+            [sys.executable, "-m", "pyrovae.commands.worker", json.dumps(task)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=self.errors,
             start_new_session=True,
-            env=threads_told | os.environ,
+            env=limit | os.environ,  # the user's own OMP_NUM_THREADS goes over it
         )
 
-    def let_go(self) -> None:
-        """Close its input, at whose end it ends."""
+    def close_input(self) -> None:
+        """Close the pipe to the process, which then ends."""
         if self.process.stdin is not None:
             self.process.stdin.close()
 
-    def last_words(self) -> tuple[str | None, list[str]]:
-        """Why it failed, which is the last line it wrote, as errors end; and its lines of warning."""
-        self.let_go()
+    def outcome(self) -> tuple[str | None, list[str]]:
+        """Return why the process failed, the last line of its errors, or None; and its lines of warning."""
+        self.close_input()
         with self.errors:
             self.errors.seek(0)
             lines = self.errors.read().decode(errors="replace").strip().splitlines()
@@ -85,5 +97,5 @@ class Worker:
 
 
 def cores() -> int:
-    """CPU cores that this process may use."""
+    """Count the CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

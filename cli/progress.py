@@ -1,23 +1,23 @@
-"""The live progress bar; plain lines where there is no terminal."""
+"""Progress bars in a terminal, and plain lines elsewhere."""
 
 from collections.abc import Collection, Mapping
 from statistics import median_low
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from pyrovae.training.fit import Fit
-from pyrovae.training.record import Record
+if TYPE_CHECKING:
+    from pyrovae.training.fit import Fit
 
-PLAIN_LINES = 20  # of a run, about
+PLAIN_LINES = 20  # about so many for a whole run
 
 
 class Lines:
-    """What bars have in common: `bar` is one where there is a terminal, and None elsewhere."""
+    """Lines of text above a progress bar; `bar` is None where there is no terminal."""
 
     bar: Bar | None
 
@@ -30,7 +30,7 @@ class Lines:
             self.bar.start()
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.bar:
             self.bar.stop()
 
@@ -43,20 +43,21 @@ class Lines:
 
 
 class Progress(Lines):
-    """`with Progress(fit) as progress: progress.show(epoch)` for each epoch's record."""
+    """The progress of one training: `with Progress(fit) as progress: progress.show(record)` for each epoch."""
 
-    def __init__(self, fit: Fit) -> None:
+    def __init__(self, fit: "Fit") -> None:
         scores = TextColumn("{task.fields[scores]}")
         super().__init__(TextColumn("epoch"), MofNCompleteColumn(), BarColumn(None), scores, TimeRemainingColumn())
         self.fit = fit
-        self.seconds: list[float] = []  # of each epoch: the first may have compiled, and another waited for the machine
+        self.seconds: list[float] = []  # of each epoch: the first one may include compiling
         if self.bar:
             self.task = self.bar.add_task("", total=fit.config.epochs, completed=fit.epoch, scores="")
 
-    def show(self, epoch: Record) -> None:
-        number, total, test = epoch["epoch"], self.fit.config.epochs, epoch["test"]
-        self.seconds.append(epoch["seconds"])
-        speed = f"{len(self.fit.data.train) / max(epoch['seconds'], 1e-9):,.0f} images/s"
+    def show(self, record: Mapping[str, Any]) -> None:
+        """Show the record of an epoch."""
+        number, total, test = record["epoch"], self.fit.config.epochs, record["test"]
+        self.seconds.append(record["seconds"])
+        speed = f"{len(self.fit.data.train) / max(record['seconds'], 1e-9):,.0f} images/s"
         if self.bar:  # narrow enough for 80 columns
             scores = f"loss {test['loss']:.1f}  rec {test['reconstruction']:.1f}  KL {test['kl']:.1f}  {speed}"
             self.bar.update(self.task, completed=number, scores=scores)
@@ -67,18 +68,21 @@ class Progress(Lines):
 
 
 class SweepProgress(Lines):
-    """One bar over all epochs of all runs, and one for each run under way; a line for each run without a terminal."""
+    """The progress of a sweep: a bar over the epochs of all runs, and one for each run that is being trained.
+
+    Without a terminal, a line for each run that has ended.
+    """
 
     def __init__(self, epochs: Mapping[str, int], done: Collection[str]) -> None:
         super().__init__(TextColumn("{task.description}"), BarColumn(None), MofNCompleteColumn(), TimeRemainingColumn())
         self.epochs, self.ended = epochs, len(done)
         self.finished_epochs = sum(epochs[name] for name in done)
-        self.tasks: dict[str, Any] = {}
+        self.tasks: dict[str, TaskID] = {}
         if self.bar:
             self.total = self.bar.add_task("", total=sum(epochs.values()), completed=self.finished_epochs)
 
     def show(self, running: Mapping[str, int]) -> None:
-        """The epochs done so far of each run under way."""
+        """Show the epochs done so far of each run that is being trained."""
         if not self.bar:
             return
         for name, done in running.items():
@@ -90,7 +94,7 @@ class SweepProgress(Lines):
         self.bar.update(self.total, description=description, completed=completed)
 
     def end(self, name: str, outcome: str) -> None:
-        """A run that ended, early perhaps: its epochs are no longer waited for."""
+        """Show how a run ended. Its epochs count as done, even if it ended early."""
         self.ended += 1
         self.finished_epochs += self.epochs[name]
         if self.bar and name in self.tasks:

@@ -1,0 +1,145 @@
+"""pyrovae train: settings become a run folder."""
+
+import shlex
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pyrovae.config.settings import Config
+from pyrovae.errors import InputError
+
+from .options import SettingsCommand
+from .processes import end, end_with_the_others, ended_by_sigterm
+from .starts import check_config, name_of, starts, texts_of
+from .values import NAMED, examples
+
+if TYPE_CHECKING:
+    from pyrovae.commands.train import Training
+
+
+@click.command(
+    "train",
+    cls=SettingsCommand,
+    epilog=examples(
+        "pyrovae train                                     digits, in seconds",
+        "pyrovae train --preset mnist-vae --latent-dim 10  a named experiment, changed",
+        "pyrovae train --resume --epochs 200               go on with the newest of results/digits",
+    ),
+)
+@starts
+@click.option(
+    "--out", metavar="DIR", type=NAMED, help="the run folder  [results/NAME, or NAME-2, ... if that is taken]"
+)
+@click.option("--resume", is_flag=True, help="go on from the run folder's checkpoint")
+@click.option("--force", is_flag=True, help="replace the run that --out holds")
+@click.option("--figures/--no-figures", default=True, help="draw the figures and write the page  [yes]")
+@click.option("--tensorboard", is_flag=True, help="write each epoch to DIR/tensorboard, too (pyrovae[tensorboard])")
+def command(
+    preset_name: str | None,
+    config_file: Path | None,
+    out: Path | None,
+    resume: bool,
+    force: bool,
+    figures: bool,
+    tensorboard: bool,
+    **flags: str | None,
+) -> None:
+    """Train a VAE, draw its figures and write a page about it.
+
+    Settings come from the defaults, then --preset, then --config, then the flags below.
+    """
+    settings = {name: value for name, value in flags.items() if value is not None}
+    name = name_of(preset_name, config_file, settings.get("dataset"))
+    config = None
+    if not resume:
+        config, settings = _new_config(preset_name, config_file, settings), {}
+    elif out and (preset_name or config_file):
+        raise InputError("resume: expected the run by --out, or after its --preset or --config, got both")
+    from pyrovae.commands.train import Training  # imports torch
+
+    _train(Training(config, out, name, resume, force, tensorboard, settings), figures)
+
+
+def _new_config(preset_name: str | None, config_file: Path | None, settings: dict[str, str]) -> Config:
+    config = Config.from_toml(*texts_of(preset_name, config_file), **settings)
+    check_config(config, config_file, settings)
+    return config
+
+
+def _train(training: "Training", figures: bool) -> None:
+    """Do all steps of a training and show them. A training that ends early says how to go on with it."""
+    from pyrovae.commands.train import NoRoom
+    from pyrovae.inference import choose_device
+    from pyrovae.inference.processes import Lost, joined, size
+
+    with ended_by_sigterm(), joined(choose_device(training.config.device)):
+        if size() > 1:
+            end_with_the_others(training.path)
+        try:
+            with training.begin():
+                _show_epochs(training)
+                training.finish(figures)
+        except KeyboardInterrupt:
+            end(training.path, "interrupted", 130)
+        except (Lost, NoRoom) as error:
+            end(training.path, str(error), 1)
+    if training.leads:
+        _show_summary(training, figures)
+
+
+def _show_epochs(training: "Training") -> None:
+    from .progress import Progress
+
+    if not training.leads:  # the first process shows the training for all
+        list(training)
+        return
+    _show_start(training)
+    with Progress(training.fit) as progress, warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: progress.say(f"warning: {message}")
+        for event in training:
+            if isinstance(event, str):
+                progress.say(f"warning: {event}")
+            else:
+                progress.show(event)
+
+
+def _show_start(training: "Training") -> None:
+    from pyrovae.inference.compiled import estimate
+    from pyrovae.inference.processes import size
+
+    fit, data = training.fit, training.fit.data
+    images = f"{len(data.train):,} images for training, {len(data.test):,} for testing"
+    processes = f"; {size()} processes" if size() > 1 else ""
+    click.echo(f"{fit.config.dataset}: {images}; run folder {training.path}{processes}")
+    if fit.to_compile:
+        begun = fit.epoch or fit.step  # a resumed run takes no --compile
+        why = "as when the run began" if begun else f"{estimate(fit.steps)} (--compile no: not)"
+        click.echo(f"compiling the step first: {why}")
+
+
+def _show_summary(training: "Training", figures: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    summary, path = training.summary, training.folder
+    chosen, epochs = summary["best"], summary["final"]["epoch"]
+    table = Table()
+    for column in ("", "loss", "reconstruction", "KL"):
+        table.add_column(column, justify="right" if column else "left")
+    for name in ("train", "validation", "test"):
+        if name in chosen:
+            table.add_row(name, *(f"{chosen[name][key]:.2f}" for key in ("loss", "reconstruction", "kl")))
+    click.echo(f"{path}: nats per image, weights of {summary['weights']}")
+    Console().print(table)
+    lines = [
+        f"{epochs} epoch{'' if epochs == 1 else 's'} in {summary['seconds']:.1f} s on {summary['device']}",
+        f"{summary['parameters']:,} parameters",
+        *([f"{summary['bits_per_dimension']:.3f} bits per dimension"] if "bits_per_dimension" in summary else []),
+        f"pixels {summary['protocol']}" + (f": {summary['note']}" if summary["note"] else ""),
+        *([f"figures in {path / 'figures'}"] if figures else []),
+        *([f"TensorBoard: tensorboard --logdir {shlex.quote(str(path))}"] if training.tensorboard else []),
+        *([f"report in {path / 'report.html'}"] if (path / "report.html").exists() else []),
+    ]
+    click.echo("\n".join(lines))

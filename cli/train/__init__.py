@@ -1,1 +1,0 @@
-"""pyrovae train."""

@@ -1,0 +1,71 @@
+"""Choose the folder of a run that has a name but no path: results/NAME, or results/NAME-2, ... if that exists."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from pyrovae.errors import InputError
+
+RESULTS = Path("results")
+
+
+def name_after(dataset: str) -> str:
+    """Name a run after its dataset: `digits`, or the stem of the path in `npz:data/photos.npz`."""
+    kind, _, path = dataset.partition(":")
+    return re.sub(r"[^\w.-]+", "-", Path(path).stem or kind)
+
+
+def unused(name: str) -> Iterator[Path]:
+    """Yield the paths of this name at which nothing exists, in order: another process may take the first one."""
+    return (path for path in _numbered(name) if not path.exists())
+
+
+def newest(name: str) -> Path:
+    """Return the run of this name with the highest number that has a checkpoint; `InputError` if there is none."""
+    runs = []
+    for path in _numbered(name):
+        if not path.exists():
+            break
+        if (path / "checkpoint.pt").exists():
+            runs.append(path)
+    if not runs:
+        raise InputError(f"resume: expected a run with a checkpoint in {RESULTS / name}, got none; name it by --out")
+    return runs[-1]
+
+
+def new_folder(name: str) -> Path | Iterator[Path]:
+    """Return the paths among which `claimed` chooses; under `torchrun` a single one, on which all processes agree."""
+    return unused(name) if int(os.environ.get("WORLD_SIZE", "1")) == 1 else next(unused(name))
+
+
+@contextmanager
+def claimed(paths: Path | Iterator[Path]) -> Iterator[Path]:
+    """Make the first of several paths at which nothing exists, so that no other process takes it; one path is kept.
+
+    A folder that was made here and is still empty at the end is removed.
+    """
+    path = paths if isinstance(paths, Path) else next(filter(_make, paths))
+    try:
+        yield path
+    finally:
+        if not isinstance(paths, Path) and not any(path.iterdir()):
+            path.rmdir()
+
+
+def _make(path: Path) -> bool:
+    """Make this folder; False if another process was faster."""
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise InputError(f"out: expected a folder that can be written at {path}, got: {error.strerror}") from None
+    return True
+
+
+def _numbered(name: str) -> Iterator[Path]:
+    yield RESULTS / name
+    yield from (RESULTS / f"{name}-{number}" for number in count(2))

@@ -1,0 +1,136 @@
+"""Measure how noisy each objective's gradient is at the weights of a run."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypedDict
+
+from torch import Tensor, nn
+
+from pyrovae.errors import InputError, at_least
+from pyrovae.evaluation.elbo import arguments
+from pyrovae.inference import choose_device, seeded
+from pyrovae.inference.gradient_noise import gradient_noise
+from pyrovae.inference.objectives import OBJECTIVES
+from pyrovae.runs.run import Run
+from pyrovae.vae import VAE
+
+ONE_PARTICLE, SEVERAL_PARTICLES = ("elbo", "analytic", "stl"), ("iwae", "dreg")  # objectives by what they are made for
+
+
+class Noise(TypedDict):
+    """The noise of one gradient, in nats per image: totals over all parameters, and the mean signal-to-noise ratio."""
+
+    variance: float
+    squared_mean: float
+    snr: float
+
+
+class Row(TypedDict):
+    """The noise of one objective's gradients with respect to the parameters of guide and model."""
+
+    objective: str
+    particles: int
+    guide: Noise
+    model: Noise
+
+
+def gradients(
+    run: Run | Path | str,
+    draws: int = 200,
+    images: int = 128,
+    particles: Sequence[int] = (8, 64),
+    seed: int = 0,
+    device: str = "auto",
+) -> list[Row]:
+    """Measure the noise of the objectives' gradients at the weights of `run`, and write gradients.json.
+
+    For the parameters of guide and model: the variance, summed over all, and the mean ratio of a gradient's size to its
+    standard deviation, over `draws` of the codes for one batch, the first training `images`. Losses are in nats per
+    image. `elbo`, `analytic` and `stl` take one particle, `iwae` and `dreg` each number of `particles`. Raises
+    `InputError` for a plain autoencoder.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     run = train(Config(hidden=16, epochs=1, device="cpu"), folder + "/run", figures=False)
+    ...     for row in gradients(run, draws=3, images=10, particles=[2], device="cpu"):
+    ...         print(row["objective"], row["particles"], row["guide"]["variance"] > 0)
+    elbo 1 True
+    analytic 1 True
+    stl 1 True
+    iwae 2 True
+    dreg 2 True
+    """
+    opened = run if isinstance(run, Run) else Run(run)
+    measurement = GradientNoise(opened, draws, images, particles, seed, device)
+    for _ in measurement:
+        pass
+    measurement.save()
+    return measurement.rows
+
+
+class GradientNoise:
+    """The measurement of one run, step by step, for a caller who shows its progress; `gradients` does all of it.
+
+    The loop measures the `cases` in turn and yields the row of each; `save` then writes gradients.json.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        draws: int = 200,
+        images: int = 128,
+        particles: Sequence[int] = (8, 64),
+        seed: int = 0,
+        device: str = "auto",
+    ) -> None:
+        at_least(2, draws=draws)
+        at_least(1, images=images)
+        at_least(0, seed=seed)
+        for count in particles:
+            at_least(2, particles=count)
+        self.run, self.draws, self.images, self.seed = run, draws, images, seed
+        self.device = choose_device(device)
+        self.cases = [(name, 1) for name in ONE_PARTICLE]
+        self.cases += [(name, count) for name in SEVERAL_PARTICLES for count in particles]
+        self.rows: list[Row] = []
+
+    def __iter__(self) -> Iterator[Row]:
+        vae, data = self.run.vae, self.run.data
+        if not vae.has_kl:
+            raise InputError("gradients: expected a posterior that is a density, to draw from, got a plain autoencoder")
+        vae.to(self.device)
+        images = data.train[slice(0, self.images)]
+        self.images, self.rows = len(images), []
+        try:
+            for name, particles in self.cases:
+                with seeded(self.seed):  # of binary pixels, too: the same batch for every case
+                    x, y = arguments(vae, data.batch(images, slice(None)))
+                    guide, model = _noise(vae, name, particles, self.draws, x, y)
+                self.rows.append({"objective": name, "particles": particles, "guide": guide, "model": model})
+                yield self.rows[-1]
+        finally:
+            vae.cpu()  # where a run promises it
+
+    def save(self) -> Path:
+        """Write gradients.json."""
+        content = {"draws": self.draws, "images": self.images, "seed": self.seed, "gradients": self.rows}
+        return self.run.save_evaluation(content, "gradients")
+
+
+def _noise(vae: VAE, name: str, particles: int, draws: int, x: Tensor, y: Tensor | None) -> tuple[Noise, Noise]:
+    """Return the noise of the gradients with respect to the guide's and to the model's parameters."""
+    objective = OBJECTIVES[name](num_particles=particles, vectorize_particles=particles > 1, max_plate_nesting=1)
+    guide = [*vae.encoder.parameters(), *vae.posterior.parameters()]
+    of_guide = {id(parameter) for parameter in guide}
+    model = [parameter for parameter in vae.parameters() if id(parameter) not in of_guide]
+    groups = {"guide": _trainable(guide), "model": _trainable(model)}
+    noise = gradient_noise(objective, vae.model, vae.guide, groups, draws, x, y)
+    return _per_image(noise["guide"], len(x)), _per_image(noise["model"], len(x))
+
+
+def _trainable(parameters: Sequence[nn.Parameter]) -> list[nn.Parameter]:
+    return [parameter for parameter in parameters if parameter.requires_grad]
+
+
+def _per_image(noise: dict[str, float], n: int) -> Noise:
+    return {"variance": noise["variance"] / n**2, "squared_mean": noise["squared_mean"] / n**2, "snr": noise["snr"]}

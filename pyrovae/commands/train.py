@@ -1,0 +1,239 @@
+"""Train a program in a run folder: data, model, fit, records, summary, figures and the page about the run."""
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pyrovae.commands.folders import claimed, name_after, new_folder, newest
+from pyrovae.commands.threads import threads_restored, use_one_thread_if_small
+from pyrovae.config.settings import CLASSES, PLACES, Config
+from pyrovae.data.data import load
+from pyrovae.errors import InputError
+from pyrovae.figures import draw
+from pyrovae.inference import choose_device
+from pyrovae.inference.processes import joined, rank, size, wait_for_all
+from pyrovae.pages.report import save
+from pyrovae.pages.tensorboard import logged, writer_class
+from pyrovae.programs.build import build
+from pyrovae.runs.files import only_writer, path_of
+from pyrovae.runs.run import Run
+from pyrovae.runs.trust import check_places, to_repeat
+from pyrovae.training.collapse import collapse
+from pyrovae.training.fit import Fit, fit
+from pyrovae.training.interrupts import Insisted
+
+MAY_CHANGE = {"epochs", "device", "lr", "grad_clip", "on_nan", "save_minutes"}  # settings of a run that is resumed
+
+
+class NoRoom(OSError):
+    """The run folder could not be written, as on a full disk. The files in it are whole."""
+
+
+def train(
+    config: Config | None = None,
+    out: Path | str | None = None,
+    *,
+    name: str | None = None,
+    resume: bool = False,
+    force: bool = False,
+    figures: bool = True,
+    tensorboard: bool = False,
+    **settings: object,
+) -> Run:
+    """Train `config` in the folder `out`, as `pyrovae train` does, and return the run.
+
+    `settings` go over `config`. Without `out` the folder is results/NAME, or NAME-2, ... if that exists: `name`, or the
+    name of the dataset. With `force` a run that is there is replaced. With `resume` the run at `out`, or the newest of
+    that name, goes on from its checkpoint; `settings` may then be the epochs, the device and a few others, and the
+    classes and paths of your own that the run names, which must be given again. `figures` draws figures/*.png and
+    writes report.html; `tensorboard` writes each epoch to the folder tensorboard.
+
+    Ctrl-C raises KeyboardInterrupt when the step under way has ended; the checkpoint is saved. In a script that
+    `torchrun` starts, all processes train the run together, and the first one writes it. Raises `InputError` for bad
+    settings before a folder is made, FloatingPointError for a loss that is not finite, and `NoRoom` on a full disk.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     run = train(Config(hidden=16, device="cpu"), folder + "/run", epochs=1, figures=False)
+    ...     run.finished, len(run.metrics)
+    (True, 1)
+    """
+    training = Training(config, out, name, resume, force, tensorboard, settings)
+    with threads_restored():
+        return carry_out(training, figures)
+
+
+def carry_out(training: "Training", figures: bool = True) -> Run:
+    """Do all steps of a training, and return its run. Its warnings become Python's; torch may be left on one thread."""
+    with joined(choose_device(training.config.device)), training.begin():
+        for event in training:
+            if isinstance(event, str):
+                warnings.warn(event, stacklevel=2)
+        training.finish(figures)
+    return Run(training.folder, **to_repeat(training.config))
+
+
+class Training:
+    """One training in its run folder, step by step, for a caller who shows its progress; `train` does all of it.
+
+        training = Training(config, "results/mine")
+        with joined(device), training.begin():
+            for event in training: ...
+            training.finish()
+
+    The loop yields the record of each epoch once it is on the disk, and each warning about the training as text. Of
+    several processes only the first one `leads`: it alone writes files, and the others yield nothing.
+    """
+
+    fit: Fit
+    run: Run
+    summary: Mapping[str, Any]
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        out: Path | str | None = None,
+        name: str | None = None,
+        resume: bool = False,
+        force: bool = False,
+        tensorboard: bool = False,
+        settings: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:
+        if tensorboard:
+            writer_class()  # raises InputError before any work if the package is missing
+        self.force, self.tensorboard, self.leads = force, tensorboard, True
+        path = None if out is None else path_of("out", out)
+        if resume:
+            if force:
+                raise InputError("resume: expected --resume or --force, got both")
+            if config is not None:
+                raise InputError("resume: expected the settings to change by their names, got a whole config")
+            if path is None:
+                path = newest(name or _name(settings))
+                settings = {name: value for name, value in settings.items() if name != "dataset"}  # it chose the run
+            self.resumed: Run | None = _run_to_resume(path, settings)
+            self.config = _resumed_config(self.resumed, settings)
+            self._paths: Path | Iterator[Path] = self.resumed.path
+        else:
+            self.resumed, self.config = None, (config or Config()).replace(**settings)
+            self._paths = path or new_folder(name or name_after(self.config.dataset))
+        self.path = self._paths if isinstance(self._paths, Path) else None  # None until `begin` has chosen one
+
+    @property
+    def folder(self) -> Path:
+        """The run folder, once `begin` has been entered."""
+        if self.path is None:
+            raise InputError("train: expected a training that has begun, got one whose folder is not chosen yet")
+        return self.path
+
+    @contextmanager
+    def begin(self) -> Iterator[None]:
+        """Load the data, build the program and make the run folder, or read its checkpoint; inside, iterate and finish.
+
+        Whatever ends the training inside, Ctrl-C too, the last finished step can be resumed from.
+        """
+        self.fit, self.leads = _prepare(self.config), rank() == 0
+        if not self.leads:
+            if self.resumed and self.resumed.begun:
+                self.fit.load_state_dict(self.resumed.checkpoint(self.fit.device))
+            yield
+            return
+        with claimed(self._paths) as self.path, only_writer(self.path):
+            self.run = self.resumed or Run.create(self.path, self.config, self.force)
+            try:
+                with self._writing():
+                    if self.resumed:
+                        self.run.resume(self.fit, self.config)
+                    else:
+                        self.run.save(self.fit)  # so that it can be resumed from its first epoch on
+                yield
+            except Insisted:
+                raise
+            except KeyboardInterrupt:
+                if size() == 1 and self.run.is_recorded(self.fit):
+                    self.run.save(self.fit)
+                raise
+
+    def __iter__(self) -> Iterator[Mapping[str, Any] | str]:
+        if not self.leads:
+            return _train_silently(self.fit)
+        return self._train()
+
+    def _train(self) -> Iterator[Mapping[str, Any] | str]:
+        records, warned = self.run.metrics if self.fit.epoch else [], False
+        with self._writing():
+            for record in self._epochs():
+                if record is None:  # time to save, in the middle of an epoch
+                    self.run.save(self.fit)
+                    continue
+                self.run.record(record, self.fit)
+                yield record
+                records.append(record)
+                if not warned and (warning := collapse(records, self.config)):
+                    yield warning
+                    warned = True
+
+    def _epochs(self) -> Iterator[Any]:
+        epochs = self.fit.paused(60 * self.config.save_minutes if size() == 1 else math.inf)
+        return logged(epochs, self.fit, self.run.path / "tensorboard") if self.tensorboard else epochs
+
+    def finish(self, figures: bool = True) -> None:
+        """Write summary.json and, with `figures`, all figures that fit and report.html. Sets `summary`."""
+        if not self.leads:
+            return
+        self.run.data = self.fit.data
+        with self._writing():
+            self.summary = self.run.finish(self.fit)
+        if figures:
+            for name, figure in draw(self.run):
+                self.run.save_figure(name, figure)
+            save(self.run)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise NoRoom(f"expected room to write to {self.path}, got: {error.strerror or error}") from error
+
+
+def _name(settings: Mapping[str, object]) -> str:
+    return name_after(str(settings.get("dataset", Config().dataset)))
+
+
+def _run_to_resume(path: Path, settings: Mapping[str, object]) -> Run:
+    """Open the run at `path`, with the classes and paths among `settings` given again."""
+    if unwanted := settings.keys() - {*CLASSES, *PLACES} - MAY_CHANGE:
+        raise InputError(f"resume: expected no settings but {', '.join(sorted(MAY_CHANGE))}, got {min(unwanted)}")
+    return Run(path, **{name: value for name, value in settings.items() if name not in MAY_CHANGE})  # type: ignore[arg-type]
+
+
+def _resumed_config(run: Run, settings: Mapping[str, object]) -> Config:
+    config = run.trusted.replace(**{name: value for name, value in settings.items() if name in MAY_CHANGE})
+    check_places(config, settings.keys(), run.path)
+    return config
+
+
+def _prepare(config: Config) -> Fit:
+    """Build the program and its fit, the first process before the others, as it may have to download the data."""
+    if rank() > 0:
+        wait_for_all()
+    data = load(config)
+    if rank() == 0:
+        wait_for_all()
+    prepared = fit(build(config, data.shape, len(data.classes)), data, config)
+    use_one_thread_if_small(prepared)
+    return prepared
+
+
+def _train_silently(fit: Fit) -> Iterator[Mapping[str, Any] | str]:
+    """Train alongside the first process, which alone writes files and reports; yields nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in fit:
+            pass
+    yield from ()
