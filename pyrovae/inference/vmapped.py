@@ -36,8 +36,8 @@ def capture_stacked(
     """Turn `function`, as the first run calls it, into one graph for all runs: (runs, ...) in and out.
 
     The function reads tensors from elsewhere. `stacks` has a pair for each that differs between the runs: the tensor of
-    the first run, and the stack of all; the other tensors are shared. Run i draws the same random numbers from `generators[i]` as it would
-    alone. Raises what `vmap` raises if an operation cannot be done for all runs at once.
+    the first run, and the stack of all; the other tensors are shared. Run i draws the same random numbers from
+    `generators[i]` as it would alone. Raises what `vmap` raises if an operation cannot be done for all runs at once.
     """
     graph = trace_graph(function, *(arg[0] for arg in args))
     shared = shared_as_inputs(graph)
