@@ -16,7 +16,7 @@ Estimate = Callable[[TorchDistribution, TorchDistribution, Tensor], Tensor]  # o
 
 
 def shortfall(model_trace: Trace, guide_trace: Trace, nats: float, kl: Estimate) -> Tensor:
-    r"""N Σ_j max(0, λ − KL_j), with λ = `nats`: added to a loss, it turns n Σ_j KL_j into n Σ_j max(λ, KL_j).
+    r"""Return n Σ_j max(0, λ − KL_j), with λ = `nats`: added to a loss, it turns n Σ_j KL_j into n Σ_j max(λ, KL_j).
 
     KL_j is the KL of latent dimension j, averaged over the n images, if posterior and prior are independent over the
     dimensions. Otherwise all dimensions are one group, with λ nats for each of them. `kl` has to estimate the KL as the
