@@ -91,7 +91,7 @@ class Program(PyroModule):
         return next(self.parameters()).device
 
     def expect_images(self, x: Tensor) -> None:
-        """Raise `InputError` unless x are images of the program's shape, in the type of its parameters."""
+        """Raise `InputError` unless x are images of the program's shape and of its parameters' dtype."""
         fits = isinstance(x, Tensor) and x.dim() == 4 and (not self.shape or x.shape[1:] == self.shape)
         if not fits or x.dtype != next(self.parameters()).dtype:
             expected = f"(n, {', '.join(map(str, self.shape)) or 'C, H, W'})"
