@@ -29,10 +29,10 @@ class Program(PyroModule):
     shape: tuple[int, ...] = ()  # (C, H, W) of an image; empty if it is not known
     has_kl: bool = True  # False for a plain autoencoder, whose guide has no density
 
-    def __init__(self, context: Context | None = None) -> None:
+    def __init__(self) -> None:
         with pyro.settings.context(module_local_params=True):
             super().__init__()
-        self.context = context  # makes y from labels or images; None if the program is unconditional
+        self.context: Context | None = None  # makes y from labels or images; None if the program is unconditional
 
     def model(self, x: Tensor | None = None, y: Tensor | None = None, n: int = 1) -> Tensor:
         """Score the images x, or draw n images if x is None."""

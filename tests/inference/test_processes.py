@@ -68,7 +68,7 @@ def test_other_draws_differ_between_the_rows_too(processes):
 
 
 def test_too_few_images_for_all_processes_are_refused(processes, monkeypatch):
-    monkeypatch.setattr("pyrovae.programs.build.size", lambda: 9)
+    monkeypatch.setattr("pyrovae.training.objective.size", lambda: 9)
     vae, config = small_vae(batch_size=16)  # 40 images: the last batch holds 8
     with pytest.raises(InputError, match="batch_size: expected an image for each of 9 processes in every batch, got 8"):
         fit(vae, small_data(pixels=config.pixels), config)
