@@ -29,10 +29,10 @@ class Program(PyroModule):
     shape: tuple[int, ...] = ()  # (C, H, W) of an image; empty if it is not known
     has_kl: bool = True  # False for a plain autoencoder, whose guide has no density
 
-    def __init__(self, context: Context | None = None) -> None:
+    def __init__(self) -> None:
         with pyro.settings.context(module_local_params=True):
             super().__init__()
-        self.context = context  # makes y from labels or images; None if the program is unconditional
+        self.context: Context | None = None  # makes y from labels or images; None if the program is unconditional
 
     def model(self, x: Tensor | None = None, y: Tensor | None = None, n: int = 1) -> Tensor:
         """Score the images x, or draw n images if x is None."""
@@ -91,7 +91,7 @@ class Program(PyroModule):
         return next(self.parameters()).device
 
     def expect_images(self, x: Tensor) -> None:
-        """Raise `InputError` unless x are images of the program's shape, in the type of its parameters."""
+        """Raise `InputError` unless x are images of the program's shape and of its parameters' dtype."""
         fits = isinstance(x, Tensor) and x.dim() == 4 and (not self.shape or x.shape[1:] == self.shape)
         if not fits or x.dtype != next(self.parameters()).dtype:
             expected = f"(n, {', '.join(map(str, self.shape)) or 'C, H, W'})"

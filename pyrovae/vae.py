@@ -36,9 +36,10 @@ class VAE(Program):
         likelihood: Likelihood,
         context: Context | None = None,
     ) -> None:
-        super().__init__(context)
+        super().__init__()
         self.encoder, self.decoder = encoder, decoder
         self.prior, self.posterior, self.likelihood = prior, posterior, likelihood
+        self.context = context
         self.shape = tuple(getattr(decoder, "out", ())[1:])  # (C, H, W), of the decoder's (features, C, H, W)
         self.has_kl = getattr(posterior, "density", True)  # without a density there is no KL: a plain autoencoder
 

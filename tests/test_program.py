@@ -14,7 +14,7 @@ CONDITIONS = ("none", "label", "quadrant1", "quadrant2", "quadrant3")
 @pytest.mark.parametrize("condition", CONDITIONS)
 @pytest.mark.parametrize("network", ["mlp", "conv"])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 10, 12)])
-def test_every_question_has_an_answer_of_the_right_shape(condition, network, shape):
+def test_every_method_returns_images_or_codes_of_the_right_shape(condition, network, shape):
     vae, _ = small_vae(shape=shape, condition=condition, network=network)
     x = torch.rand(4, *shape)
     y = {"n": None, "l": torch.tensor([0, 1, 2, 0]), "q": x}[condition[0]]
@@ -63,7 +63,7 @@ def test_labels_may_be_of_any_integer_type_or_one_hot():
     assert torch.equal(images[0], images[2])
 
 
-def test_a_likelihood_without_a_known_mean_shows_a_draw():
+def test_a_likelihood_without_a_known_mean_averages_draws():
     class LogitNormal(nn.Module):
         def forward(self, h):
             (loc,) = h.unbind(-4)

@@ -54,7 +54,7 @@ class ExactPosterior(nn.Module):
 
 @pytest.fixture
 def linear_gaussian():
-    """Random x of six pixels, and a function that makes the VAE of given guide; float64."""
+    """A function that makes a linear-Gaussian VAE with a given guide, images x, and their log-likelihood; float64."""
     torch.set_default_dtype(torch.float64)
     scale, decoder = 0.7, Linear(torch.randn(6, 2), torch.randn(6))
 
@@ -71,7 +71,7 @@ def linear_gaussian():
 
 def test_elbo_with_the_exact_posterior_is_the_log_likelihood(linear_gaussian):
     make, x, log_likelihood = linear_gaussian
-    for _ in range(3):  # whatever is drawn
+    for _ in range(3):  # for any draw
         assert -negative_elbo(make(), x).item() == pytest.approx(log_likelihood.item(), abs=1e-6)
 
 
@@ -155,7 +155,7 @@ def test_only_unseen_pixels_are_scored_and_seen_ones_are_kept(condition, seen):
 
 
 def test_a_component_written_as_a_pyro_module_trains_and_stays_out_of_the_store():
-    """The autouse fixture looks into the store."""
+    """The autouse fixture asserts that Pyro's parameter store is empty."""
     from pyro.infer import Trace_ELBO
 
     from pyrovae import SVI

@@ -22,7 +22,7 @@ CHAINS = 16  # for each image, as in Wu et al.
 PILOTS = 4  # chains for each image that adapt the step sizes
 LEAPFROGS = 5  # in a transition
 ACCEPTANCE = 0.65  # the rate at which Hamiltonian Monte Carlo is most efficient: Neal (2011), arXiv:1206.1901
-RATE = 0.2  # at which the logarithm of a pilot's step size follows acceptance − ACCEPTANCE
+RATE = 0.2  # of adaptation: log step size changes by RATE · (acceptance − ACCEPTANCE)
 
 
 class Point(NamedTuple):
@@ -183,7 +183,7 @@ def _anneal(path: Path, chains: int, times: list[float], sizes: list[Tensor]) ->
 
 
 def _step_sizes(path: Path, times: list[float]) -> list[Tensor]:
-    """Adapt a step size for each transition on pilot chains: tensors (n,), in units of the base's `scale`."""
+    """Find the step size of each transition by pilot chains; returns tensors (n,), in units of the base's `scale`."""
     point = path.start(PILOTS)
     size = torch.full_like(point.log_w[0], point.e.shape[-1] ** -0.25)  # about right for q, at t = 0
     sizes = []
@@ -195,7 +195,7 @@ def _step_sizes(path: Path, times: list[float]) -> list[Tensor]:
 
 
 def _transition(path: Path, point: Point, t: float, size: Tensor) -> tuple[Point, Tensor]:
-    """Take a transition of Hamiltonian Monte Carlo that leaves f_t invariant; returns its acceptance chance, too."""
+    """Take one step of Hamiltonian Monte Carlo, which leaves f_t invariant; returns its acceptance probability, too."""
     varied = size * (0.5 + torch.rand_like(point.log_w))  # a trajectory of fixed length may return to where it started
     step = varied[..., None] * path.scale  # (chains, n, latent)
     momentum = torch.randn_like(point.e)
@@ -210,7 +210,7 @@ def _transition(path: Path, point: Point, t: float, size: Tensor) -> tuple[Point
 
 
 def _leapfrog(path: Path, point: Point, momentum: Tensor, t: float, step: Tensor) -> tuple[Point, Tensor]:
-    """Follow a trajectory at f_t for LEAPFROGS steps; returns its end and the momentum there."""
+    """Follow a trajectory of f_t for LEAPFROGS steps; returns its last point and momentum."""
     momentum = momentum + 0.5 * step * point.gradient(t)
     for left in reversed(range(LEAPFROGS)):
         point = path.at(point.e + step * momentum)

@@ -19,7 +19,7 @@ from pyrovae.inference.traces import guide_then_model
 from pyrovae.vae import VAE
 
 IMAGES = 50  # in a batch
-NUMBERS = 4_000_000  # in memory at once, about, so that it does not grow with the number of samples
+NUMBERS = 4_000_000  # in memory at once, about, whatever the number of samples
 WORTH = 1_000_000  # with so many weights to compute, compiling takes less time than it saves
 
 
@@ -134,7 +134,7 @@ class Estimate(TypedDict):
     samples: int
     effective_samples: float  # the median over the images, as is pareto_k
     pareto_k: float | None
-    unreliable_share: float | None  # of the images, those whose k̂ is above `reliable_k`
+    unreliable_share: float | None  # the share of images whose k̂ is above `reliable_k`
 
 
 def summarise(batches: list[dict[str, Tensor]], samples: int) -> Estimate:
@@ -155,15 +155,15 @@ def summarise(batches: list[dict[str, Tensor]], samples: int) -> Estimate:
 
 
 def expect_density(vae: VAE) -> None:
-    """Raise `InputError` if the posterior has no density, by which draws from it could be weighed."""
+    """Raise `InputError` if the posterior has no density, as weights cannot be computed without one."""
     if not vae.has_kl:
         raise InputError("evaluate: expected a posterior that is a density, to draw from, got a plain autoencoder")
 
 
 def numbers_per_sample(vae: VAE, x: Tensor, y: Tensor | None) -> int:
-    """Return about how many numbers are in memory for each image and sample.
+    """Estimate how many numbers are in memory for each image and sample.
 
-    These are the outputs of the decoder's widest layer, and what the prior declares as `numbers`.
+    They are the outputs of the decoder's widest layer, and as many as the prior declares by its attribute `numbers`.
     """
     widest = [0]
 

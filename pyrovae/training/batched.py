@@ -1,4 +1,4 @@
-"""Several fits of one architecture, trained as one batched program."""
+"""Train several fits of one architecture as one batched program."""
 
 import time
 import warnings
@@ -21,7 +21,7 @@ MAY_DIFFER = {"seed", "lr", "schedule", "beta", "warmup", "cycle"}
 
 
 class Member(Protocol):
-    """What batched training needs of each fit; `Fit` has it."""
+    """All that `fit_batched` uses of a fit."""
 
     config: Config
     state: TrainingState
@@ -38,17 +38,18 @@ class Member(Protocol):
 
 
 def alike(config: Config) -> str:
-    """Return a text that is the same for all configs that can be trained together: equal but for `MAY_DIFFER`."""
+    """Return the config without the settings in `MAY_DIFFER`, as text: fits can be batched if their texts are equal."""
     return Config(**config.model_dump(exclude=MAY_DIFFER)).to_toml()
 
 
 def fit_batched(fits: Sequence[Member]) -> Iterator[list[Record | FloatingPointError]]:
-    """Train `fits` at once, and yield the records of each epoch: those of each fit alone, but for rounding.
+    """Train `fits` at once; yields their records of each epoch, which are those of each fit alone but for rounding.
 
     The configs may differ in seed, learning rate and its schedule, KL weight and its warm-up; all fits must have
-    completed as many epochs. Each keeps its own random numbers, optimizer and state, and can be saved between epochs.
-    A fit whose loss is no longer finite yields that error instead of a record, from then on. If the step cannot be
-    batched, a warning says why, and each fit takes its own steps. Raises `InputError` for fits that are not alike.
+    completed the same number of epochs. Each keeps its own random numbers, optimizer and state, and can be saved
+    between epochs. A fit whose loss is no longer finite has that error instead of a record, from then on. If the step
+    cannot be batched, a warning says why, and each fit takes its own steps. Raises `InputError` for fits that are not
+    alike.
 
     >>> configs = [Config(seed=seed, epochs=1, compile="no", device="cpu") for seed in (0, 1)]
     >>> data = load(configs[0])
@@ -75,7 +76,7 @@ def _expect_alike(fits: Sequence[Member]) -> None:
 
 
 class _Batched:
-    """Stacks the own tensors of all fits, so that each fit's are views of one tensor, and trains epoch after epoch."""
+    """Stacks the tensors of all fits, so that each fit holds views of the stacks, and trains epoch after epoch."""
 
     def __init__(self, fits: Sequence[Member]) -> None:
         self.fits = fits
@@ -86,7 +87,7 @@ class _Batched:
         self.can_be_batched = True
 
     def run_epoch(self) -> list[Record | FloatingPointError]:
-        """Train each fit for an epoch; returns their records."""
+        """Train all fits for an epoch; returns their records, or errors."""
         start = time.perf_counter()
         batches = self._batches() if self.can_be_batched else []
         for rows in {rows.shape: rows for rows in batches}.values():
@@ -106,7 +107,7 @@ class _Batched:
         return batches
 
     def _take_step(self, k: int, rows: Tensor, steps: int) -> None:
-        """Take the k-th of the epoch's steps, on the rows (fits, n)."""
+        """Take step k of an epoch of so many `steps`, counted from 0, on the rows (fits, n)."""
         for fit in self.fits:
             fit.training_step.follow_schedules(fit.state.epoch + k / steps)
         returned = self.steps[rows.shape[1]](rows)
@@ -115,7 +116,10 @@ class _Batched:
             fit.take_step(k + 1, loss, gradients, own_rows, last=k + 1 == steps)
 
     def _capture(self, rows: Tensor, steps: int) -> bool:
-        """Make the step for batches of this size, or warn why that cannot be done; leaves all tensors as they are."""
+        """Capture the step for batches of this size; returns False, and warns why, if that fails.
+
+        `steps` is the number of steps in an epoch. All tensors and random numbers stay as they are.
+        """
         if rows.shape[1] in self.steps:
             return True
         first, before = self.fits[0], [(stacked, stacked.clone()) for _, stacked in self.stacks]
@@ -140,7 +144,7 @@ class _Batched:
         return rows.shape[1] in self.steps
 
     def _record(self, fit: Member, generator: torch.Generator, seconds: float) -> Record | FloatingPointError:
-        """End the epoch of a fit, which took so long, or run all of it where steps cannot be batched."""
+        """Return a fit's record of the epoch, or its error; if steps cannot be batched, it runs the epoch itself."""
         if fit.fault is None:
             try:
                 return _end_epoch(fit, generator, seconds) if self.can_be_batched else next(iter(fit))
@@ -150,7 +154,7 @@ class _Batched:
 
 
 def _end_epoch(fit: Member, generator: torch.Generator, seconds: float) -> Record:
-    """Score the fit with the random numbers that follow those of its steps."""
+    """Score a fit with the random numbers that follow those of its steps, and return its record of the epoch."""
     start = time.perf_counter()
     with seeded(0):
         if generator.device.type == "cuda":

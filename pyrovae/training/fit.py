@@ -50,7 +50,7 @@ class Fit:
         self.vae, self.data, self.config = vae.to(self.device), data.to(self.device), config
         self.state = TrainingState()
         self.scores: EpochScores | None = None  # of the last epoch that ended in this process
-        self.fault: FloatingPointError | None = None  # set instead of raised where other fits train beside this one
+        self.fault: FloatingPointError | None = None  # kept, not raised, if other fits train beside this one
         self.training_step = TrainingStep(self.vae, self.data, config, self.device)
         self.svi, self.kl_weight = self.training_step.svi, self.training_step.kl_weight
         self.watch = Watch(self.svi)
@@ -74,7 +74,11 @@ class Fit:
             yield None if scores is None else self.end_epoch(scores)
 
     def train_epoch(self, until: float) -> bool:
-        """Take the remaining steps of an epoch, but none after `until` (of `perf_counter`); True if all are taken."""
+        """Take the remaining steps of an epoch, and stop after the first that ends later than `until`.
+
+        `until` is a time of `perf_counter`. Returns whether all steps are taken. A training with weights that are not
+        finite does not stop: a checkpoint of it would be of no use.
+        """
         batches = self.begin_epoch().split(self.config.batch_size)
         with training_mode(self.vae):
             if self.to_compile:
@@ -90,20 +94,20 @@ class Fit:
                         break
         if self.step < len(batches):
             return False
-        as_the_first(self.vae.state_dict().values())  # batch statistics, which differ as processes see different rows
+        as_the_first(self.vae.state_dict().values())  # batch statistics differ, as each process sees other rows
         return True
 
     def begin_epoch(self, generator: torch.Generator | None = None) -> Tensor:
-        """Clear the sums of the epoch before, and return the order (N,) in which the images of this one are taken.
+        """Clear the sums of the last epoch, and draw the order (N,) of the training images for the next.
 
-        The order is drawn from torch's random numbers unless there is a `generator`.
+        Without a `generator`, torch's own random numbers are used.
         """
-        if not self.step:  # else the epoch goes on from the middle
+        if not self.step:  # not if the epoch goes on from a checkpoint
             self.training_step.clear_sums()
         return torch.randperm(len(self.data.train), generator=generator, device=self.device)
 
     def score_epoch(self) -> EpochScores:
-        """Return the scores of the training steps, and those of the images that are not trained on."""
+        """Score the validation and test images; returns their scores with those of the training steps."""
         train = self.training_step.scores()
         skipped = int(self.svi.update.skipped)
         if skipped >= self._steps_per_epoch:
@@ -131,7 +135,7 @@ class Fit:
         return {"epoch": self.epoch, "seconds": seconds, **scores}
 
     def take_step(self, step: int, loss: Tensor, gradients: Sequence[Tensor | None], rows: Tensor, last: bool) -> None:
-        """Update the weights by a loss and gradients computed elsewhere; keeps a loss that is not finite as `fault`."""
+        """Update the weights by gradients that were computed elsewhere; if the loss is not finite, set `fault`."""
         self.svi.update(gradients, loss)
         if self.fault is None:
             try:
@@ -177,7 +181,7 @@ class Fit:
 
     @property
     def improved(self) -> bool:
-        """Whether the last epoch's weights are to be kept: with validation images, only if no epoch was better."""
+        """Whether the last epoch is the best one, whose weights are to be kept; without validation images, always."""
         return self.best_epoch == self.epoch
 
     @property
@@ -187,11 +191,11 @@ class Fit:
         return self.epoch >= self.config.epochs or bool(patience and self.epoch - self.best_epoch >= patience)
 
     def note(self, change: dict[str, object]) -> None:
-        """Add to `changed` that settings changed, as {"epoch", and the old and new value of each}; once, at its end."""
+        """Remember a change of settings, {"epoch": E, name: [old, new], ...}; the same change is kept once."""
         self.state.changed = [earlier for earlier in self.changed if earlier != change] + [change]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that is needed to go on, between two epochs or within one."""
+        """Return all that a resumed training needs, between two epochs or within one."""
         return {
             "model": self.vae.state_dict(),
             "optimizer": self.svi.optim.state_dict(),

@@ -8,24 +8,24 @@ from typing import Any
 
 from pyrovae.inference.randomness import random_state, set_random_state
 
-LASTING = ("epoch", "best_epoch", "best_loss", "changed", "compiled")  # saved between epochs, too
+LASTING = ("epoch", "best_epoch", "best_loss", "changed", "compiled")  # in every checkpoint, between epochs too
 
 
 @dataclass
 class TrainingState:
-    """Counts epochs and steps, and remembers what a resumed training goes on from."""
+    """Counts epochs and steps, and keeps what else a resumed training needs to know."""
 
-    epoch: int = 0  # how many are complete
-    best_epoch: int = 0  # whose weights are kept: the last one, or the best one on the validation images
-    best_loss: float = math.inf  # of the validation images at the best epoch: the weighted loss, in nats per image
-    changed: list[dict[str, object]] = field(default_factory=list)  # settings that a resumption changed
-    compiled: bool = False  # whether any step was, in this process or in an earlier one
-    step: int = 0  # how many are taken in the epoch under way; 0 between epochs
-    seconds: float = 0.0  # spent on the epoch under way
+    epoch: int = 0  # the number of complete epochs
+    best_epoch: int = 0  # its weights are kept: the last epoch, or the best one on the validation images
+    best_loss: float = math.inf  # the weighted validation loss of the best epoch, in nats per image
+    changed: list[dict[str, object]] = field(default_factory=list)  # settings changed by resumptions
+    compiled: bool = False  # whether any step was compiled, in this process or an earlier one
+    step: int = 0  # the number of steps taken in the epoch under way; 0 between epochs
+    seconds: float = 0.0  # the time spent on the epoch under way
     random: dict[str, Any] = field(default_factory=dict)  # the state of all random numbers after the last step
 
     def end_epoch(self, validation_loss: float | None) -> None:
-        """Count an epoch. It is the best one if its validation loss is the lowest, or if it has none."""
+        """Count an epoch. It is the best one if its validation loss is the lowest so far, or if it has none."""
         self.epoch += 1
         if validation_loss is None:
             self.best_epoch = self.epoch
@@ -44,15 +44,15 @@ class TrainingState:
             self.random = random_state()
 
     def progress(self) -> dict[str, Any]:
-        """Return what is saved between epochs."""
+        """Return the part of the state that every checkpoint holds."""
         return {name: getattr(self, name) for name in LASTING}
 
     def under_way(self) -> dict[str, Any]:
-        """Return what is saved within an epoch, besides."""
+        """Return the part of the state that a checkpoint holds besides, if it is saved within an epoch."""
         return {"step": self.step, "seconds": self.seconds, "random": self.random}
 
     def load(self, progress: dict[str, Any], under_way: dict[str, Any]) -> None:
-        """Go on from what `progress` and `under_way` returned; what an older checkpoint does not hold stays."""
+        """Set the state to what `progress` and `under_way` returned; entries that an older version left out stay."""
         vars(self).update({name: value for name, value in progress.items() if name in LASTING})
         if under_way:
             self.step, self.seconds, self.random = (under_way[name] for name in ("step", "seconds", "random"))

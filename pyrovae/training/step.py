@@ -1,4 +1,4 @@
-"""The training step: SVI on a batch of training images, and the parts that it is put together from."""
+"""The training step: SVI on a batch of training images, with all the parts that it needs."""
 
 import math
 import warnings
@@ -26,7 +26,7 @@ class TrainingStep:
     """Puts together what a step of `vae` on the training images needs, all of it on `device`.
 
     `svi` takes the step, `kl_weight` scales the KL term of its loss, `feed` supplies the images of a batch, and `total`
-    adds up the scores of an epoch. A prior that starts from training images is given them here.
+    adds up the scores of an epoch. Some priors are initialised with training images: that is done here.
     """
 
     def __init__(self, vae: VAE, data: Data, config: Config, device: torch.device) -> None:
@@ -63,7 +63,7 @@ class TrainingStep:
         set_kl_weight_and_lr(self.config, epochs, self.kl_weight, self.svi.optim)
 
     def compile(self, rows: Tensor) -> bool:
-        """Compile the step for batches of as many rows; if that fails, warn why and return False.
+        """Compile the step for batches with as many rows; returns False, and warns why, if that fails.
 
         Weights, buffers, sums and random numbers stay as they are.
         """
@@ -87,7 +87,7 @@ class TrainingStep:
             tensor.zero_()
 
     def sums(self) -> dict[str, Tensor]:
-        """Return the sums over the steps of an epoch, as a checkpoint holds them: of scores, and of skipped steps."""
+        """Return the sums over an epoch's steps, named as in a checkpoint: of the scores, and of the skipped steps."""
         return {"sums": self.total.sums, "skipped": self.svi.update.skipped}
 
     def load_sums(self, saved: dict[str, Tensor]) -> None:
@@ -96,7 +96,7 @@ class TrainingStep:
             tensor.copy_(saved[name])
 
     def scores(self) -> Scores:
-        """Return the scores of the images that this epoch's steps took; `objective` is among them if it differs."""
+        """Return the mean scores over this epoch's steps; with `objective` if the weighted loss differs."""
         config = self.config
         weighted = config.beta != 1 or config.warmup > 0 or config.free_bits > 0 or config.objective != "elbo"
         return self.total.per_image(weighted)
@@ -117,10 +117,10 @@ class TrainingStep:
 
     @contextmanager
     def to_capture(self, rows: Tensor) -> Iterator[Callable[..., tuple[Tensor | None, ...]]]:
-        """Yield the function of `rows` (n,) that returns loss and gradients; inside, the VAE is in training mode.
+        """Yield the function to capture as a graph: from `rows` (n,) to the loss and its gradients.
 
-        The function is run once before, as Pyro cannot validate it once it is a graph. Random numbers inside follow
-        from the seed. Raises ValueError if the images do not lie on the device.
+        Inside, the VAE is in training mode, and random numbers follow from the seed. The loss is computed once before,
+        because Pyro cannot validate a graph. Raises ValueError if the images do not fit on the device.
         """
         if not self.feed.resident:
             raise ValueError("the images do not fit on the device")

@@ -1,4 +1,4 @@
-"""Errors for losses that are not finite: they name the step, the sites and what usually helps."""
+"""Stop a training whose loss is not finite, and name the step, the sites and what usually helps."""
 
 import math
 import warnings
@@ -17,7 +17,7 @@ from pyrovae.inference.traces import guide_then_model, sample_sites
 from pyrovae.training.record import EpochScores
 
 REMEDIES = "what usually helps: a smaller --lr, --grad-clip 1, --on-nan skip, or a fixed --scale if there is one"
-STEPS = 50  # between two checks on a GPU, as reading a value makes it wait
+STEPS = 50  # between two checks on a GPU: reading a value makes the host wait for it
 
 
 class Watch:
@@ -28,9 +28,10 @@ class Watch:
         self.unchecked: list[tuple[int, Tensor, tuple[Tensor, ...]]] = []
 
     def see(self, epoch: int, step: int, loss: Tensor, arguments: tuple[Tensor, ...], last: bool) -> None:
-        """Note a step that `svi.step(*arguments)` took, and check those since the last check if it is time to.
+        """Note the loss that `svi.step(*arguments)` returned, and check the noted losses if it is time to.
 
-        Raises FloatingPointError for a loss that is not finite, unless `svi` skips such steps.
+        `last` is whether the step is the last one of the epoch. Raises FloatingPointError for a loss that is not
+        finite, unless `svi` skips such steps.
         """
         if self.svi.update.skip:
             return
@@ -78,7 +79,7 @@ def _without_checks() -> Iterator[None]:
 
 
 def all_finite(parameters: list[Tensor]) -> bool:
-    """Say whether all values of all parameters are finite; reads them, which makes a GPU wait."""
+    """Say whether all parameters are finite; reading that makes the host wait for a GPU."""
     return all(bool(parameter.isfinite().all()) for parameter in parameters)
 
 

@@ -11,7 +11,7 @@ from pyrovae.evaluation.active_units import ActiveUnits
 from pyrovae.evaluation.latents import report
 
 
-def test_it_counts_the_dimensions_whose_means_vary():
+def test_dimensions_whose_means_vary_are_counted():
     loc = torch.randn(50, 4) * torch.tensor([1.0, 0.05, 0.2, 0.0]) + 100.0
     spread = ActiveUnits()
 
@@ -24,14 +24,14 @@ def test_it_counts_the_dimensions_whose_means_vary():
     assert spread.active_units == int((loc.double().var(0) > 0.01).sum()) == 2
 
 
-def test_without_a_mean_in_closed_form_it_does_not_count():
+def test_nothing_is_counted_without_a_mean_in_closed_form():
     vae, config = small_vae(posterior="flow")
     (*_, last) = fit(vae, small_data(pixels=config.pixels), config)
     assert "active_units" not in last
 
 
 @pytest.mark.parametrize("settings", [{}, {"posterior": "full"}, {"posterior": "delta"}, {"condition": "label"}])
-def test_a_record_counts_as_the_report_does(settings):
+def test_a_record_and_the_report_count_the_same(settings):
     vae, config = small_vae(**settings)
     data = small_data()
     (*_, last) = fit(vae, data, config)

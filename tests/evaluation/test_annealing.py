@@ -22,13 +22,13 @@ def estimate(log_w):
 
 
 def standard_error(log_w):
-    """Of the mean over the images."""
+    """Estimate the standard error of the mean over the images."""
     relative = log_w.exp().std(0) / log_w.exp().mean(0)
     return relative.square().mean().sqrt() / math.sqrt(log_w.numel())
 
 
 @pytest.mark.parametrize(("stretch", "shift"), [(1.5, 0.0), (0.5, 0.0), (0.5, 0.5)])
-def test_it_meets_the_exact_likelihood_within_two_standard_errors(linear_gaussian, stretch, shift):
+def test_annealing_meets_the_exact_likelihood_within_two_standard_errors(linear_gaussian, stretch, shift):
     model, guide_of, x, exact = linear_gaussian
     log_w, acceptance = annealed_log_weights(model, guide_of(stretch, shift), 200, 50, x)
     assert log_w.shape == (200, 40)
@@ -36,7 +36,7 @@ def test_it_meets_the_exact_likelihood_within_two_standard_errors(linear_gaussia
     assert abs(estimate(log_w).mean() - exact.mean()) < 2 * standard_error(log_w)
 
 
-def test_it_does_not_need_a_guide_that_covers_the_posterior(linear_gaussian):
+def test_annealing_does_not_need_a_guide_that_covers_the_posterior(linear_gaussian):
     model, guide_of, x, exact = linear_gaussian
     guide = guide_of(0.2, 0.5)
     annealed, _ = annealed_log_weights(model, guide, 20, 100, x)
@@ -50,7 +50,7 @@ def test_one_step_is_importance_sampling(linear_gaussian):
     torch.testing.assert_close(log_w, exact.expand(3, -1), rtol=0, atol=1e-6)
 
 
-def test_steps_go_from_zero_to_one_and_are_closest_at_the_ends():
+def test_the_schedule_goes_from_zero_to_one_and_is_closest_at_the_ends():
     times = torch.tensor(schedule(10))
     gaps = times.diff()
     assert times[0] == 0
@@ -61,7 +61,7 @@ def test_steps_go_from_zero_to_one_and_are_closest_at_the_ends():
 
 @pytest.mark.parametrize("posterior", sorted(POSTERIORS.keys() - {"delta"}))
 @pytest.mark.parametrize("prior", sorted(PRIORS))
-def test_it_runs_for_every_prior_and_posterior(prior, posterior):
+def test_annealing_runs_for_every_prior_and_posterior(prior, posterior):
     condition = "label" if prior in NEEDS_A_CONDITION else "none"
     vae, _ = small_vae(prior=prior, posterior=posterior, condition=condition, components=4, pixels="threshold")
     data = small_data(n=6, pixels="threshold")
@@ -72,7 +72,7 @@ def test_it_runs_for_every_prior_and_posterior(prior, posterior):
 
 
 @pytest.mark.parametrize("condition", ["label", "quadrant1"])
-def test_it_runs_for_a_context(condition):
+def test_annealing_runs_for_conditional_models(condition):
     vae, _ = small_vae(condition=condition, pixels="threshold")
     data = small_data(n=6, pixels="threshold")
     (batch,) = annealed_log_likelihoods(vae, data, data.test, chains=4, steps=5)
@@ -88,15 +88,15 @@ def test_no_weight_moves_and_none_gets_a_gradient():
     assert all(parameter.grad is None for parameter in vae.parameters())
 
 
-def test_images_are_compared_in_pairs():
+def test_both_estimates_are_compared_image_by_image():
     importance = [{"log_likelihood": torch.tensor([-3.0, -2.0])}, {"log_likelihood": torch.tensor([-9.0])}]
     annealed = [{"log_likelihood": torch.tensor([-2.0, -2.0]), "acceptance": torch.tensor([0.5, 0.7])}]
-    found = compare(importance, annealed, steps=7)
-    assert found["difference"] == 0.5
-    assert found["standard_error"] == pytest.approx(math.sqrt(0.5) / math.sqrt(2))
-    assert found["importance_sampled"] == -2.5
-    assert (found["images"], found["steps"]) == (2, 7)
-    assert found["acceptance"] == pytest.approx(0.6)
+    comparison = compare(importance, annealed, steps=7)
+    assert comparison["difference"] == 0.5
+    assert comparison["standard_error"] == pytest.approx(math.sqrt(0.5) / math.sqrt(2))
+    assert comparison["importance_sampled"] == -2.5
+    assert (comparison["images"], comparison["steps"]) == (2, 7)
+    assert comparison["acceptance"] == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_an_autoencoder_is_refused():
         next(annealed_log_likelihoods(small_vae(posterior="delta")[0], small_data(), small_data().test))
 
 
-def test_the_command_prints_both_and_keeps_them(tmp_path, capsys):
+def test_the_command_prints_and_saves_both_estimates(tmp_path, capsys):
     out = str(tmp_path / "run")
     with pytest.raises(SystemExit):
         main(["train", "--epochs", "1", "--hidden", "8", "--pixels", "threshold", "--out", out])
@@ -121,6 +121,8 @@ def test_the_command_prints_both_and_keeps_them(tmp_path, capsys):
         main(["evaluate", out, "--samples", "50", "--images", "30", "--ais", "--ais-steps", "4"])
     assert not stopped.value.code
     assert "on the first 30: annealed -" in capsys.readouterr().out
-    found = json.loads((tmp_path / "run" / "evaluation.json").read_text())["annealed"]
-    assert found["images"] == 30
-    assert found["difference"] == pytest.approx(found["log_likelihood"] - found["importance_sampled"], abs=1e-9)
+    comparison = json.loads((tmp_path / "run" / "evaluation.json").read_text(encoding="utf-8"))["annealed"]
+    assert comparison["images"] == 30
+    assert comparison["difference"] == pytest.approx(
+        comparison["log_likelihood"] - comparison["importance_sampled"], abs=1e-9
+    )

@@ -10,7 +10,7 @@ from pyrovae import elbo_scores
 from pyrovae.evaluation import elbo
 
 
-def test_evaluation_moves_no_weight_no_statistic_and_no_mode():
+def test_scoring_changes_neither_weights_nor_statistics_nor_the_mode():
     vae, _ = small_vae(network="conv")
     data = small_data()
     before = copy.deepcopy(vae.state_dict())
@@ -21,7 +21,7 @@ def test_evaluation_moves_no_weight_no_statistic_and_no_mode():
     assert all(torch.equal(tensor, before[name]) for name, tensor in vae.state_dict().items())
 
 
-def test_evaluation_in_batches_is_the_sum_over_all_images(monkeypatch):
+def test_scores_do_not_depend_on_the_size_of_batches(monkeypatch):
     vae, _ = small_vae(posterior="delta")  # nothing is drawn, so the parts must agree exactly
     data = small_data(n=50)
     whole = elbo_scores(vae, data, data.test)

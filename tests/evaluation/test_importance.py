@@ -29,7 +29,7 @@ def test_with_the_exact_posterior_every_weight_is_the_likelihood(linear_gaussian
 
 
 @pytest.mark.parametrize(("stretch", "shift"), [(1.5, 0.0), (1.2, 0.1), (0.9, 0.0)])
-def test_with_another_guide_it_meets_the_exact_one_within_two_standard_errors(linear_gaussian, stretch, shift):
+def test_with_another_guide_the_estimate_is_within_two_standard_errors(linear_gaussian, stretch, shift):
     model, guide_of, x, exact = linear_gaussian
     log_w = log_weights(model, guide_of(stretch, shift), 5000, x)
     error = (log_w.exp().std(0) / log_w.exp().mean(0)).square().mean().sqrt() / math.sqrt(5000 * len(x))
@@ -45,7 +45,7 @@ def test_more_samples_bound_the_likelihood_more_closely(linear_gaussian):
 
 
 def quadrature(vae, x, reach, points):
-    """Log p(x) by a sum over a grid of two-dimensional codes."""
+    """Compute log p(x) by a sum over a grid of two-dimensional codes."""
     axis = torch.linspace(-reach, reach, points)
     total = torch.full((len(x),), -math.inf, dtype=torch.float64)
     with torch.no_grad():
@@ -65,7 +65,7 @@ def trained(**settings):
 
 
 def assert_meets(batch, exact):
-    """Each image's estimate within four of its standard errors, and their mean within two."""
+    """Assert that each image's estimate is within four of its standard errors, and their mean within two."""
     error = (1 / batch["effective_samples"] - 1 / SAMPLES).clamp_min(0).sqrt() + 1e-3
     difference = batch["log_likelihood"] - exact
     assert (difference.abs() < 4 * error).all()
@@ -81,8 +81,9 @@ def test_a_trained_two_dimensional_model_meets_quadrature():
 
 
 def test_a_trained_two_dimensional_model_of_mnist_meets_quadrature(data_dir):
-    """Where the diagnostics trust importance sampling, and annealing, which needs no guide that covers all modes, finds
-    no mode that it missed: of one that is far off no weight tells.
+    """It meets quadrature where its diagnostics trust it and annealing finds no mode that it missed.
+
+    Weights cannot show a mode far from all draws of the guide; annealing needs no guide that covers all modes.
     """
     vae, data = trained(dataset="mnist", data_dir=data_dir, pixels="dynamic", epochs=3, batch_size=256, lr=3e-3)
     images = data.test[slice(0, 16)]
@@ -99,28 +100,28 @@ def test_a_trained_two_dimensional_model_of_mnist_meets_quadrature(data_dir):
 
 
 @pytest.mark.parametrize("condition", ["none", "label", "quadrant1"])
-def test_it_runs_in_parts_for_every_condition(condition, monkeypatch):
+def test_samples_are_weighed_in_parts_for_every_condition(condition, monkeypatch):
     monkeypatch.setattr("pyrovae.evaluation.importance.IMAGES", 15)
     monkeypatch.setattr("pyrovae.evaluation.importance.NUMBERS", 15 * 64 * 30)  # thirty samples at once
     vae, _ = small_vae(condition=condition, network="conv")
     data = small_data()
     batches = list(log_likelihoods(vae, data, data.test, samples=100))
     assert [len(batch["elbo"]) for batch in batches] == [15, 15, 10]
-    found = summarise(batches, 100)
-    assert found["images"] == 40
-    assert found["elbo"] < found["log_likelihood"] < 0
-    assert 1 <= found["effective_samples"] <= 100
+    estimate = summarise(batches, 100)
+    assert estimate["images"] == 40
+    assert estimate["elbo"] < estimate["log_likelihood"] < 0
+    assert 1 <= estimate["effective_samples"] <= 100
 
 
 @pytest.mark.parametrize(("network", "widest"), [("resnet", 32 * 64), ("mlp", 64)])
-def test_what_is_held_goes_by_the_widest_layer(network, widest):
+def test_memory_is_estimated_by_the_widest_layer(network, widest):
     vae, _ = small_vae(network=network, hidden=(16,))
     data = small_data()
     assert numbers_per_sample(vae, data.batch(data.test, slice(0, 3)).x, None) == widest
 
 
 @pytest.mark.parametrize(("width", "low", "high"), [(0.5, 0.6, 1.5), (1.5, -1.0, 0.4)])
-def test_pareto_k_tells_a_guide_that_is_too_narrow(width, low, high):
+def test_pareto_k_is_high_for_a_guide_that_is_too_narrow(width, low, high):
     """P = N(0, 1), q = N(0, width²) in four dimensions: weights of a narrow q have no variance (k > ½)."""
     q = dist.Normal(0.0, width)
     z = q.sample((5000, 4))
@@ -129,7 +130,7 @@ def test_pareto_k_tells_a_guide_that_is_too_narrow(width, low, high):
     assert pareto_k(torch.full((5000,), -80.0)) == 0
 
 
-def test_what_cannot_be_estimated_is_refused():
+def test_no_samples_and_no_density_are_refused():
     data = small_data()
     with pytest.raises(InputError, match="samples: expected 1 or more, got 0"):
         next(log_likelihoods(small_vae()[0], data, data.test, samples=0))
@@ -137,7 +138,7 @@ def test_what_cannot_be_estimated_is_refused():
         next(log_likelihoods(small_vae(posterior="delta")[0], data, data.test))
 
 
-def test_the_command_writes_what_it_says(tmp_path, monkeypatch, capsys):
+def test_the_command_writes_what_it_prints(tmp_path, monkeypatch, capsys):
     from pyrovae.cli import main
 
     monkeypatch.chdir(tmp_path)
@@ -148,14 +149,14 @@ def test_the_command_writes_what_it_says(tmp_path, monkeypatch, capsys):
         with pytest.raises(SystemExit) as done:
             main(line.split())
         assert done.value.code == 0
-    found = json.loads((tmp_path / "run" / "evaluation.json").read_text())
-    assert (found["images"], found["samples"], found["protocol"], found["density"]) == (30, 200, "bytes", True)
-    assert found["bits_per_dimension"] == pytest.approx(-found["log_likelihood"] / math.log(2) / 64)
-    assert f"log p(x) = {found['log_likelihood']:.2f} ± {found['standard_error']:.2f}" in capsys.readouterr().out
+    saved = json.loads((tmp_path / "run" / "evaluation.json").read_text(encoding="utf-8"))
+    assert (saved["images"], saved["samples"], saved["protocol"], saved["density"]) == (30, 200, "bytes", True)
+    assert saved["bits_per_dimension"] == pytest.approx(-saved["log_likelihood"] / math.log(2) / 64)
+    assert f"log p(x) = {saved['log_likelihood']:.2f} ± {saved['standard_error']:.2f}" in capsys.readouterr().out
 
 
 def ends_after(number):
-    """An `Estimates.add` that a signal ends after so many batches."""
+    """Return an `Estimates.add` that raises KeyboardInterrupt after so many batches."""
     batches = iter(range(number))
 
     def add(estimates, batch):
@@ -169,7 +170,7 @@ def ends_after(number):
 
 @pytest.mark.parametrize("samples", [100, 3000])  # by the program as it is, and compiled
 @pytest.mark.parametrize("killed", [False, True])
-def test_ended_it_goes_on_to_the_same_numbers(samples, killed, world, monkeypatch, capsys):
+def test_a_resumed_evaluation_has_the_numbers_of_one_that_never_stopped(samples, killed, world, monkeypatch, capsys):
     line = f"evaluate run --samples {samples} --no-latents --device cpu"
     assert pyrovae(line) == 0
     whole = (world / "run/evaluation.json").read_bytes()
@@ -189,7 +190,7 @@ def test_ended_it_goes_on_to_the_same_numbers(samples, killed, world, monkeypatc
     assert not left.exists()
 
 
-def test_it_goes_on_only_with_what_it_was_begun_with(world, monkeypatch, capsys):
+def test_an_evaluation_is_resumed_only_with_the_same_settings_and_weights(world, monkeypatch, capsys):
     line = "evaluate run --samples 9 --device cpu"
     with monkeypatch.context() as patch:
         patch.setattr(Estimates, "add", ends_after(1))
@@ -203,9 +204,9 @@ def test_it_goes_on_only_with_what_it_was_begun_with(world, monkeypatch, capsys)
         assert pyrovae(f"{line} --resume {more}") == 2
         assert capsys.readouterr().err == f"pyrovae: resume: expected {wanted}\n"
     left = world / "run/evaluation.pt"
-    held = torch.load(left, weights_only=True)
-    for found in ({"elbo": torch.zeros(50)}, {name: torch.zeros(360) for name in held["found"]}):
-        torch.save(held | {"found": found}, left)
+    saved = torch.load(left, weights_only=True)
+    for estimates in ({"elbo": torch.zeros(50)}, {name: torch.zeros(360) for name in saved["found"]}):
+        torch.save(saved | {"found": estimates}, left)
         assert pyrovae(f"{line} --resume") == 2
         assert "run: expected a sound evaluation.pt in run, got: " in capsys.readouterr().err
     assert pyrovae("train --resume --epochs 3 --out run --no-figures") == 0  # other weights

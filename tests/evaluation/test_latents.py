@@ -56,14 +56,14 @@ def test_kl_per_dimension_adds_up_to_the_sampled_kl():
 @pytest.mark.parametrize(
     "settings", [{"prior": "mixture"}, {"posterior": "full"}, {"posterior": "flow"}, {"prior": "flow"}]
 )
-def test_what_has_no_closed_form_for_each_dimension_has_none(settings):
+def test_kl_per_dimension_is_left_out_without_a_closed_form(settings):
     vae, _ = small_vae(**settings)
     data = small_data()
     assert kl_per_dimension(vae, data, data.test) is None
     assert "kl_per_dimension" not in report(vae, data)
 
 
-def test_codes_far_apart_tell_the_image_and_equal_ones_nothing():
+def test_mutual_information_is_log_n_for_codes_far_apart_and_0_for_equal_ones():
     data = small_data()
     apart = report(known(scale=1e-4), data)
     assert apart["mutual_information"] == pytest.approx(math.log(len(data.test)), abs=1e-3)
@@ -72,29 +72,29 @@ def test_codes_far_apart_tell_the_image_and_equal_ones_nothing():
 
 
 @pytest.mark.parametrize("posterior", ["diagonal", "full", "flow"])
-def test_mutual_information_and_marginal_kl_add_up_to_the_rate(posterior):
+def test_mutual_information_and_marginal_kl_add_up_to_the_kl(posterior):
     vae, config = small_vae(posterior=posterior, epochs=3)
     data = small_data(n=1500)
     for _ in fit(vae, data, config):
         pass
-    found = report(vae, data)
-    assert found["mutual_information"] + found["marginal_kl"] == pytest.approx(
+    latents = report(vae, data)
+    assert latents["mutual_information"] + latents["marginal_kl"] == pytest.approx(
         elbo_scores(vae, data, data.test)["kl"], abs=0.1
     )
 
 
-def test_a_flow_whose_inverse_overflows_far_from_its_own_image_is_reported():
+def test_a_flow_whose_inverse_overflows_at_other_codes_is_reported():
     vae, _ = small_vae(posterior="flow", latent_dim=8)
     data = small_data()
     with torch.no_grad():
         for weights in vae.posterior.parameters():
             weights.mul_(100)
-    found, highest = report(vae, data), math.log(len(data.test))
-    assert highest - 0.5 < found["mutual_information"] < highest + 1e-3
-    assert math.isfinite(found["marginal_kl"])
+    latents, highest = report(vae, data), math.log(len(data.test))
+    assert highest - 0.5 < latents["mutual_information"] < highest + 1e-3
+    assert math.isfinite(latents["marginal_kl"])
 
 
-def test_dimensions_that_do_not_move_are_not_active():
+def test_dimensions_with_constant_means_are_not_active():
     class Half(Around):
         def forward(self, h):
             return dist.Normal(h * torch.tensor([1.0, 1.0, 0.0, 0.0]), self.scale).to_event(1)
@@ -105,12 +105,12 @@ def test_dimensions_that_do_not_move_are_not_active():
     assert report(vae, data)["latent_dim"] == 4
 
 
-def test_labels_are_read_from_codes_that_hold_them():
+def test_labels_are_predicted_from_codes_that_determine_them():
     data = small_data(n=300)
     data.test.images[:, 0, 0, 0] = (data.test.labels * 100).byte()
-    found = report(known(latent_dim=1, scale=0.1), data)
-    assert found["knn_accuracy"] == 1
-    assert found["probe_accuracy"] > 0.9
+    latents = report(known(latent_dim=1, scale=0.1), data)
+    assert latents["knn_accuracy"] == 1
+    assert latents["probe_accuracy"] > 0.9
     at_random = report(known(latent_dim=1, scale=0.1), small_data(n=300))
     assert at_random["knn_accuracy"] < 0.6
 
@@ -120,7 +120,7 @@ def test_a_posterior_without_a_known_mean_has_no_active_units():
     assert "active_units" not in report(vae, small_data())
 
 
-def test_labels_in_order_are_split_at_random():
+def test_sorted_labels_are_split_at_random():
     data = small_data(n=300)
     data.test.labels.copy_(data.test.labels.sort().values)
     data.test.images[:, 0, 0, 0] = (data.test.labels * 100).byte()
@@ -133,8 +133,8 @@ def test_an_autoencoder_has_no_kl_to_report():
 
 
 @pytest.mark.parametrize("condition", ["label", "quadrant1"])
-def test_conditional_models_are_reported_without_their_surgery(condition):
+def test_reports_on_conditional_models_leave_out_both_parts_of_the_kl(condition):
     vae, _ = small_vae(condition=condition)
-    found = report(vae, small_data())
-    assert len(found["kl_per_dimension"]) == 2
-    assert "mutual_information" not in found
+    latents = report(vae, small_data())
+    assert len(latents["kl_per_dimension"]) == 2
+    assert "mutual_information" not in latents

@@ -68,7 +68,7 @@ def test_other_random_operations_draw_for_the_rows_of_the_share(processes):
 
 
 def test_a_batch_with_fewer_images_than_processes_is_refused(processes, monkeypatch):
-    monkeypatch.setattr("pyrovae.programs.build.size", lambda: 9)
+    monkeypatch.setattr("pyrovae.training.objective.size", lambda: 9)
     vae, config = small_vae(batch_size=16)  # 40 images: the last batch holds 8
     with pytest.raises(InputError, match="batch_size: expected an image for each of 9 processes in every batch, got 8"):
         fit(vae, small_data(pixels=config.pixels), config)

@@ -35,14 +35,14 @@ def test_the_seed_decides_the_weights_and_the_global_state_stays():
         ({"likelihood": "nowhere:Class"}, "expected a class at 'nowhere:Class'"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_one_line(settings, message):
+def test_settings_that_do_not_fit_each_other_are_refused_in_one_line(settings, message):
     with pytest.raises(InputError) as refusal:
         build(Config(**settings), (1, 4, 4), classes=0)
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
-def test_a_learned_prior_is_refused_where_nothing_trains_it():
+def test_a_learned_prior_is_refused_if_there_is_no_kl_to_train_it():
     with pytest.raises(InputError, match="posterior 'delta' has no KL to train it by, got 'conditional'"):
         small_vae(condition="quadrant1", posterior="delta")
     assert not small_vae(condition="quadrant1", posterior="delta", prior="normal")[0].has_kl
@@ -70,13 +70,13 @@ def test_a_learned_prior_is_refused_where_nothing_trains_it():
         ),
     ],
 )
-def test_a_class_of_ones_own_that_does_not_serve_is_refused(tmp_path, text, message):
+def test_a_users_class_that_is_no_likelihood_is_refused(tmp_path, text, message):
     (tmp_path / "mine.py").write_text(text)
     with pytest.raises(InputError, match=message):
         small_vae(likelihood=f"{tmp_path / 'mine.py'}:Mine")
 
 
-def test_a_posterior_of_ones_own_need_not_say_that_it_is_a_density(tmp_path):
+def test_a_users_posterior_is_taken_for_a_density(tmp_path):
     (tmp_path / "mine.py").write_text(
         "import pyro.distributions as dist\n"
         "from torch import nn\n"
@@ -91,7 +91,7 @@ def test_a_posterior_of_ones_own_need_not_say_that_it_is_a_density(tmp_path):
     assert vae.has_kl
 
 
-def test_a_class_from_a_file_of_ones_own(tmp_path):
+def test_a_users_class_is_loaded_from_its_file(tmp_path):
     (tmp_path / "mine.py").write_text(
         "import pyro.distributions as dist\n"
         "from torch import nn\n"
@@ -99,12 +99,12 @@ def test_a_class_from_a_file_of_ones_own(tmp_path):
         "    features, domain = 2, ('grey',)\n"
         "    def __init__(self, shape, latent_dim):\n"
         "        super().__init__()\n"
-        "        self.asked = (shape, latent_dim)\n"
+        "        self.arguments = (shape, latent_dim)\n"
         "    def forward(self, h):\n"
         "        loc, log_scale = h.unbind(-4)\n"
         "        return dist.Laplace(loc, log_scale.exp()).to_event(3)\n"
     )
     vae, _ = small_vae(likelihood=f"{tmp_path / 'mine.py'}:Laplace")
-    assert vae.likelihood.asked == ((1, 8, 8), 2)
+    assert vae.likelihood.arguments == ((1, 8, 8), 2)
     data = small_data()
     assert negative_elbo(vae, data.batch(data.train, slice(0, 5)).x).isfinite()

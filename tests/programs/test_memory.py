@@ -1,4 +1,4 @@
-"""A model that cannot fit in memory is refused, before it has touched any."""
+"""A model that cannot fit in memory is refused before it allocates any."""
 
 import resource
 import time
@@ -67,8 +67,8 @@ def families():
 
 @pytest.mark.parametrize("settings", list(families()), ids=str)
 @pytest.mark.parametrize("condition", ["label", "quadrant1"])
-def test_sizes_are_known_without_memory(settings, condition, monkeypatch):
-    """Of every part that is listed: none is made twice in memory, and the numbers are those of the model."""
+def test_every_listed_part_can_be_made_on_the_meta_device(settings, condition, monkeypatch):
+    """The rehearsed model has the shapes and types of the real one, and none of its tensors are in memory."""
     seen = []
     monkeypatch.setattr(memory, "expect_room", lambda model, device: seen.append(model))
     small_vae(shape=(1, 12, 12), **({"condition": condition, "latent_dim": 3, "prior": "normal"} | settings))
@@ -82,7 +82,7 @@ def test_sizes_are_known_without_memory(settings, condition, monkeypatch):
         assert one == other
 
 
-def test_what_is_known_without_memory_changes_nothing(monkeypatch):
+def test_the_rehearsal_does_not_change_the_weights(monkeypatch):
     one, _ = small_vae(prior="flow", latent_dim=3)
     monkeypatch.setattr(memory, "on_meta", lambda make: None)
     other, _ = small_vae(prior="flow", latent_dim=3)
@@ -101,7 +101,7 @@ def test_a_model_may_take_all_of_the_memory_and_no_more(monkeypatch):
         build(config, (1, 8, 8), 3)
 
 
-def test_on_a_gpu_only_its_own_memory_holds_the_gradients(monkeypatch):
+def test_gradients_count_in_the_memory_of_the_gpu_alone(monkeypatch):
     vae, _ = small_vae()
     need = 16 * sum(parameter.numel() for parameter in vae.parameters()) + sum(
         buffer.nbytes for buffer in vae.buffers()
@@ -147,6 +147,6 @@ def test_a_users_part_is_made_once_and_in_memory(tmp_path, capsys):
     assert capsys.readouterr().out == "made cpu\n"
 
 
-def test_other_errors_stay_what_they_are():
+def test_errors_that_are_not_about_memory_are_raised_unchanged():
     with pytest.raises(RuntimeError, match="shapes cannot"), memory.allocation_refused():
         raise RuntimeError("shapes cannot be multiplied")

@@ -339,7 +339,7 @@ def test_the_state_of_a_fit_is_whole_after_ctrl_c_in_the_evaluation(monkeypatch)
     whole, stopped = new(), new()
     wanted = records_of(whole)
     with monkeypatch.context() as patch:
-        patch.setattr(Fit, "scored", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(Fit, "score_epoch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             next(iter(stopped))
     resumed = new()

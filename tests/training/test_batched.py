@@ -1,4 +1,4 @@
-"""Many fits as one batched program: each as alone."""
+"""Fits that train as one batched program, compared with the same fits alone."""
 
 import pytest
 import torch
@@ -38,21 +38,21 @@ def scores(record, parts=("train", "test")):
         {"posterior": "delta"},
     ],
 )
-def test_each_is_trained_as_alone(settings):
+def test_each_fit_trains_as_it_does_alone(settings):
     alone = [[*made] for made in fits(**settings)]
     together = [*zip(*fit_batched(fits(**settings)))]
     rounding = 1e-2 if "precision" in settings else 1e-4
-    # The gradient of a bias before a batch normalisation is rounding alone, of which Adam makes steps: training, where
-    # what is normalised knows no bias, does not see them; testing, where it does, is nearly the same.
+    # The gradient of a bias before a batch normalisation is rounding noise, which Adam scales up to full steps.
+    # Training scores do not depend on that bias, because each batch is centred; test scores do, and are not compared.
     parts = ["train"] if settings.get("network") == "conv" else ["train", "test"]
     for one, other in zip(alone, together):
-        for expected, found in zip(one, other, strict=True):
-            assert scores(found, parts) == pytest.approx(scores(expected, parts), rel=rounding, abs=1e-4)
-            assert found["epoch"] == expected["epoch"]
+        for expected, record in zip(one, other, strict=True):
+            assert scores(record, parts) == pytest.approx(scores(expected, parts), rel=rounding, abs=1e-4)
+            assert record["epoch"] == expected["epoch"]
     assert alone[0][-1]["train"] != alone[1][-1]["train"]
 
 
-def test_one_can_be_saved_between_epochs_and_goes_on_alone():
+def test_a_fit_saved_between_batched_epochs_goes_on_alone():
     together = fits()
     halfway = next(fit_batched(together))
     resumed = fits()[1]
@@ -63,7 +63,7 @@ def test_one_can_be_saved_between_epochs_and_goes_on_alone():
 
 
 class Undecided(nn.Module):
-    """A likelihood that looks at values, as no batched program can."""
+    """A likelihood that branches on values, which a batched program cannot do."""
 
     features, domain = 1, ("grey",)
 
@@ -72,7 +72,7 @@ class Undecided(nn.Module):
         return torch.distributions.Independent(torch.distributions.Normal(loc if loc.sum() > 0 else -loc, 1.0), 3)
 
 
-def test_what_cannot_be_batched_is_trained_all_the_same_and_says_why():
+def test_fits_whose_step_cannot_be_batched_train_one_by_one_with_a_warning():
     alone = [[*made] for made in fits(part=Undecided)]
     with pytest.warns(UserWarning, match="batched: each run takes its own steps: .*data-dependent"):
         together = [*zip(*fit_batched(fits(part=Undecided)))]
@@ -80,7 +80,7 @@ def test_what_cannot_be_batched_is_trained_all_the_same_and_says_why():
         assert [scores(record) for record in one] == [scores(record) for record in other]
 
 
-def test_one_that_fails_leaves_the_others_alone():
+def test_a_fit_that_fails_does_not_change_the_others():
     made = fits([{"seed": 0}, {"seed": 1, "lr": 1e20}])
     *_, last = fit_batched(made)
     assert isinstance(last[1], FloatingPointError)

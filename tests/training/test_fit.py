@@ -30,7 +30,7 @@ def test_the_same_seed_gives_the_same_metrics_whatever_the_global_state(settings
     assert run(seed=1, **settings)[0] != first
 
 
-def test_a_record_is_taken_apart_and_adds_up():
+def test_the_loss_of_a_record_is_reconstruction_plus_kl():
     records, _ = run(epochs=3)
     assert [record["epoch"] for record in records] == [1, 2, 3]
     for part in ("train", "test"):
@@ -46,7 +46,7 @@ def test_digits_learn():
     assert records[-1]["test"]["loss"] < 30 < records[0]["test"]["loss"]
 
 
-def test_beta_and_its_objective():
+def test_beta_weighs_the_kl_in_the_objective_and_not_in_the_loss():
     records, _ = run(beta=0.5)
     train = records[-1]["train"]
     assert train["loss"] == pytest.approx(train["reconstruction"] + train["kl"])
@@ -80,7 +80,7 @@ def test_a_loss_that_is_not_finite_stops_the_fit():
     vae, config = small_vae(epochs=5)
     fitting = fit(vae, small_data(pixels=config.pixels), config)
     vae.decoder.body[0].weight.data.fill_(math.nan)
-    fitting.svi.validate = False  # Pyro's validation of the first step would tell it earlier
+    fitting.svi.validate = False  # else Pyro's validation of the first step would raise first
     with pytest.raises(
         FloatingPointError,
         match=r"epoch 1, step 1: expected a finite loss, got nan; not finite: log p\(x\); what usually",
@@ -98,7 +98,7 @@ def test_an_interrupted_epoch_leaves_the_model_in_evaluation_mode(monkeypatch):
 
 
 def test_validation_chooses_by_the_weighted_loss(monkeypatch):
-    """The epochs' reconstruction falls, their KL rises: at a small beta the last is the best."""
+    """Reconstruction falls while the KL rises, so that at a small beta the last epoch is the best one."""
     vae, config = small_vae(beta=0.01, epochs=3, validation=1)
     scores = iter([(50.0, 1.0), (40.0, 20.0), (30.0, 60.0)])
 
@@ -120,7 +120,7 @@ def test_validation_chooses_by_the_weighted_loss(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["validation", "test"])
-def test_any_loss_that_is_not_finite_is_told(monkeypatch, name):
+def test_a_validation_or_test_loss_that_is_not_finite_is_named(monkeypatch, name):
     vae, config = small_vae()
     data = small_data()
     fitting = fit(vae, dataclasses.replace(data, validation=data.train), config)
@@ -138,8 +138,7 @@ def test_any_loss_that_is_not_finite_is_told(monkeypatch, name):
         next(iter(fitting))
 
 
-def test_particles_are_averaged():
-    """More particles, the same expectation."""
+def test_more_particles_have_the_same_expected_loss():
     vae, config = small_vae(particles=5, epochs=1)
     (record,) = fit(vae, small_data(pixels=config.pixels), config)
     (single,), _ = run(epochs=1)
@@ -166,7 +165,7 @@ def test_cuda_learns_as_the_cpu_does():
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("condition", ["none", "label", "quadrant1"])
-def test_a_model_on_cuda_answers_and_is_drawn_from_data_on_the_cpu(condition):
+def test_a_model_on_cuda_is_scored_and_plotted_with_data_on_the_cpu(condition):
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     vae, config = small_vae(condition=condition, network="conv", device="cuda")

@@ -20,7 +20,7 @@ def test_an_objective_without_terms_is_refused():
         ({"precision": "tf32"}, {}, "precision: expected fp32 or bf16 on cpu, got 'tf32'"),
     ],
 )
-def test_what_does_not_belong_together_is_refused(settings, data, message):
+def test_data_or_devices_that_do_not_fit_the_config_are_refused(settings, data, message):
     vae, config = small_vae(**settings)
     with pytest.raises(InputError, match=message):
         fit(vae, small_data(**data), config)

@@ -9,7 +9,7 @@ from pyrovae import fit
 
 
 def paces(monkeypatch, **settings):
-    """KL weight and learning rate of each of four steps an epoch."""
+    """Train with four steps in an epoch; returns the KL weight and the learning rate of every step."""
     vae, config = small_vae(batch_size=10, **settings)
     fitting = fit(vae, small_data(n=40), config)
     weights, rates, step = [], [], fitting.svi.step

@@ -10,7 +10,7 @@ from pyrovae import InputError, fit
 from pyrovae.training.state import TrainingState
 
 
-def test_a_state_goes_on_as_if_never_stopped():
+def test_a_resumed_training_has_the_records_of_one_that_never_stopped():
     for settings in ({}, {"network": "conv"}, {"pixels": "dynamic", "warmup": 2}):
         whole = without_seconds(fitting_of(epochs=4, **settings))
         vae, config = small_vae(epochs=4, **settings)

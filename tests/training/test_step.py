@@ -18,7 +18,7 @@ def fitting_of(**settings):
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_gradients_are_scaled_down_to_the_norm(compiled):
-    """By plain gradient descent the step is as long as the clipped gradient; torch's own clipping takes the same."""
+    """With gradient descent at rate 1, the step has the length of the clipped gradient."""
 
     def model(x):
         with pyro.plate("rows", len(x)):
@@ -35,7 +35,7 @@ def test_gradients_are_scaled_down_to_the_norm(compiled):
     assert moved == pytest.approx([15.0, 0.5, 15.0], rel=1e-4)
 
 
-def test_clipping_is_torchs_own():
+def test_gradients_are_clipped_as_torch_clips_them():
     mine, other = fitting_of(grad_clip=0.1), fitting_of()
     rows = torch.arange(16)
     torch.manual_seed(0)

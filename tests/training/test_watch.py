@@ -19,7 +19,7 @@ BAD = 7  # a training image whose pixels are all white
 
 
 class Fragile(dist.Normal):
-    """Whose log-density of a white image is not finite."""
+    """A normal distribution whose log-density of a white image is not finite."""
 
     def log_prob(self, value):
         white = (value == 1).flatten(-3).all(-1)[..., None, None, None]
@@ -37,7 +37,7 @@ class Density(nn.Module):
 
 
 class Steep(nn.Module):
-    """Whose log-density is finite everywhere, and its gradient where z = 0."""
+    """A likelihood whose log-density is finite, but whose gradient is not where `zero` is 0."""
 
     features, domain = 1, ("grey",)
 
@@ -56,12 +56,12 @@ def fitting_of(bad=(BAD,), likelihood="Density", **settings):
     for image in bad:
         data.train.images[image] = 255
     fitting = fit(vae, data, config)
-    fitting.svi.validate = False  # Pyro's validation of the first step would warn
+    fitting.svi.validate = False  # else Pyro's validation of the first step would warn
     return fitting
 
 
 def step_of(image, fitting):
-    """The step of the first epoch that takes this image, counted from 1."""
+    """Return the step of the first epoch that takes this image, counted from 1."""
     with torch.random.fork_rng():
         torch.manual_seed(fitting.epoch_seed)
         order = torch.randperm(len(fitting.data.train))
@@ -73,18 +73,20 @@ def weights(fitting):
 
 
 @pytest.mark.parametrize("compiled", ["no", "yes"])
-def test_it_stops_at_once_and_names_step_and_site(compiled, monkeypatch):
+def test_training_stops_at_once_and_names_step_and_site(compiled, monkeypatch):
     fitting, seen = fitting_of(compile=compiled), []
     step = fitting.svi.step
     monkeypatch.setattr(fitting.svi, "step", lambda *fed: (seen.append(weights(fitting)), step(*fed))[1])
     wanted = step_of(BAD, fitting)
     with pytest.raises(FloatingPointError) as caught:
         next(iter(fitting))
-    told = r"epoch 1, step (\d): expected a finite loss, got nan; not finite: log p\(x\); what usually helps: .*--lr"
-    assert re.match(told, str(caught.value)), caught.value
-    assert re.match(told, str(caught.value))[1] == str(wanted)
+    message = r"epoch 1, step (\d): expected a finite loss, got nan; not finite: log p\(x\); what usually helps: .*--lr"
+    assert re.match(message, str(caught.value)), caught.value
+    assert re.match(message, str(caught.value))[1] == str(wanted)
     assert len(seen) == wanted
-    assert all(torch.equal(tensor, seen[-1][name]) for name, tensor in weights(fitting).items())  # it moved nothing
+    assert all(
+        torch.equal(tensor, seen[-1][name]) for name, tensor in weights(fitting).items()
+    )  # the last step moved no weight
 
 
 def test_sites_of_the_guide_are_named_too():
@@ -94,14 +96,14 @@ def test_sites_of_the_guide_are_named_too():
         next(iter(fitting))
 
 
-def test_a_program_that_cannot_be_run_any_more_says_why():
+def test_the_error_of_a_program_that_cannot_be_run_is_returned():
     def fail(*_):
         raise ValueError("no such number")
 
     assert not_finite(fail, fail) == ["no such number"]
 
 
-def test_a_gradient_that_is_not_finite_stops_at_the_next_step():
+def test_a_gradient_that_is_not_finite_stops_the_training_at_the_next_step():
     fitting = fitting_of(bad=(), likelihood="Steep")
     with pytest.raises(FloatingPointError, match=r"epoch 1, step 2: .* not finite: log p\(x\)"):
         next(iter(fitting))
@@ -113,7 +115,7 @@ def test_a_gradient_that_is_not_finite_stops_at_the_next_step():
 @pytest.mark.parametrize("compiled", ["no", "yes"])
 @pytest.mark.parametrize("skipped", [{2}, {1, 3}])
 def test_skipped_batches_are_counted_and_move_nothing(skipped, compiled):
-    """As if their steps had never been: weights, Adam and scores."""
+    """Weights, optimizer and scores are as if those steps had never been taken."""
     bad = [next(image for image in range(40) if step_of(image, fitting_of()) == step) for step in skipped]
     fitting = fitting_of(bad, on_nan="skip", compile=compiled, epochs=1)
     plain = fitting_of(bad, epochs=1)
@@ -144,7 +146,7 @@ def test_skipped_batches_are_counted_and_move_nothing(skipped, compiled):
     assert [float(count) for count in states] == 2 * [3 - len(skipped)]
 
 
-def test_a_run_trained_with_others_stops_alone():
+def test_a_fit_in_a_batch_stops_alone():
     fits = [fitting_of(bad=() if lr else (BAD,), lr=lr or 1e-3, epochs=2) for lr in (0.01, 0.001)]
     fits[0].vae.decoder.body[0].weight.data.fill_(math.inf)
     records = list(fit_batched(fits))
@@ -159,7 +161,7 @@ def pyrovae(line):
     return caught.value.code
 
 
-def test_the_last_good_checkpoint_is_left_and_goes_on_with_other_settings(tmp_path, monkeypatch, capsys):
+def test_the_last_sound_checkpoint_can_be_resumed_with_other_settings(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def saved():
@@ -189,7 +191,7 @@ def test_the_last_good_checkpoint_is_left_and_goes_on_with_other_settings(tmp_pa
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
 @pytest.mark.parametrize("compiled", ["no", "yes"])
-def test_on_cuda_the_step_is_named_though_it_is_looked_at_later(compiled):
+def test_on_cuda_the_step_is_named_although_losses_are_checked_later(compiled):
     fitting = fitting_of(compile=compiled, device="cuda")
     with torch.random.fork_rng(), torch.random.fork_rng(device_type="cuda"):
         torch.manual_seed(fitting.epoch_seed)
