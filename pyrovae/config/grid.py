@@ -1,4 +1,4 @@
-"""Combine lists of settings to the configs of a sweep, and name each combination."""
+"""Make the configs of a sweep: all combinations of listed values, each with a name."""
 
 import itertools
 import re

@@ -39,7 +39,7 @@ def _required(kind: Any) -> dict[str, Any]:
 
 @cache
 def _classes(kind: Any) -> tuple[type, ...]:
-    """The classes of the values that an annotation allows. An int is allowed for a float."""
+    """Return the classes that a value of this annotation may have. A float may be an int."""
     kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
     classes = {get_origin(one) or one for one in kinds}
     return (*classes, int) if float in classes else (*classes,)
@@ -53,7 +53,7 @@ def read_version(summary: Path) -> str:
 
 
 def check_version(version: object, where: Path) -> None:
-    """Raise `InputError` unless the run was written by a version 0.1.x, which are all that 0.1.x reads."""
+    """Raise `InputError` if another minor version of pyrovae wrote the run: 0.1.x reads only what some 0.1.x wrote."""
     readable = __version__.split(".")[:2]
     if str(version).split(".")[:2] != readable:  # a file may hold anything
         raise InputError(f"run: expected a run of pyrovae {'.'.join(readable)}, got one of {version} at {where}")

@@ -27,12 +27,12 @@ def comparable_by(run: Run) -> Comparable:
 
 
 def loss_differences(runs: Sequence[Run]) -> str:
-    """Name what makes the losses of the runs incomparable, and which run has which value; "" if nothing does."""
+    """Name the properties in which runs differ, so that their losses do not compare; "" if there are none."""
     return "; ".join(_differences(runs, [comparable_by(run) for run in runs]))
 
 
 def estimate_differences(runs: Sequence[Run]) -> str:
-    """Name what makes the estimates of log p(x) of the runs incomparable; "" if nothing does."""
+    """Name what differs between the estimates of log p(x), so that they do not compare; "" if nothing does."""
     evaluated = [(run, evaluation) for run in runs if (evaluation := run.evaluation) is not None]
     return "; ".join(
         _differences(
@@ -43,7 +43,7 @@ def estimate_differences(runs: Sequence[Run]) -> str:
 
 
 def _differences(runs: Sequence[Run], properties: Sequence[Comparable]) -> Iterable[str]:
-    """Yield each property in which runs differ: `K 1000 (a, b), 10 (c)`."""
+    """Yield each property in which runs differ, with the runs that have each value: `K 1000 (a, b), 10 (c)`."""
     for name in properties[0] if properties else ():
         runs_by_value: dict[object, list[str]] = {}
         for run, values in zip(runs, properties):
@@ -57,10 +57,10 @@ def _some(names: Sequence[str], most: int = 3) -> str:
 
 
 def over_seeds(runs: Sequence[Run], names: Sequence[str]) -> list[Row]:
-    """Return a row for each group of runs that differ in their seeds alone: the settings `names`, and means over seeds.
+    """Average runs that differ in their seeds alone: one row for each such group, with its settings `names`.
 
-    Rows have `log_likelihood` and `active_units` if all their runs were evaluated, and all evaluated runs with the same
-    number of samples and of images.
+    A row has `log_likelihood` and `active_units` if all of its runs were evaluated. No row has them if the evaluations
+    of `runs` used different numbers of samples or images.
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:

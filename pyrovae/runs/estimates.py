@@ -66,7 +66,7 @@ class Estimates:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Save the batches if the block is ended by an error or an interrupt."""
+        """Save all batches if an error or an interrupt ends the block."""
         try:
             yield
         except BaseException:

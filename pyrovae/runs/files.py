@@ -16,7 +16,7 @@ LOCK = ".lock"
 
 
 def path_of(what: str, name: Path | str) -> Path:
-    """Return the path; raise `InputError` for the empty name, which Python takes for ".", and for impossible names."""
+    """Return the path; raise `InputError` for names that no file can have, and for "", which Python takes for "."."""
     try:
         if not str(name) or "\0" in str(name):
             raise InputError(f"{what}: expected a path, got {str(name)!r}")
@@ -59,9 +59,10 @@ def as_json(content: object) -> str:
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Lock the folder, made if it does not exist, against other processes, in which this raises `InputError`.
+    """Make the folder if it does not exist, and lock it, so that other processes do not write to it meanwhile.
 
-    The operating system holds the lock and releases it when the process ends, even if it is killed.
+    Raises `InputError` if another process has locked it. The operating system holds the lock and releases it when the
+    process ends, even if it is killed.
     """
     made = not folder.exists()
     lock = _acquire(folder)

@@ -40,7 +40,7 @@ def make_folder(path: Path, config: Config, force: bool) -> None:
 
 
 def _written_in(path: Path) -> list[str]:
-    """List the files in a folder that have names of files of a run."""
+    """List the files in a folder that are named as pyrovae names the files of a run."""
     names = [*FILES, "figures/sample.png", *(f"figures/{name}.png" for name in FIGURES)]
     names += [str(events.relative_to(path)) for events in sorted(path.glob(EVENTS))]
     return [name for name in names if (path / name).exists()]

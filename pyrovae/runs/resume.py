@@ -16,7 +16,7 @@ def changes(before: Config, after: Config) -> dict[str, list[Setting]]:
 
 
 def expect_epochs(done: int, before: Config, after: Config, where: Path) -> None:
-    """Raise `InputError` for fewer epochs than are `done`, or if the learning rate is scheduled over another number."""
+    """Raise `InputError` if `after` has fewer epochs than are `done`, or changes the epochs of a schedule."""
     if after.epochs < done:
         raise InputError(f"resume: expected at least the {done} epochs of {where}, got {after.epochs}")
     if after.schedule != "constant" and after.epochs != before.epochs:

@@ -68,7 +68,7 @@ class Run:
 
     @classmethod
     def create(cls, path: Path | str, config: Config, force: bool = False) -> "Run":
-        """Make a run folder. Files of an existing run are deleted, and only with `force`; other files stay."""
+        """Make a run folder. `force` deletes the files of a run that is there, and no other files."""
         path = path_of("out", path)
         make_folder(path, config, force)
         return cls(path, **{name: getattr(config, name) for name in (*CLASSES, *PLACES)})
@@ -87,7 +87,7 @@ class Run:
 
     @property
     def trusted(self) -> Config:
-        """The config with classes and places as they are repeated. Raises `InputError` for a class that is not."""
+        """The config with the classes and places that were named again; `InputError` if a class was not."""
         check_classes(self.config, self.repeated, self.path)
         return repeat(self.config, self.repeated, self.path)
 
@@ -147,7 +147,7 @@ class Run:
 
     @property
     def progress(self) -> dict[str, Tensor]:
-        """Images in [0, 1], (n, C, H, W): `original`, and their reconstructions after epochs `1`, `3`, ... in order."""
+        """Images in [0, 1], (n, C, H, W): `original`, and their reconstructions after the epochs `1`, `3`, ..."""
         if not (self.path / "progress.safetensors").exists():
             return {}
         images = self._read("progress.safetensors", schema.read_progress)

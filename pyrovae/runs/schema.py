@@ -32,7 +32,7 @@ MAY_BE_MISSING = {
 
 
 class Units(TypedDict, total=False):
-    """On which data a number was measured, and in which unit."""
+    """The data on which a number was measured, and its unit."""
 
     dataset: str
     condition: str
@@ -90,7 +90,7 @@ class Annealed(TypedDict, total=False):
 
 
 class Latents(TypedDict, total=False):
-    """How the codes of the test images use the latent space, in nats: `pyrovae.evaluation.latents.report`."""
+    """How the codes of the test images use the latent space, in nats; see `pyrovae.evaluation.latents.report`."""
 
     images: int
     latent_dim: int
@@ -138,7 +138,7 @@ class About(TypedDict):
 
 
 class OverSeeds(TypedDict):
-    """A score of runs that differ in their seeds alone. One run has no standard deviation."""
+    """The mean and the standard deviation of a score over seeds; one run has no standard deviation."""
 
     mean: float
     sd: float | None
@@ -147,7 +147,7 @@ class OverSeeds(TypedDict):
 
 
 class Row(TypedDict):
-    """The runs of a sweep that differ in their seeds alone, and their scores on the test set in nats per image."""
+    """Runs that differ in their seeds alone, and their scores on the test set in nats per image."""
 
     settings: dict[str, Setting]  # those in which this row differs from others
     runs: list[str]
@@ -155,8 +155,8 @@ class Row(TypedDict):
     reconstruction: OverSeeds
     kl: OverSeeds
     log_likelihood: NotRequired[OverSeeds]
-    samples: NotRequired[int]  # behind the log-likelihood, as `images`
-    images: NotRequired[int]
+    samples: NotRequired[int]  # of z per image, in the estimates of the log-likelihood
+    images: NotRequired[int]  # that the log-likelihood was estimated for
     active_units: NotRequired[OverSeeds]
 
 
@@ -187,7 +187,7 @@ def read(folder: Path, name: str, parse: Callable[[Path], T]) -> T:
 
 
 def _hint(folder: Path) -> str:
-    """Say how to make missing weights. Uses only the folder's name, because anyone may have written its config."""
+    """Say how to make missing weights. This uses only the folder's name, because anyone may have written its config."""
     again = f": pyrovae train --preset {folder.name} makes them" if folder.name in presets() else ""
     return f" (published results leave the weights out{again})"
 
@@ -214,7 +214,7 @@ def read_evaluation(path: Path) -> Evaluation:
 
 
 def read_progress(path: Path) -> dict[str, Tensor]:
-    """Read the images named `original` and by epochs; all have the same shape (n, C, H, W), uint8."""
+    """Read progress.safetensors: images named `original` or by an epoch, all of the same shape (n, C, H, W), uint8."""
     images = load_file(path)
     original = images["original"]
     if {image.shape for image in images.values()} != {original.shape} or original.dim() != 4:

@@ -66,7 +66,7 @@ def _expect_settings_of(grid: Grid, run: Run) -> None:
 
 
 def _differing(config: Config, others: Sequence[Config]) -> list[str]:
-    """Return the settings of `config` whose values none of the others has."""
+    """Return the names of the settings whose value in `config` occurs in none of the others."""
     names = [name for name in Config.model_fields if name not in ONE_FOR_ALL]
     return [name for name in names if getattr(config, name) not in [getattr(other, name) for other in others]]
 
@@ -80,7 +80,7 @@ def is_evaluated(run: Run, samples: int) -> bool:
 
 
 def is_drawn(run: Run) -> bool:
-    """Whether all figures of the run exist. A sweep draws `losses` last, and every run has it."""
+    """Whether all figures of the run exist: `losses`, which every run has, is the last that a sweep draws."""
     return (run.path / "figures" / "losses.png").exists()
 
 

@@ -16,7 +16,7 @@ PROGRESS_EPOCHS = (1, 3, 5, 10, 20, 30, 40, 50)  # whose reconstructions are kep
 
 
 def weights_of(fit: Fit) -> bytes:
-    """Return the content of model.safetensors: the weights, and in their metadata `About` the images."""
+    """Return the content of model.safetensors: the weights, and a description of the images as metadata."""
     pixels = fit.data.pixels
     about: About = {
         "shape": list(fit.data.shape),

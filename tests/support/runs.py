@@ -1,8 +1,8 @@
 """A run of a small model on random images."""
 
-from pyrovae import Run, fit
+from support.builders import small_data, small_vae
 
-from .builders import small_data, small_vae
+from pyrovae import Run, fit
 
 
 def trained(path, epochs=2, data=None, **settings):
