@@ -20,7 +20,7 @@ PICTURES = ("reconstructions", "samples")
 
 
 def writer_class() -> Any:
-    """Torch's SummaryWriter. Raises `InputError` if the package `tensorboard` is not installed."""
+    """Import torch's SummaryWriter. Raises `InputError` if the package `tensorboard` is not installed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # silences TensorFlow, which TensorBoard loads if it can
     try:
         from torch.utils.tensorboard import SummaryWriter
@@ -48,7 +48,7 @@ def logged(records: Iterable[Record | None], fit: Fit, folder: Path) -> Iterator
 
 
 def scalars(record: Record, fit: Fit) -> dict[str, float]:
-    """The numbers of an epoch by tag; TensorBoard shows tags like loss/train and loss/test side by side."""
+    """Return the numbers of an epoch by tag; TensorBoard shows tags like loss/train and loss/test side by side."""
     values: dict[str, float] = {}
     for name, part in record.items():
         if isinstance(part, dict):
@@ -66,5 +66,5 @@ def scalars(record: Record, fit: Fit) -> dict[str, float]:
 
 
 def _pixels(png: bytes) -> np.ndarray:
-    """The pixels of a PNG file, (height, width, 3), uint8."""
+    """Decode a PNG file to pixels (height, width, 3), uint8."""
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))

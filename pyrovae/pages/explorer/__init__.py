@@ -19,7 +19,7 @@ SCRIPTS = ("nn.js", "store.js", "state.js", "plane.js", "pictures.js", "controls
 
 
 def explore(run: Run, most: int = MOST) -> str:
-    """The HTML page on which the latent space of a run is explored.
+    """Return the HTML page on which a reader explores the latent space of a run.
 
     Raises `InputError` for a model with an operation that the page cannot do, or if the page has over `most` bytes.
     """
@@ -56,7 +56,7 @@ def _filled(parts: dict[str, str]) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """A content security policy that allows this style and this script, by their digests, and nothing else."""
+    """Return a content security policy that allows this style and this script, by their digests, and nothing else."""
 
     def digest(text: str) -> str:
         return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -47,7 +47,7 @@ class LatentSpace:
 
 @dataclass(frozen=True)
 class Labelled:
-    """An array in the store, and the label of each of its codes or pictures (uint8 or int32), if there are labels."""
+    """Codes or pictures in the store, and their labels (int32) if there are any."""
 
     values: Stored
     labels: Stored | None
@@ -79,12 +79,12 @@ class Contents:
     encoder: ExportedProgram
 
     def as_json(self) -> str:
-        """The JSON text for a script element of the page, which no `<` in it can close."""
+        """Return JSON for a script element of the page. It has no `<`, so that no text in it can close the element."""
         return json.dumps(asdict(self), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def contents_of(run: Run, store: Store, trials: int = TRIALS) -> Contents:
-    """Gather the contents of a run's page; arrays go to `store`. The weights are rounded on `trials` inputs of a kind.
+    """Gather the contents of a run's page; arrays go to `store`. Rounding is tried on `trials` inputs of each kind.
 
     Raises `InputError` for a model that does not encode or decode to finite numbers, or that the page cannot run.
     """
@@ -96,23 +96,19 @@ def contents_of(run: Run, store: Store, trials: int = TRIALS) -> Contents:
     low, high = shown_range(encoded.codes, draws)
     model = PictureModel(vae, data.pixels)
     calibration = calibration_of(model, data, pictures, encoded, draws, (low, high), trials)
-    latent = _latent_space(encoded, low, high, isinstance(vae.prior, Normal) and vae.has_kl)
-    seen = store.put(vae.context.seen.byte().numpy()) if isinstance(vae.context, Quadrants) else None
-    codes = Labelled(store.put_rounded(_fine(encoded.codes[:, latent.axes].T)), _labels(encoded.images, store))
-    offered = Labelled(store.put(pictures.images.cpu().numpy()), _labels(pictures, store))
-    prior_draws = PriorDraws(store.put_rounded(_fine(draws)), draw_contexts)
     decoder, encoder = export(model, store, run.config.seed, calibration)
+    latent = _latent_space(encoded, low, high, isinstance(vae.prior, Normal) and vae.has_kl)
     return Contents(
         shape=data.shape,
         binary=data.pixels.protocol in ("dynamic", "static", "threshold"),
         condition=vae.context.reads if vae.context else "none",
-        seen=seen,
+        seen=store.put(vae.context.seen.byte().numpy()) if isinstance(vae.context, Quadrants) else None,
         classes=[*run.classes],
         colours=[to_hex(colour) for colour in colours(max(1, len(run.classes)))],
         latent=latent,
-        codes=codes,
-        pictures=offered,
-        draws=prior_draws,
+        codes=Labelled(store.put_rounded(_fine(encoded.codes[:, latent.axes].T)), _labels(encoded.images, store)),
+        pictures=Labelled(store.put(pictures.images.cpu().numpy()), _labels(pictures, store)),
+        draws=PriorDraws(store.put_rounded(_fine(draws)), draw_contexts),
         decoder=decoder,
         encoder=encoder,
     )
@@ -137,7 +133,7 @@ def _labels(images: Images, store: Store) -> Stored | None:
 
 
 def _fine(numbers: Tensor) -> Rounded:
-    """A matrix rounded finely, with a step for each row."""
+    """Round a matrix finely, with a step for each row."""
     steps = (numbers.abs().amax(1) / FINE).clamp_min(1e-30)
     multiples = (numbers / steps[:, None]).round().long()
     return Rounded(steps, torch.ones(numbers.shape[1]), multiples, numbers.shape)

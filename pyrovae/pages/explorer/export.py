@@ -29,7 +29,7 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class PictureModel:
-    """The decoder and the encoder of a VAE, from and to pictures in [0, 1].
+    """Decodes and encodes with a VAE, from and to pictures in [0, 1].
 
     Shapes: z (n, latent), y one-hot labels (n, classes), u pictures (n, C, H, W).
     """
@@ -38,7 +38,7 @@ class PictureModel:
     pixels: Pixels
 
     def decode(self, z: Tensor, y: Tensor | None = None, u: Tensor | None = None) -> Tensors:
-        """`image`: the mean of p(x | z, y) as a picture, with the quadrants that the model sees taken from u."""
+        """Return `image`, the mean of p(x | z, y); a model of quadrants copies those that it sees from u."""
         context = self._context(y, u)
         x = mean_of(self.vae.likelihood(self.vae.decoder(z, context)))
         if context is not None and isinstance(self.vae.context, Quadrants):
@@ -46,11 +46,11 @@ class PictureModel:
         return {"image": self.pixels.to_unit(x)}
 
     def encode(self, u: Tensor, y: Tensor | None = None) -> Tensors:
-        """Q(z | x, y) as tensors: see `posterior_tensors`."""
+        """Return q(z | x, y) as tensors: see `posterior_tensors`."""
         return posterior_tensors(self.vae.posterior(self.vae.encoder(self.as_read(u), self._context(y, u))))
 
     def as_read(self, u: Tensor) -> Tensor:
-        """Pictures in the pixels that the model reads; for a binary protocol, grey stays grey."""
+        """Convert pictures to the pixels that the model reads; binary protocols leave grey as it is."""
         if self.pixels.protocol == "bytes":
             return u * 255
         return (u - self.pixels.mean) / self.pixels.std if self.pixels.protocol == "standardized" else u
@@ -64,20 +64,20 @@ class PictureModel:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The inputs for which rounding the weights must keep the outputs: rows of tensors, by the arguments' names."""
+    """The inputs on which rounding may change the outputs only a little: by argument, a tensor with one row each."""
 
     decoder: Tensors  # z, and y or u where the model has a context
     encoder: Tensors  # u, and y for a model of labels
 
 
 class ExportedProgram(ProgramSteps):
-    """A program for the page, and by how much rounding changed each of its outputs at most."""
+    """A program for the page, and the largest change of each output by the rounding."""
 
     changes: dict[str, float]
 
 
 def posterior_tensors(q: TorchDistribution) -> Tensors:
-    """The distribution of one image's code as tensors that a page can draw.
+    """Describe the distribution of one image's code by tensors that a page can draw.
 
     A Gaussian gives its `mean` (1, latent) and its covariance, `factor` factorᵀ + diag `variance`, or one of these two
     terms. A distribution whose mean torch does not know gives `draws` (100, 1, latent) and their mean. Any other one
@@ -103,7 +103,7 @@ def posterior_tensors(q: TorchDistribution) -> Tensors:
 def export(
     model: PictureModel, store: Store, seed: int, calibration: Calibration
 ) -> tuple[ExportedProgram, ExportedProgram]:
-    """The decoder and the encoder of `model` as programs for the page; their weights go to `store`, rounded.
+    """Return the decoder and the encoder of `model` as programs for the page; their rounded weights go to `store`.
 
     Raises `InputError` for an operation that the page does not have, or for outputs that are not finite.
     """

@@ -80,8 +80,8 @@ function addProduct(out, into, columns, inner, a, from, stride, b, start) {
   }
 }
 
-// For each channel, each position in the kernel and each position of the kernel: the place of the number there, or -1
-// where padding is.
+// For each channel, each cell of the kernel and each position of the kernel on the image: the place of the number under
+// that cell, or -1 in the padding.
 function windows({ from, to, groups, transposed, kernel, stride, padding, dilation }) {
   const [channels, rows, columns] = transposed ? to : from, [, down, across] = transposed ? from : to, places = [];
   for (let c = 0; c < channels / groups; c++)
@@ -97,7 +97,7 @@ function windows({ from, to, groups, transposed, kernel, stride, padding, dilati
   return Int32Array.from(places);
 }
 
-// Each kind of step: turns what the step says into a function of the array that it fills and the arrays that it reads.
+// For each kind of step, a maker: it turns what the step says into a function of the array to fill and those to read.
 const STEP = {
   each(name) {
     const f = EACH[name], loop = LOOP[name];
@@ -196,7 +196,7 @@ const STEP = {
   },
 };
 
-// A program as a function of Float32Arrays by name. It returns its outputs by name; the next call overwrites them.
+// Makes a program a function of Float32Arrays by name. It returns its outputs by name; the next call overwrites them.
 function programOf({ sizes, inputs, constants, steps, outputs }, bytes) {
   const arrays = sizes.map(() => null), last = sizes.map(() => Infinity), free = new Map();
   for (const [slot, array] of constants) arrays[slot] = stored(bytes, array);

@@ -22,23 +22,23 @@ def _shape(steps: Steps, node: Any) -> torch.Size:
 
 
 def _argument(node: Node, place: int, name: str, default: Any = None) -> Any:
-    """The argument at `place` or called `name`."""
+    """Return the argument at `place` or called `name`."""
     return node.args[place] if place < len(node.args) else node.kwargs.get(name, default)
 
 
 def _both(values: Any) -> tuple[int, ...]:
-    """A number for rows and one for columns, where ATen may give a single number for both."""
+    """Return a number for rows and one for columns, where ATen may give a single number for both."""
     sides = (values,) if isinstance(values, int) else tuple(values)
     return sides * 2 if len(sides) == 1 else sides
 
 
 def _pair(values: Any, rows: int) -> list[int]:
-    """A number for rows and one for columns; an operation on lines gives only that for columns."""
+    """Return a number for rows and one for columns; an operation on lines has only that for columns."""
     return [rows] * (2 - len(values)) + [*values]
 
 
 def weighted(name: str) -> Operation:
-    """A sum or a difference, whose second term may be multiplied by `alpha`."""
+    """Add or subtract; the second term may be multiplied by `alpha`."""
 
     def add_steps(steps: Steps, node: Node, shape: torch.Size) -> int:
         first, second = (steps.broadcast(term, shape) for term in node.args[:2])
@@ -58,7 +58,7 @@ def clamp(steps: Steps, node: Node, shape: torch.Size) -> int:
 
 
 def filled(value: float | None = None) -> Operation:
-    """A tensor of the size of another, filled with one number."""
+    """Fill a tensor of the size of another one with a number."""
 
     def add_steps(steps: Steps, node: Node, shape: torch.Size) -> int:
         number = steps.slot(node.args[1] if value is None else value)

@@ -52,7 +52,7 @@ function drawDots() {
   }
 }
 
-// The decoded plane: a grid of decoded codes, drawn a few at a time from coarse to fine, so that the pointer never waits.
+// The decoded plane is a grid of images, drawn a few at a time from coarse to fine so that the pointer never waits.
 // `of` is what `backdropOf` returned when the grid was begun.
 const tiles = { wanted: false, left: [], side: 0, drawn: 0, of: null };
 

@@ -81,7 +81,7 @@ def trace_program(what: str, function: Callable[..., dict[str, Tensor]], seed: i
 
 
 def without_idle_weights(program: AtenProgram, *args: Tensor) -> dict[Node, Tensor]:
-    """The constants, with weights set to 0 that never matter or that repeat others, so that they deflate to nothing.
+    """Set weights to 0 that never matter or that repeat others, so that they take no space; returns all constants.
 
     Weights of pixels that a context hides never matter. They show when the program runs on NaN instead of `args`: a
     number that stays 0 then does not depend on the arguments. Weights repeat others where a matrix product reads a
@@ -123,12 +123,12 @@ def _graph(function: Callable[..., tuple[Tensor, ...]], *args: Tensor) -> GraphM
 
 @cache
 def _table() -> dict[Any, Callable[..., Any]]:
-    """The decompositions by which ATen's many operations become few."""
+    """Return the decompositions that turn ATen's many operations into few."""
     return decompositions(SIMPLER)
 
 
 def _folded(graph: GraphModule, input_names: list[str], output_names: list[str]) -> AtenProgram:
-    """The graph as a program, its operations on constants carried out now (constant folding)."""
+    """Turn a graph into a program, with the operations on constants carried out now (constant folding)."""
     inputs: list[Node] = []
     nodes: list[Node] = []
     constants: dict[Node, Any] = {}

@@ -29,7 +29,7 @@ class Rounded:
     shape: torch.Size  # of the tensor
 
     def restored(self) -> Tensor:
-        """The tensor that this stands for, float32."""
+        """Return the tensor that this stands for, float32."""
         steps = self.row_steps.double()[:, None] * self.column_steps.double()
         return (self.multiples * steps).float().view(self.shape)
 
@@ -91,7 +91,7 @@ def _sensitivities(
 
 
 def _factors(squares: Tensor) -> tuple[Tensor, Tensor]:
-    """Factors of rows and columns whose product approximates the root of `squares`; none is below `FLOOR`."""
+    """Approximate the root of `squares` by a factor for each row times one for each column, none far below the mean."""
     mean = squares.mean()
     if not (mean > 0 and mean.isfinite()):
         return torch.ones(len(squares)), torch.ones(squares.shape[1])
@@ -111,7 +111,7 @@ def _rounded(tensor: Tensor, factors: tuple[Tensor, Tensor], step: float) -> Rou
 
 
 def _largest_changes(outputs: Sequence[dict[str, Tensor]], expected: Sequence[dict[str, Tensor]]) -> dict[str, float]:
-    """The largest absolute difference in each output, by name, over all samples."""
+    """Return the largest absolute change of each output, by name, over all samples."""
     return {
         name: max((new[name] - old[name]).abs().max().item() for new, old in zip(outputs, expected))
         for name in expected[0]

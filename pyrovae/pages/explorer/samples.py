@@ -14,7 +14,7 @@ from pyrovae.vae import VAE
 
 MOST_CODES = 2000
 MOST_PICTURES, MOST_PIXELS = 120, 400_000  # of the pictures to pick; the pixels of all together, about
-DRAWS = 120
+PRIOR_DRAWS = 120
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ def encode_images(vae: VAE, data: Data) -> EncodedImages:
 
 
 def evenly_spaced(images: Images, most: int) -> Images:
-    """At most `most` images, spaced evenly over the set."""
+    """Take at most `most` images, spaced evenly over the set."""
     rows = torch.linspace(0, len(images) - 1, min(most, len(images))).round().long()
     return images.take(rows)
 
 
 def pictures_to_pick(data: Data) -> Images:
-    """Test images for the page to offer: one of each label, then a second one of each, and so on."""
+    """Choose the test images that the page offers: one of each label, then a second one of each, and so on."""
     most = min(MOST_PICTURES, max(8, MOST_PIXELS // data.test.images[0].numel()))
     images = evenly_spaced(data.test, 20 * most)
     if images.labels is None:
@@ -66,26 +66,26 @@ def pictures_to_pick(data: Data) -> Images:
 
 
 def draw_codes(vae: VAE, data: Data, pictures: Images) -> tuple[Tensor, list[int] | None]:
-    """Draws from the prior, (n, latent), and the label or the number of the picture that each was drawn for."""
+    """Draw codes (n, latent) from the prior; with a context, also return the label or the picture of each draw."""
     y, numbers = _draw_contexts(vae, data, pictures)
     with torch.no_grad():
         prior = vae.prior(y)
-        return prior.expand(torch.Size([DRAWS if y is None else len(y)])).sample(), numbers
+        return prior.expand(torch.Size([PRIOR_DRAWS if y is None else len(y)])).sample(), numbers
 
 
 def _draw_contexts(vae: VAE, data: Data, pictures: Images) -> tuple[Tensor | None, list[int] | None]:
-    """The contexts of the draws, all labels in turn or all pictures twice, and the label or the picture of each."""
+    """Return contexts to draw for, all labels in turn or all pictures twice, and the label or the picture of each."""
     if vae.context is None:
         return None, None
     if isinstance(vae.context, Label):
-        labels = torch.arange(max(DRAWS, 2 * len(data.classes))) % len(data.classes)
+        labels = torch.arange(max(PRIOR_DRAWS, 2 * len(data.classes))) % len(data.classes)
         return vae.context(labels), labels.tolist()
     rows = torch.arange(2 * len(pictures)) % len(pictures)
     return vae.context(data.pixels.read(pictures.images))[rows], rows.tolist()
 
 
 def shown_range(codes: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
-    """From where to where the page shows each dimension, (latent,) each: nearly all codes and draws, and a margin."""
+    """Return where the shown range of each dimension begins and ends: nearly all codes and draws, and a margin."""
     ends = [torch.stack([torch.quantile(part, end, 0) for end in (0.01, 0.99)]) for part in (codes, draws)]
     low, high = torch.minimum(ends[0][0], ends[1][0]), torch.maximum(ends[0][1], ends[1][1])
     margin = 0.12 * (high - low) + 1e-3
@@ -101,10 +101,10 @@ def calibration_of(
     shown: tuple[Tensor, Tensor],
     most: int,
 ) -> Calibration:
-    """Inputs like those that a reader of the page will choose, about `most` of each kind.
+    """Choose inputs like those that a reader of the page will try, about `most` of each kind.
 
-    Codes are those of images, draws from the prior, places of the plane, and anywhere in the range that is shown, as
-    the sliders reach it. Pictures are also moved aside, because somebody may draw anywhere.
+    The codes are those of images, draws from the prior, places of the plane, and places anywhere in the shown range,
+    which the sliders reach. Pictures are also moved aside, because somebody may draw anywhere.
     """
     context, (low, high) = model.vae.context, shown
     places, plane = encoded.codes[:most].clone(), encoded.order[:2]

@@ -78,7 +78,7 @@ class Steps:
         }
 
     def slot(self, value: Any) -> int:
-        """The slot of a node, or of the single number `value`; a constant is stored when it is first used."""
+        """Return the slot of a node, or of the single number `value`; a constant is stored when it is first used."""
         key = value if isinstance(value, Node) else ("number", float(value))
         if key not in self.slots:
             tensor = self.constants[value] if isinstance(value, Node) else torch.tensor(float(value))
@@ -125,7 +125,7 @@ class Steps:
         return self.step("move", len(flat), [slot], self._places(flat), str(fill).replace("inf", "Infinity"))
 
     def fold(self, kind: str, slot: int, shape: torch.Size, dims: Sequence[int]) -> int:
-        """Fold the numbers over `dims`, or over all dimensions if there are none in it; returns the slot."""
+        """Fold the numbers over `dims`, or over all dimensions if it is empty; returns the slot."""
         dims = sorted(dim % max(len(shape), 1) for dim in dims) if dims else [*range(len(shape))]
         places = torch.empty(shape, device="meta")
         kept = [dim for dim in range(len(shape)) if dim not in dims]
@@ -137,7 +137,7 @@ class Steps:
         return self.step("fold", size, [slot], kind, part(kept), part(dims))
 
     def refuse(self, name: str) -> InputError:
-        """The error for an operation, called `name`, that the page cannot do."""
+        """Return the error for an operation `name` that the page cannot do."""
         return InputError(f"explore: expected {self.what} of operations that the page can do, got {name}")
 
     def _add_operation(self, node: Node) -> int:
@@ -169,7 +169,7 @@ class Steps:
             raise self.refuse(f"{node.target} at places that depend on its input") from None
 
     def _is_moved(self, node: Node) -> bool:
-        """Tell the tensors that an operation moves from the indices that say where to."""
+        """Return True for a tensor whose numbers an operation moves, False for indices that say where to."""
         return node not in self.program.constants or self.values[node].is_floating_point()
 
     def constant(self, tensor: Tensor | Rounded) -> int:

@@ -38,7 +38,7 @@ class Store:
         return self.put(np.diff(places, prepend=0).astype(np.int32))
 
     def put_rounded(self, numbers: Rounded) -> Stored:
-        """Store a rounded matrix, the bits that deflate well before those that do not.
+        """Store a rounded matrix: first the bits that deflate well, then those that do not.
 
         In this order: the steps of rows and of columns, the number of low bits for each row, the highest 8 bits of all
         numbers, and the low bits of each row.
@@ -53,7 +53,7 @@ class Store:
         return {"type": "rounded", "at": at, "rows": len(multiples), "columns": multiples.shape[1]}
 
     def text(self) -> str:
-        """All arrays, deflated, as text: five letters for four bytes, none of which can open or close a tag."""
+        """Return all arrays, deflated, as text: five letters for four bytes, none of which can open or close a tag."""
         return base64.b85encode(zlib.compress(b"".join(self.parts), 9)).decode().replace("<", ",")
 
     def _add(self, content: bytes) -> int:
@@ -63,6 +63,6 @@ class Store:
 
 
 def _lowest_bits(row: np.ndarray, count: int) -> bytes:
-    """The lowest `count` bits of each number, highest bit first, filled up to whole bytes."""
+    """Return the lowest `count` bits of each number, highest bit first, filled up to whole bytes."""
     bits = row[:, None] >> np.arange(count - 1, -1, -1) & 1
     return np.packbits(bits.astype(np.uint8)).tobytes()

@@ -47,7 +47,7 @@ USE = (
 
 
 def subtitle(run: Run) -> str:
-    """One line that says what kind of model this is, of which images, and how good it is."""
+    """Say in one line what kind of model this is, of which images, and how good it is."""
     config, (channels, height, width) = run.config, run.data.shape
     kind = "variational autoencoder" if run.vae.has_kl else "plain autoencoder"
     colour = {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
@@ -60,7 +60,7 @@ def subtitle(run: Run) -> str:
 
 
 def explanation(run: Run, contents: Contents) -> Iterator[str]:
-    """Paragraphs for a reader who has not met such a model before."""
+    """Yield paragraphs for a reader who has not met such a model before."""
     vae = run.vae
     kind = "A variational autoencoder" if vae.has_kl else "An autoencoder"
     yield (
@@ -76,13 +76,13 @@ def explanation(run: Run, contents: Contents) -> Iterator[str]:
 
 
 def _about(part: nn.Module, otherwise: str) -> str:
-    """What the class of a part says about itself, or `otherwise` if it is a user's own class without `about`."""
+    """Return what the class of a part says about itself, or `otherwise` for a user's own class without `about`."""
     about = getattr(part, "about", None)
     return about if isinstance(about, str) else otherwise
 
 
 def facts(run: Run, contents: Contents) -> Iterator[tuple[str, str]]:
-    """Names and values for the list at the foot of the page."""
+    """Yield names and values for the list at the foot of the page."""
     config, vae = run.config, run.vae
     if run.finished:
         summary, test = run.summary, run.summary["best"]["test"]
@@ -108,6 +108,6 @@ def facts(run: Run, contents: Contents) -> Iterator[tuple[str, str]]:
 
 
 def _one_digit(size: float) -> str:
-    """A number as one digit times a power of ten."""
+    """Write a number as one digit times a power of ten."""
     digit, power = f"{size:.0e}".split("e")
     return f"{digit}·10{str(int(power)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}" if size else "0"

@@ -23,7 +23,7 @@ from pyrovae.runs.run import Run
 
 
 def page(runs: Sequence[Run]) -> str:
-    """The HTML page about one run or several; several are sorted by their test loss if their losses compare."""
+    """Return the HTML page about one run or several, sorted by their test loss if their losses compare."""
     differing = loss_differences(runs)
     if not differing:
         runs = sorted(runs, key=lambda run: run.summary["best"]["test"]["loss"])
@@ -56,7 +56,7 @@ def save(run: Run) -> Path:
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:
-    """The runs' folder names, or their paths if two folders have the same name."""
+    """Return the runs' folder names, or their paths if two folders have the same name."""
     names = [run.path.resolve().name for run in runs]
     return names if len({*names}) == len(names) else [str(run.path) for run in runs]
 

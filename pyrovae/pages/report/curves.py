@@ -31,7 +31,7 @@ class Curves:
 
 
 def curves_of(runs: Sequence[Run]) -> Curves:
-    """Curves over the epochs: of one run those of all its image sets, of several runs those of the test sets."""
+    """Draw the scores over the epochs: one run on all its image sets, several runs on their test sets."""
     metrics = [run.metrics for run in runs]
     if not all(metrics):
         return Curves([], [])
@@ -50,7 +50,7 @@ def curves_of(runs: Sequence[Run]) -> Curves:
 
 
 def _points(records: Sequence[Mapping[str, object]], name: str, key: str) -> Curve:
-    """The epoch and the value of each finite score `key` of the image set `name`, thinned out if there are many."""
+    """Return the epochs and values of the finite scores `key` of the image set `name`, at most about 800."""
     parts = [(record["epoch"], record.get(name)) for record in records]
     pairs = [(epoch, part.get(key)) for epoch, part in parts if isinstance(part, dict)]
     points = [
@@ -61,7 +61,7 @@ def _points(records: Sequence[Mapping[str, object]], name: str, key: str) -> Cur
 
 
 def panel(title: str, curves: Sequence[Curve], zoomed: bool = False) -> Markup:
-    """An SVG picture of curves over the epochs; `zoomed`, the steep fall of the first epochs leaves the picture."""
+    """Draw curves over the epochs as SVG; `zoomed`, the steep fall of the first epochs leaves the picture."""
     curves_with_points = [curve for curve in curves if curve]
     values = [y for curve in curves_with_points for _, y in curve]
     later = [y for curve in curves_with_points for _, y in curve[max(1, len(curve) // 25) :]]
@@ -100,7 +100,7 @@ class Scale:
 
 
 def ticks(low: float, high: float, most: int = 5, whole: bool = False) -> list[float]:
-    """About `most` round numbers from `low` to `high`, spaced by 1, 2 or 5 times a power of ten.
+    """Return about `most` round numbers from `low` to `high`, spaced by 1, 2 or 5 times a power of ten.
 
     If `whole`, they are whole numbers, and 1 is one of them where `low` is 1: the first epoch.
     """
@@ -118,7 +118,7 @@ def _svg(title: str, lines: Iterable[str]) -> Markup:
 
 
 def _level(y: float, value: float) -> str:
-    """A horizontal grid line with its value."""
+    """Draw a horizontal grid line with its value."""
     line = f'<line class="grid" x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}"/>'
     return line + _label(LEFT - 6, y + 4, value, "end")
 

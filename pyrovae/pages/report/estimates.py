@@ -10,53 +10,36 @@ from pyrovae.runs.card import estimate
 from pyrovae.runs.run import Run
 
 Content = Mapping[str, object]  # of evaluation.json, or a part of it
+RowOf = tuple[str, Callable[[Content], str], str]  # a row's name, a function that writes a cell, what the number is
 
 
 def evaluation(runs: Sequence[Run]) -> list[TableRow]:
-    """The estimate of log p(x) and how far it can be trusted; no rows if no run was evaluated."""
+    """Return rows for the estimate of log p(x) and how far it can be trusted; none if no run was evaluated."""
     evaluations = [run.evaluation for run in runs]
     if not any(evaluations):
         return []
     estimates = [NONE if content is None else estimate(content) for content in evaluations]
+    about = "importance sampling from the guide; a lower bound in expectation"
     contents: list[Content] = [content or {} for content in evaluations]
     annealed = [part(content, "annealed") for content in contents]
-
-    def row(
-        name: str, cell: Callable[[Content], str], about: str = "", contents: Sequence[Content] = contents
-    ) -> TableRow:
-        return TableRow(name, [cell(content) if content else NONE for content in contents], about)
-
     rows = [
-        TableRow(likelihood_name(runs), estimates, "importance sampling from the guide; a lower bound in expectation"),
-        row("ELBO", lambda one: number(one.get("elbo")), "of the same samples"),
-        row("gap", _gap, "log p(x) − ELBO: how far the guide is from the true posterior"),
-        row("bits per dimension", lambda one: number(one.get("bits_per_dimension"), 3), "−log p(x) in bits"),
-        row("samples K", lambda one: number(one.get("samples"), 0), "codes drawn for each image"),
-        row("test images", lambda one: number(one.get("images"), 0)),
-        row(
-            "effective samples",
-            lambda one: number(one.get("effective_samples"), 0),
-            "equally weighted samples worth as much as the K, median over the images",
-        ),
-        row(
-            "Pareto k̂",
-            lambda one: number(one.get("pareto_k")),
-            "tail index of the importance weights, median over the images",
-        ),
-        row("images above the limit", _unreliable, "whose k̂ is too large for K samples to be trusted"),
-        row("annealed", lambda one: number(one.get("log_likelihood")), "annealed importance sampling", annealed),
-        row(
-            "annealed, difference",
-            _annealed_difference,
-            "from importance sampling on the same images",
-            annealed,
-        ),
-        row("annealed, effort", _annealed_effort, "images, chains, steps", annealed),
-        row("pixels", lambda one: one_line(one.get("protocol")), "the pixel protocol"),
-        row("a density", lambda one: yes_or_no(one.get("density")), "whether p(x | z) is a density of such pixels"),
-        row("seed", lambda one: number(one.get("seed"), 0), "of the samples"),
+        TableRow(likelihood_name(runs), estimates, about),
+        *_rows(EVALUATION, contents),
+        *_rows(ANNEALED, annealed),
+        *_rows(MEASURED_ON, contents),
     ]
     return [row for row in rows if not row.empty]
+
+
+def _rows(rows: Sequence[RowOf], contents: Sequence[Content]) -> list[TableRow]:
+    return [
+        TableRow(name, [cell(content) if content else NONE for content in contents], about)
+        for name, cell, about in rows
+    ]
+
+
+def _number(name: str, digits: int = 2) -> Callable[[Content], str]:
+    return lambda content: number(content.get(name), digits)
 
 
 def _gap(evaluation: Content) -> str:
@@ -80,8 +63,34 @@ def _annealed_effort(annealed: Content) -> str:
     return ", ".join(number(annealed.get(name), 0) for name in ("images", "chains", "steps"))
 
 
+EVALUATION: list[RowOf] = [
+    ("ELBO", _number("elbo"), "of the same samples"),
+    ("gap", _gap, "log p(x) − ELBO: how far the guide is from the true posterior"),
+    ("bits per dimension", _number("bits_per_dimension", 3), "−log p(x) in bits per pixel and channel"),
+    ("samples K", _number("samples", 0), "codes drawn for each image"),
+    ("test images", _number("images", 0), ""),
+    (
+        "effective samples",
+        _number("effective_samples", 0),
+        "equally weighted samples worth as much as the K, median over the images",
+    ),
+    ("Pareto k̂", _number("pareto_k"), "tail index of the importance weights, median over the images"),
+    ("images above the limit", _unreliable, "whose k̂ is too large for K samples to be trusted"),
+]
+ANNEALED: list[RowOf] = [
+    ("annealed", _number("log_likelihood"), "annealed importance sampling"),
+    ("annealed, difference", _annealed_difference, "from importance sampling on the same images"),
+    ("annealed, effort", _annealed_effort, "images, chains, steps"),
+]
+MEASURED_ON: list[RowOf] = [
+    ("pixels", lambda content: one_line(content.get("protocol")), "the pixel protocol"),
+    ("a density", lambda content: yes_or_no(content.get("density")), "whether p(x | z) is a density of such pixels"),
+    ("seed", _number("seed", 0), "of the samples"),
+]
+
+
 def latents(runs: Sequence[Run]) -> list[TableRow]:
-    """How the codes of the test images use the latent space."""
+    """Return rows that say how the codes of the test images use the latent space."""
     reports = [part(run.evaluation or {}, "latents") for run in runs]
 
     def row(name: str, key: str, form: Callable[[object], str], about: str) -> TableRow:
@@ -113,7 +122,7 @@ def latents(runs: Sequence[Run]) -> list[TableRow]:
 
 
 def _active_units(run: Run, report: Content) -> str:
-    """The number that `pyrovae evaluate` counted, or else that of the epoch whose weights are kept."""
+    """Return the count by `pyrovae evaluate`, or else that of the epoch whose weights are kept."""
     units = number(report.get("active_units", run.summary["best"].get("active_units")), 0)
     return units if units == NONE else f"{units} of {number(run.config.latent_dim, 0)}"
 

@@ -27,7 +27,7 @@ class PngFile:
 
 
 def figures_by_name(runs: Sequence[Run], most: int = MOST_BYTES) -> list[tuple[str, list[PngFile | None]]]:
-    """Each figure's name with the file of each run, or None where a run lacks it. Figures that no run has are left out.
+    """Return each figure by name with the file of each run, or None where a run has none; skip figures that no run has.
 
     A file is shown only if it is a PNG file of at most `most` bytes inside the run folder.
     """

@@ -30,7 +30,7 @@ class TableRow:
 
 
 def headline(runs: Sequence[Run], ranked: bool) -> list[TableRow]:
-    """The test loss, its two terms, bits per dimension and log p(x). `ranked` runs come in the order of their loss."""
+    """Return rows for the loss, its terms, bits per dimension and log p(x); `ranked` runs are sorted by their loss."""
     tests = [run.summary["best"]["test"] for run in runs]
     best = 0 if ranked and len(runs) > 1 else None
     loss = " or ".join(sorted({run.summary["loss"] for run in runs}))
@@ -58,12 +58,12 @@ def _log_likelihoods(runs: Sequence[Run], ranked: bool) -> TableRow:
 
 
 def likelihood_name(runs: Iterable[Run]) -> str:
-    """How the tables name the likelihood: given y if all runs have a context."""
+    """Return the name of the likelihood in the tables, with y if all runs have a context."""
     return "log p(x | y)" if all(run.config.condition != "none" for run in runs) else "log p(x)"
 
 
 def settings(runs: Sequence[Run]) -> tuple[list[TableRow], list[TableRow], list[TableRow]]:
-    """The settings that differ between the runs, those that all runs changed alike, and those with default values.
+    """Sort the settings into those that differ, those that all runs changed alike, and those with default values.
 
     The last cell of each row is the default.
     """
@@ -77,7 +77,7 @@ def settings(runs: Sequence[Run]) -> tuple[list[TableRow], list[TableRow], list[
 
 
 def origin(runs: Sequence[Run]) -> list[TableRow]:
-    """Where the numbers come from: images, weights, time, device, versions."""
+    """Return rows that say where the numbers come from: images, weights, time, device, versions."""
 
     def row(name: str, cell: Callable[[Mapping[str, object]], str], about: str = "") -> TableRow:
         return TableRow(name, [cell(run.summary) for run in runs], about)
@@ -112,7 +112,7 @@ def _deterministic(summary: Mapping[str, object]) -> str:
 
 
 def _duration(seconds: object) -> str:
-    """Seconds, and hours and minutes if it was long."""
+    """Write a duration in seconds, and if it was long also in hours and minutes."""
     if not isinstance(seconds, int | float) or number(seconds) == NONE:
         return NONE
     hours, minutes = divmod(round(seconds / 60), 60)
@@ -121,7 +121,7 @@ def _duration(seconds: object) -> str:
 
 
 def part(content: Mapping[str, object], name: str) -> Mapping[str, object]:
-    """The object called `name` in a file's content; empty if there is none."""
+    """Return the object called `name` in a file's content, or an empty one if there is none."""
     value = content.get(name)
     return value if isinstance(value, dict) else {}
 
@@ -135,6 +135,6 @@ def percent(share: object) -> str:
 
 
 def one_line(value: object, most: int = 200) -> str:
-    """A value from a file as one line of at most `most` characters; a dash for None."""
+    """Write a value from a file as one line of at most `most` characters; a dash for None."""
     text = NONE if value is None else " ".join(str(value).split())
     return text if len(text) <= most else text[: most - 1] + "…"

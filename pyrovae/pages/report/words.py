@@ -48,7 +48,7 @@ TITLES = {"latent": "Codes of the test images", "kl_per_dimension": "KL of each 
 
 
 def warnings(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
-    """What a reader should be careful with, run by run; of several runs with the run's name in front."""
+    """Return what a reader should be careful with, run by run; with several runs, each warning names its run."""
     prefixes = [f"{name}: " if len(runs) > 1 else "" for name in names]
     return [prefix + warning for prefix, run in zip(prefixes, runs) for warning in _warnings(run)]
 
@@ -83,7 +83,7 @@ def _is_number(value: object) -> bool:
 
 
 def _change(change: object) -> str:
-    """The settings that a resumed training changed, as `lr 0.001 → 0.01`."""
+    """Write the settings that a resumed training changed, as `lr 0.001 → 0.01`."""
     if not isinstance(change, dict):
         return str(change)
     return ", ".join(
@@ -120,7 +120,7 @@ def _annealed_difference(annealed: object) -> Iterator[str]:
 
 
 def commands(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
-    """The commands that repeat the runs, to be run in the folder above theirs."""
+    """Return the commands that repeat the runs, to be run in the folder above theirs."""
     return [command for run, name in zip(runs, names) for command in _commands(run, name)]
 
 

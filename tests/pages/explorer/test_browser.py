@@ -60,17 +60,23 @@ def middle_of(page, name, across=0.5, up=0.5):
 
 
 def expect_decoded(run, state, y=None):
-    """The page's image is PyTorch's for its code."""
+    """Assert that the page shows what PyTorch decodes from the page's code."""
     z = torch.tensor([state.hover or state.code])
     image = run.pixels.to_unit(run.vae.decode(z, y))
     assert (torch.tensor(state.image) - image.flatten()).abs().max() < CLOSE
 
 
-@needs_browser
-def test_the_page_decodes_where_the_pointer_is(world, browser, no_figures):
+@pytest.fixture
+def plane(world, browser):
+    """A run with two latent dimensions, and its page."""
     assert pyrovae("train --out plane --epochs 2 --latent-dim 2 --posterior full --hidden 32 --device cpu") == 0
     assert pyrovae("explore plane") == 0
-    run, page = Run("plane"), browser(world / "plane/explore.html")
+    return Run("plane"), browser(world / "plane/explore.html")
+
+
+@needs_browser
+def test_the_page_decodes_where_the_pointer_is(plane):
+    run, page = plane
     first = state_of(page)
     x = torch.tensor(first.picture).float().view(1, 1, 8, 8)
     q = run.vae.encode(x)
@@ -101,6 +107,10 @@ def test_the_page_decodes_where_the_pointer_is(world, browser, no_figures):
         page.click(button)
         expect_decoded(run, state_of(page))
 
+
+@needs_browser
+def test_the_page_encodes_what_is_drawn(plane):
+    run, page = plane
     page.click("#clear")
     assert set(state_of(page).picture) == {0}
     page.mouse.move(*middle_of(page, "#picture", 0.5, 0.2))
@@ -126,7 +136,7 @@ def test_the_page_decodes_where_the_pointer_is(world, browser, no_figures):
 
 
 @needs_browser
-def test_classes_and_sliders_change_what_is_decoded(world, browser, no_figures):
+def test_classes_and_sliders_change_what_is_decoded(world, browser):
     settings = "--dataset npz:labelled.npz --condition label --latent-dim 16 --epochs 1 --hidden 16 --device cpu"
     assert pyrovae(f"train --out wide {settings}") == 0
     assert pyrovae("explore wide") == 0
@@ -168,7 +178,7 @@ def test_a_phone_has_the_plane_within_its_width_and_a_finger_moves_the_code(worl
 
 
 @needs_browser
-def test_a_code_of_one_dimension_and_a_posterior_without_width_are_shown(world, browser, no_figures):
+def test_a_code_of_one_dimension_and_a_posterior_without_width_are_shown(world, browser):
     assert pyrovae("train --out line --epochs 1 --latent-dim 1 --posterior delta --hidden 16 --device cpu") == 0
     assert pyrovae("explore line") == 0
     page = browser(world / "line/explore.html")
