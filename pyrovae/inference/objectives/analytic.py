@@ -17,7 +17,7 @@ class AnalyticELBO(TraceELBO):
     As Pyro's `TraceMeanField_ELBO`: for guides without dependencies between their sites.
     """
 
-    formula = "−E_q[log p(x | z)] + β KL(q(z | x) ‖ p(z))\nthe KL exact where it is known"
+    formula = "−E_q[log {likelihood}]{plus_exact_kl}\nthe KL exact where it is known"
     free_kl = staticmethod(exact)
 
     def _differentiable_loss_particle(self, model_trace: Any, guide_trace: Any) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ class StickingTheLanding(TraceELBO):
     The rest, E_q[∂ log q / ∂φ] at fixed z, is 0 in expectation. Roeder, Wu & Duvenaud (2017), arXiv:1703.09194.
     """
 
-    formula = "−E_q[log p(x | z)] + β E_q[log q(z | x) − log p(z)]\nits gradient comes through z alone"
+    formula = "−E_q[log {likelihood}]{plus_kl}\nits gradient comes through z alone"
     free_kl = staticmethod(drawn_path)
 
     def _differentiable_loss_particle(self, model_trace: Any, guide_trace: Any) -> tuple[Tensor, Tensor]:
