@@ -45,7 +45,7 @@ def command(
     model and guide, each site of their traces, and the ELBO by site on real images, compared with densities in plain
     PyTorch.
 
-    The name of a preset means the preset, any other name a run folder (./NAME for a folder that is called like a preset).
+    The name of a preset means the preset, any other name a run folder (./NAME if it is called like a preset).
     Flags override its settings. If they change the data or the model of a run, new weights are drawn.
     """
     check_out(figure, KINDS, force, "figure")

@@ -14,8 +14,7 @@ from pyrovae.config.settings import Config
 from pyrovae.data.data import Data, load
 from pyrovae.errors import InputError
 from pyrovae.figures.style import Unfit
-from pyrovae.figures.tradeoff import rate_distortion
-from pyrovae.figures.tradeoff import sweep_figure
+from pyrovae.figures.tradeoff import rate_distortion, sweep_figure
 from pyrovae.inference import choose_device
 from pyrovae.programs.build import build
 from pyrovae.runs.comparison import best_of, comparable_by, differences, over_seeds

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pyro
 import torch
@@ -17,7 +17,7 @@ from pyrovae.config.settings import Config
 from pyrovae.data.data import Batch
 from pyrovae.evaluation.elbo import arguments
 from pyrovae.explain.formulas import Formula, Symbols, formulas
-from pyrovae.explain.listing import Listing, Site, listing_of, listings_of, sites_of
+from pyrovae.explain.listing import Listing, Site, distribution_at, listing_of, listings_of, sites_of
 from pyrovae.inference.objectives import KLWeight
 from pyrovae.inference.objectives.closed_form import known_kl
 from pyrovae.parts.densities import kl_of_gaussians, own
@@ -65,6 +65,10 @@ class Traces(NamedTuple):
     guide: Trace
     elbo: float
 
+    @property
+    def codes(self) -> Tensor:
+        return cast(Tensor, self.guide.nodes["z"]["value"])
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -107,7 +111,7 @@ def explain(vae: VAE, batch: Batch, config: Config | None = None) -> Explanation
         x, y = arguments(vae, Batch(batch.x.double(), batch.labels))
         symbols = Symbols(y is not None, bool(vae.prior(y).batch_shape), vae.has_kl)
         traces = _traces(vae, x, y)
-        in_torch = _log_densities(vae, x, y, traces.guide.nodes["z"]["value"])
+        in_torch = _log_densities(vae, x, y, traces.codes)
         terms = _terms(traces, symbols, in_torch)
         total = _sum("sum", terms).mean()
         kls = _kls(vae, x, y, traces, terms) if vae.has_kl else []
@@ -139,7 +143,7 @@ def _traces(vae: VAE, x: Tensor, y: Tensor | None) -> Traces:
     return Traces(model_trace, guide_trace, -float(loss))
 
 
-def _densities_of(vae: VAE) -> dict[str, nn.Module]:
+def _densities_of(vae: VAE) -> dict[str, object]:
     """Return the parts that make distributions; for a likelihood that leaves pixels out, the one inside it."""
     likelihood = vae.likelihood.likelihood if isinstance(vae.likelihood, Unseen) else vae.likelihood
     return {"prior": vae.prior, "likelihood": likelihood, "posterior": vae.posterior}
@@ -211,7 +215,7 @@ def _kls(vae: VAE, x: Tensor, y: Tensor | None, traces: Traces, terms: list[Term
     """Compute the KL of posterior and prior at the codes that were drawn; and in closed form, where that is known."""
     prior, _, posterior = terms
     estimate = _sum("KL, at these z", [posterior._replace(sign="+"), prior._replace(sign="−")])
-    exact = known_kl(traces.guide.nodes["z"]["fn"], traces.model.nodes["z"]["fn"])
+    exact = known_kl(distribution_at(traces.guide.nodes["z"]), distribution_at(traces.model.nodes["z"]))
     if exact is None:
         return [estimate.mean()]
     prior_moments, posterior_moments = own(vae.prior, "moments"), own(vae.posterior, "moments")

@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from torch import nn
-
 from pyrovae.config.settings import CLASSES, Config, as_text
 from pyrovae.inference.objectives import OBJECTIVES
 from pyrovae.parts.densities import own
@@ -96,9 +94,7 @@ def formulas(vae: VAE, symbols: Symbols, config: Config | None = None) -> list[F
     return equations if config is None else [*equations, _loss(symbols, config)]
 
 
-def _part(
-    symbols: Symbols, family: str, part: nn.Module, config: Config | None, where: tuple[str, ...] = ()
-) -> Formula:
+def _part(symbols: Symbols, family: str, part: object, config: Config | None, where: tuple[str, ...] = ()) -> Formula:
     """Show the formula of a prior, likelihood or posterior, or the name of its class if it has none."""
     kind = type(part)
     unwritten = symbols.density(family, name=kind.__name__, bar="; ")

@@ -5,9 +5,9 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple, TypeGuard, cast
 
-from pyro.distributions import MaskedDistribution
+from pyro.distributions import MaskedDistribution, TorchDistribution
 from pyro.distributions.torch_distribution import ExpandedDistribution
 from pyro.poutine import Trace
 from pyro.poutine.runtime import Message
@@ -84,9 +84,14 @@ def sites_of(program: str, trace: Trace) -> list[Site]:
     return [_site(program, name, node) for name, node in sites if not site_is_subsample(node)]
 
 
-def _site(program: str, name: str, node: Message) -> Site:
-    fn, plates = node["fn"], {frame.name: frame.size for frame in node["cond_indep_stack"]}
+def _site(program: str, name: str, node: "Message[..., object]") -> Site:
+    fn, plates = distribution_at(node), {frame.name: frame.size for frame in node["cond_indep_stack"]}
     return Site(program, name, describe(fn), tuple(fn.batch_shape), tuple(fn.event_shape), plates, node["is_observed"])
+
+
+def distribution_at(node: "Message[..., object]") -> TorchDistribution:
+    """Return the distribution of a sample site."""
+    return cast(TorchDistribution, node["fn"])
 
 
 def describe(distribution: Distribution) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NotRequired, TypedDict
 
 import numpy as np
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -44,7 +43,7 @@ def losses(metrics: Records) -> Figure:
     for panel, (key, title) in zip(axes[0], panels.items()):
         for name, (colour, label) in SETS.items():
             if key in metrics[0].get(name, ()):
-                _curve(panel, metrics, name, key, color=colour, label=label)
+                _curve(panel, metrics, name, key, colour, label)
         _finish(panel, title)
         _zoom(panel, key)
     axes[0, 2].legend(frameon=False)
@@ -61,7 +60,7 @@ def comparison(runs: Mapping[str, Records]) -> Figure:
     figure, axes = new_figure(11, 3.6, columns=3)
     for panel, (key, title) in zip(axes[0], PANELS.items()):
         for colour, (name, metrics) in zip(colours(len(runs)), runs.items()):
-            _curve(panel, metrics, "test", key, color=colour, label=name)
+            _curve(panel, metrics, "test", key, colour, name)
         _finish(panel, f"{title}, test set")
         _zoom(panel, key)
     handles = axes[0, 0].get_legend_handles_labels()
@@ -70,10 +69,12 @@ def comparison(runs: Mapping[str, Records]) -> Figure:
     return figure
 
 
-def _curve(panel: Axes, metrics: Records, name: SetName, key: ScoreName, **style: str) -> None:
+def _curve(panel: Axes, metrics: Records, name: SetName, key: ScoreName, colour: str, label: str) -> None:
     epochs = [record["epoch"] for record in metrics]
     marker = "o" if len(epochs) == 1 else None
-    panel.plot(epochs, [record[name][key] for record in metrics], linewidth=1.6, marker=marker, **style)
+    panel.plot(
+        epochs, [record[name][key] for record in metrics], linewidth=1.6, marker=marker, color=colour, label=label
+    )
 
 
 def _zoom(panel: Axes, key: ScoreName) -> None:

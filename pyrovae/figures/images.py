@@ -162,7 +162,7 @@ def _dimensions(vae: VAE, data: Data) -> int:
 
 
 def _pairs(vae: VAE, data: Data, rows: int = 8) -> tuple[Tensor, Tensor]:
-    """Choose test images to interpolate between: neighbours in the test set, or given labels the first two of each label."""
+    """Choose pairs of test images: neighbours in the test set or, given labels, the first two of each label."""
     rows = min(rows, len(data.test) // 2)
     labels = data.test.labels
     if labels is None or not isinstance(vae.context, Label):

@@ -24,7 +24,7 @@ Rows = Mapping[str, Mapping[str, Any]]
 def rate_distortion(rows: Rows) -> Figure:
     """Draw the rate (KL) against the distortion (reconstruction) on the test set: seeds as dots, means as pale discs.
 
-    Rate and distortion add up to the negative ELBO; grey lines connect equal sums. Alemi et al. (2018), arXiv:1711.00464.
+    Their sum is the negative ELBO; grey lines connect equal sums. Alemi et al. (2018), arXiv:1711.00464.
     """
     if not any(rate for row in rows.values() for rate in row["kl"]["values"]):
         raise Unfit("figure rate_distortion: expected runs with a KL term, got plain autoencoders")
