@@ -69,9 +69,7 @@ def command(
     title = what or ("these settings" if settings else "the default")
     click.echo(show(explanation, config, f"{title}: {weights}"), nl=False)
     if figure is not None:
-        kind = figure.suffix.removeprefix(".")
-        content = _by_pyro(vae, batch, kind) if graphviz else _picture(explanation, Path(title).name, kind)
-        save_out(figure, content, "figure")
+        save_out(figure, _draw(explanation, vae, batch, figure, Path(title).name, graphviz), "figure")
         click.echo(figure)
 
 
@@ -126,14 +124,10 @@ def _same(name: str, run: Config, config: Config) -> bool:
     return before == now or moved
 
 
-def _by_pyro(vae: "VAE", batch: "Batch", kind: str) -> bytes:
-    from pyrovae.explain.plates import render_by_graphviz
-
-    return render_by_graphviz(vae, batch, kind)
-
-
-def _picture(explanation: "Explanation", title: str, kind: str) -> bytes:
-    from pyrovae.explain.plates import plate_figure
+def _draw(explanation: "Explanation", vae: "VAE", batch: "Batch", path: Path, title: str, graphviz: bool) -> bytes:
+    """Draw the figure of the kind that the suffix of `path` names, and return the content of its file."""
+    from pyrovae.explain.plates import plate_figure, render_by_graphviz
     from pyrovae.figures.style import as_picture
 
-    return as_picture(plate_figure(explanation, title), kind)
+    kind = path.suffix.removeprefix(".")
+    return render_by_graphviz(vae, batch, kind) if graphviz else as_picture(plate_figure(explanation, title), kind)

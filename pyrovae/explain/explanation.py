@@ -85,7 +85,7 @@ class Explanation:
     terms: list[Term]  # one for each site of the ELBO
     total: Term  # their sum
     elbo: Term  # Pyro's Trace_ELBO, compared with the total in plain PyTorch; if that is not known, in Pyro
-    kls: list[Term]  # at the codes that were drawn; then in closed form, where that is known
+    kls: list[Term]  # the KL at the codes that were drawn; then in closed form, where that is known
     missing: list[str]  # the classes without a density in plain PyTorch
 
     @property

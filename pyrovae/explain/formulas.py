@@ -33,7 +33,7 @@ class Formula(NamedTuple):
 
 @dataclass(frozen=True)
 class Symbols:
-    """Writes the densities of one program: with a y wherever they are given one.
+    """Writes the densities of one program, with y among the conditions of those that depend on it.
 
     >>> symbols = Symbols(conditional=True)
     >>> symbols.density("prior"), symbols.density("likelihood", z="zₖ")
@@ -48,14 +48,14 @@ class Symbols:
 
     def density(self, family: str, z: str = "z", name: str = "", bar: str = " | ") -> str:
         """Write the density of a prior, likelihood or posterior: as p or q, or with the name of a class instead."""
-        letter, value, given = {
+        letter, value, conditions = {
             "prior": ("p", z, ()),
             "likelihood": ("p", "x", (z,)),
             "posterior": ("q", z, ("x",)),
         }[family]
         reads_y = self.prior_reads_y if family == "prior" else self.conditional
-        given = (*given, "y") if reads_y else given
-        return f"{name or letter}({value}{bar if given else ''}{', '.join(given)})"
+        conditions = (*conditions, "y") if reads_y else conditions
+        return f"{name or letter}({value}{bar if conditions else ''}{', '.join(conditions)})"
 
     def fields(self) -> dict[str, str]:
         """Return the text of every field that a `formula` may contain."""

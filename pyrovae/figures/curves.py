@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import ColorType
 
 from pyrovae.evaluation.elbo import Scores
 from pyrovae.figures.style import INK, PALE, TEST, TRAIN, VALIDATION, Unfit, colours, new_figure
@@ -69,7 +70,7 @@ def comparison(runs: Mapping[str, Records]) -> Figure:
     return figure
 
 
-def _curve(panel: Axes, metrics: Records, name: SetName, key: ScoreName, colour: str, label: str) -> None:
+def _curve(panel: Axes, metrics: Records, name: SetName, key: ScoreName, colour: ColorType, label: str) -> None:
     epochs = [record["epoch"] for record in metrics]
     marker = "o" if len(epochs) == 1 else None
     panel.plot(

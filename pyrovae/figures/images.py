@@ -29,7 +29,7 @@ def reconstructions(vae: VAE, data: Data) -> Figure:
 
 
 def samples(vae: VAE, data: Data) -> Figure:
-    """Draw the mean of p(x | z) for 64 codes z from the prior."""
+    """Draw the mean of p(x | z, y) for 64 codes z from the prior; y are all labels in turn, or parts of test images."""
     side = 8
     y, title = None, "Samples from the prior"
     if isinstance(vae.context, Label):

@@ -11,6 +11,7 @@ from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.typing import ColorType
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -136,10 +137,10 @@ def plain(name: str, most: int = 20) -> str:
     return (name if len(name) <= most else name[: most - 1] + "…").replace("$", r"\$")
 
 
-def colours(n: int) -> list[Any]:
+def colours(n: int) -> list[ColorType]:
     """Return n colours: up to ten that are easy to distinguish, or n steps of a colour map."""
     if n <= len(LABELS):
-        return LABELS[:n]
+        return [*LABELS[:n]]
     return [colormaps["turbo"](value) for value in torch.linspace(0.05, 0.95, n).tolist()]
 
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.typing import ColorType
 
 from pyrovae.figures.curves import PANELS
 from pyrovae.figures.style import INK, PALE, TRAIN, Unfit, colours, new_figure, plain
@@ -124,17 +125,18 @@ def _lines_of_equal_sum(panel: Axes) -> None:
             continue
         panel.plot((left, right), (total - left, total - right), color=LINE, linewidth=0.9, zorder=1)
         if low < total - right < high:
-            text: dict[str, Any] = {
-                "xytext": (4, 0),
-                "textcoords": "offset points",
-                "va": "center",
-                "fontsize": 8,
-                "color": "#A0A0A0",
-            }
-            panel.annotate(f"{total:g}", (right, total - right), **text)
+            panel.annotate(
+                f"{total:g}",
+                (right, total - right),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+                color="#A0A0A0",
+            )
 
 
-def _label_points(panel: Axes, palette: Sequence[Any], rows: Rows) -> None:
+def _label_points(panel: Axes, palette: Sequence[ColorType], rows: Rows) -> None:
     """Write each combination beside its mean, in its colour, moved up where it would cover another label."""
     names = [plain(label, 40) for label in rows]
     means = [(row["kl"]["mean"], row["reconstruction"]["mean"]) for row in rows.values()]
@@ -149,6 +151,14 @@ def _label_points(panel: Axes, palette: Sequence[Any], rows: Rows) -> None:
             y = max(clash) + 1.01 * LABEL_HEIGHT
         taken.append((left, right, y))
         dark = [0.75 * part for part in to_rgb(palette[i])]
-        side_of = "left" if side > 0 else "right"
-        text: dict[str, Any] = {"textcoords": "offset points", "va": "center", "ha": side_of, "fontsize": 9}
-        panel.annotate(names[i], means[i], (9 * side, 72 * (y - places[i][1])), color=dark, zorder=5, **text)
+        panel.annotate(
+            names[i],
+            means[i],
+            (9 * side, 72 * (y - places[i][1])),
+            textcoords="offset points",
+            va="center",
+            ha="left" if side > 0 else "right",
+            fontsize=9,
+            color=dark,
+            zorder=5,
+        )
