@@ -37,7 +37,7 @@ def command(
     check_out(out, (".png", ".npz"), force)
     import numpy as np
 
-    from pyrovae.figures.images import square
+    from pyrovae.figures.images import square_figure
     from pyrovae.figures.style import as_png
     from pyrovae.inference import seeded
     from pyrovae.runs.run import Run
@@ -47,9 +47,9 @@ def command(
     with seeded(seed):
         images = opened.pixels.to_unit(opened.vae.generate(n, y, mean=not draw))
     if out is None:
-        out = opened.save_figure("sample", square(images))
+        out = opened.save_figure("sample", square_figure(images))
     elif out.suffix == ".png":
-        save_out(out, as_png(square(images)))
+        save_out(out, as_png(square_figure(images)))
     else:
         labels = {"labels": np.array(opened.classes)[y]} if opened.config.condition == "label" else {}
         held = io.BytesIO()

@@ -1,1 +1,1 @@
-"""pyrovae explain."""
+"""The command `pyrovae explain`."""

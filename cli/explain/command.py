@@ -1,7 +1,7 @@
-"""pyrovae explain: the program that a configuration means."""
+"""The command `pyrovae explain`, which shows the program that a configuration means."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +13,11 @@ from pyrovae.runs.trust import check_classes, check_places
 
 from ..options import SettingsCommand, check_out, repeated_of, save_out
 from ..values import NAMED, Whole, examples
+
+if TYPE_CHECKING:
+    from pyrovae.data.data import Batch, Data
+    from pyrovae.explain.explanation import Explanation
+    from pyrovae.vae import VAE
 
 KINDS = (".png", ".svg", ".pdf")
 
@@ -28,23 +33,26 @@ KINDS = (".png", ".svg", ".pdf")
 )
 @click.argument("what", required=False, metavar="[PRESET|RUN]")
 @click.option("--images", metavar="N", type=Whole(), help="the first N training images  [as many as a step takes]")
-@click.option("--figure", metavar="FILE", type=NAMED, help=f"draw the plates and formulas, too: {', '.join(KINDS)}")
-@click.option("--graphviz", is_flag=True, help="let Pyro draw that figure, of the model alone (pyro.render_model)")
-@click.option("--force", is_flag=True, help="replace the file that --figure names")
+@click.option("--figure", metavar="FILE", type=NAMED, help=f"also draw the plates and formulas: {', '.join(KINDS)}")
+@click.option(
+    "--graphviz", is_flag=True, help="let Pyro draw the figure (pyro.render_model): the model, without its guide"
+)
+@click.option("--force", is_flag=True, help="overwrite the file that --figure names")
 def command(
-    what: str | None, images: int | None, figure: Path | None, graphviz: bool, force: bool, **given: Any
+    what: str | None, images: int | None, figure: Path | None, graphviz: bool, force: bool, **flags: str | None
 ) -> None:
-    """Show the program that a preset, a run folder or the flags below mean: its formulas, plates, model and guide as
-    written, each site of their traces, and the ELBO by site on real images, checked against densities in plain PyTorch.
+    """Show the program that a preset, a run folder or the flags below describe: its formulas and plates, the source of
+    model and guide, each site of their traces, and the ELBO by site on real images, compared with densities in plain
+    PyTorch.
 
-    A name of a preset means the preset, another one a run folder (./NAME where both are there). Flags go over it; those
-    of data or model that change a run leave its settings, and new weights.
+    The name of a preset means the preset, any other name a run folder (./NAME if it is called like a preset).
+    Flags override its settings. If they change the data or the model of a run, new weights are drawn.
     """
     check_out(figure, KINDS, force, "figure")
     if graphviz and figure is None:
         raise InputError("graphviz: expected --figure FILE beside it, got none")
-    settings = {name: value for name, value in given.items() if value is not None}
-    path, config = _configured(what, settings)
+    settings = {name: value for name, value in flags.items() if value is not None}
+    path, config = _config_of(what, settings)
     from pyrovae.explain.explanation import explain
     from pyrovae.inference import seeded
 
@@ -54,19 +62,19 @@ def command(
         from pyrovae.explain.plates import expect_graphviz
 
         expect_graphviz()
-    vae, data, weights = _made(path, config, settings)
+    vae, data, weights = _load(path, config, settings)
     with seeded(config.seed):
         batch = data.batch(data.train, slice(0, images or config.batch_size))
-        found = explain(vae, batch, config)
+        explanation = explain(vae, batch, config)
     title = what or ("these settings" if settings else "the default")
-    click.echo(show(found, config, f"{title}: {weights}"), nl=False)
+    click.echo(show(explanation, config, f"{title}: {weights}"), nl=False)
     if figure is not None:
-        save_out(figure, _drawn(found, vae, batch, figure, Path(title).name, graphviz), "figure")
+        save_out(figure, _draw(explanation, vae, batch, figure, Path(title).name, graphviz), "figure")
         click.echo(figure)
 
 
-def _configured(what: str | None, settings: dict[str, Any]) -> tuple[Path | None, Config]:
-    """The run folder, if `what` is one, and the config with the flags over it."""
+def _config_of(what: str | None, settings: dict[str, str]) -> tuple[Path | None, Config]:
+    """Return the run folder, None for a preset, and its config with the settings of the flags."""
     if what is None or what in presets():
         return None, Config.from_toml(*([] if what is None else [preset(what)]), **settings)
     path = path_of("explain", what)
@@ -81,8 +89,8 @@ def _configured(what: str | None, settings: dict[str, Any]) -> tuple[Path | None
     return path, config
 
 
-def _made(path: Path | None, config: Config, settings: dict[str, Any]) -> tuple[Any, Any, str]:
-    """The model, its data, and in words where its weights come from."""
+def _load(path: Path | None, config: Config, settings: dict[str, str]) -> tuple["VAE", "Data", str]:
+    """Return the VAE, its data, and a phrase that says where its weights come from."""
     from pyrovae.data.data import load
     from pyrovae.programs.build import build
     from pyrovae.runs.run import Run
@@ -92,10 +100,10 @@ def _made(path: Path | None, config: Config, settings: dict[str, Any]) -> tuple[
     about = "initial weights"
     if path is not None:
         run = Run(path, **repeated_of(settings))
-        changed = [name for name in _of_the_model() if not _same(name, run.config, config)]
+        changed = [name for name in _settings_of_weights() if not _same(name, run.config, config)]
         if not changed and (path / "model.safetensors").exists():
             run.config = config
-            objective_of(config, run.vae)  # which may refuse it
+            objective_of(config, run.vae)  # raises InputError if the objective does not fit
             return run.vae, run.data, "trained weights"
         about += f", as {changed[0]} is changed" if changed else ", as the run holds none"
     data = load(config)
@@ -103,22 +111,23 @@ def _made(path: Path | None, config: Config, settings: dict[str, Any]) -> tuple[
     return fit(build(on_cpu, data.shape, len(data.classes)), data, on_cpu).vae, data, about
 
 
-def _of_the_model() -> list[str]:
-    """The settings that weights belong to."""
-    groups: dict[str, Any] = {name: field.json_schema_extra for name, field in Config.model_fields.items()}
-    return [name for name, about in groups.items() if about["group"] in ("Data", "Model") and name != "data_dir"]
+def _settings_of_weights() -> list[str]:
+    """List the settings that weights depend on."""
+    extras = {name: field.json_schema_extra for name, field in Config.model_fields.items() if name != "data_dir"}
+    return [name for name, extra in extras.items() if isinstance(extra, dict) and extra["group"] in ("Data", "Model")]
 
 
 def _same(name: str, run: Config, config: Config) -> bool:
-    """Whether a setting is as the run has it; a class of one's own, or a place, may have been moved."""
-    held, given = getattr(run, name), getattr(config, name)
-    moved = name in (*CLASSES, *PLACES) and ":" in str(held) and ":" in str(given)
-    return held == given or moved
+    """Check that a setting is the same in both configs; a user's class or data set may have been moved."""
+    before, now = getattr(run, name), getattr(config, name)
+    moved = name in (*CLASSES, *PLACES) and ":" in str(before) and ":" in str(now)
+    return before == now or moved
 
 
-def _drawn(found: Any, vae: Any, batch: Any, path: Path, title: str, graphviz: bool) -> bytes:
-    from pyrovae.explain.plates import by_graphviz, plates
+def _draw(explanation: "Explanation", vae: "VAE", batch: "Batch", path: Path, title: str, graphviz: bool) -> bytes:
+    """Draw the figure of the kind that the suffix of `path` names, and return the content of its file."""
+    from pyrovae.explain.plates import plate_figure, render_by_graphviz
     from pyrovae.figures.style import as_picture
 
     kind = path.suffix.removeprefix(".")
-    return by_graphviz(vae, batch, kind) if graphviz else as_picture(plates(found, title), kind)
+    return render_by_graphviz(vae, batch, kind) if graphviz else as_picture(plate_figure(explanation, title), kind)

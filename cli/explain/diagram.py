@@ -1,12 +1,12 @@
-"""The plate diagram of a model and its guide, in characters."""
+"""Draws the plate diagram of a model and its guide in characters."""
 
 from rich.text import Text
 
 from pyrovae.explain.explanation import Explanation
 
 GUIDE = "cyan"
-# All that can be there; what is not is cut out below.
-WHOLE = """\
+# The diagram with all arrows that a VAE can have; `plate_diagram` cuts out those that this one does not have.
+TEMPLATE = """\
           ┌─ {images}┐
           │     ╭─────────────╮                          │
   φ ┄┄┄┄┄┄┼┄┄┄▷ │ z           │ ◁┄┄┄┄┄┄┄┄┄┄┄┄┐           │
@@ -20,23 +20,22 @@ WHOLE = """\
           │     │ {x} │                          │
           │     └─────────────┘                          │
           └──────────────────────────────────────────────┘"""
-CONTEXT = slice(31, 56)  # the columns that only a context needs
+CONTEXT = slice(31, 56)  # the columns of y
 LEGEND = "square: seen, round: inferred; ── model, with parameters θ; ┄┄ guide, with φ; the frame: for each image"
 
 
-def diagram(found: Explanation) -> Text:
-    """Boxes are random variables with the shape of one image's, lines the model and dots the guide."""
-    shapes = {site.name: site.event for site in found.sites} | {"y": found.context or ()}
+def plate_diagram(explanation: Explanation) -> Text:
+    """Draw each variable as a box with its shape for one image, the model as lines and the guide as dotted lines."""
+    shapes = {site.name: site.event for site in explanation.sites} | {"y": explanation.context or ()}
     inner = {name: f"{'×'.join(map(str, shape)):<11}" for name, shape in shapes.items()}
-    plate = next(iter(found.sites[0].plates))
-    conditional = found.context is not None
-    heading = f"{plate}, N = {found.images} "
-    lines = WHOLE.format(images=heading.ljust(44, "─"), **inner).splitlines()
-    if not found.parameters["prior"]:
+    plate = next(iter(explanation.sites[0].plates))
+    heading = f"{plate}, N = {explanation.images} "
+    lines = TEMPLATE.format(images=heading.ljust(44, "─"), **inner).splitlines()
+    if not explanation.parameters["prior"]:
         lines[3] = lines[3].replace("  θ ──────┼───▶", "          │    ")
-    if found.symbols.prior != "p(z | y)":
+    if not explanation.symbols.prior_reads_y:
         lines[3], lines[4] = lines[3].replace("◀──────────┐", " " * 12), lines[4].replace("┴─┴", "──┴")
-    if not conditional:
+    if not explanation.symbols.conditional:
         lines = [line[: CONTEXT.start] + line[CONTEXT.stop :] for line in lines]
         lines = [line.replace("◁┄┄┄", "    ").replace("◀──", "   ") for line in lines]
     text = Text("\n".join(lines), no_wrap=True, overflow="crop")

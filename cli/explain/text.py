@@ -1,8 +1,8 @@
-"""What `pyrovae explain` prints."""
+"""Writes what `pyrovae explain` prints."""
 
 from collections.abc import Iterator
 
-from rich.console import Console, RenderableType
+from rich.console import Console, JustifyMethod, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.syntax import Syntax
@@ -12,118 +12,119 @@ from rich.text import Text
 from pyrovae.config.settings import Config
 from pyrovae.explain.explanation import PARTS, Explanation, Term
 from pyrovae.explain.formulas import network
-from pyrovae.explain.listing import Source
+from pyrovae.explain.listing import Listing
 
-from .diagram import LEGEND, diagram
+from .diagram import LEGEND, plate_diagram
 
 WIDEST = 110  # characters: longer lines are no easier to read
 HEAD, QUIET, GOOD, BAD = "bold cyan", "dim", "green", "bold red"
 
 
-def show(found: Explanation, config: Config, title: str) -> str:
-    """All of it as text, with colours where `click.echo` keeps them."""
+def show(explanation: Explanation, config: Config, title: str) -> str:
+    """Write an explanation as text, with escape codes for colours; `click.echo` removes these outside a terminal."""
     console = Console(highlight=False)
     console.width = min(console.width, WIDEST)
-    with console.capture() as held:
+    with console.capture() as capture:
         console.print(Text(title, "bold"))
         for heading, parts in {
-            "The formulas": _formulas(found, config),
-            "The plates": [Padding(diagram(found), 0), Text(f"\n{LEGEND}", QUIET)],
-            "The program, as written": _sources(found.program),
-            f"The sites, of a batch of {found.images}": _sites(found),
-            "The ELBO, by site": _check(found),
+            "The formulas": _formulas(explanation, config),
+            "The plates": [Padding(plate_diagram(explanation), 0), Text(f"\n{LEGEND}", QUIET)],
+            "The program, as written": _listings(explanation.program),
+            f"The sites, of a batch of {explanation.images}": _sites(explanation),
+            "The ELBO, by site": _terms(explanation),
         }.items():
             console.print(Text(), Rule(Text(f" {heading} ", HEAD), align="left", style=QUIET), Text())
             for part in parts:
                 console.print(part)
-    return "\n".join(line.rstrip() for line in held.get().splitlines()) + "\n"
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
-def _formulas(found: Explanation, config: Config) -> Iterator[RenderableType]:
+def _formulas(explanation: Explanation, config: Config) -> Iterator[RenderableType]:
     grid = _grid("left", "left")
-    for left, right, where, part in found.formulas:
+    for left, right, where, part in explanation.formulas:
         grid.add_row(Text(left, "bold"), Text(right if right.startswith("≥") else f"= {right}"))
         grid.add_row("", Padding(Text("; ".join([*([part] if part else []), *where]), QUIET), (0, 0, 0, 2)))
     grid.add_row("", Padding(Text(f"network {network(config)}", QUIET), (0, 0, 0, 2)))
     yield grid
 
 
-def _sources(sources: list[Source]) -> Iterator[RenderableType]:
-    for source in sources:
-        yield Text.assemble((source.name, "bold"), (f"  {source.file}:{source.line}", QUIET))
+def _listings(listings: list[Listing]) -> Iterator[RenderableType]:
+    for listing in listings:
+        yield Text.assemble((listing.name, "bold"), (f"  {listing.file}:{listing.line}", QUIET))
         yield Padding(
             Syntax(
-                source.text,
+                listing.text,
                 "python",
                 theme="ansi_dark",
                 background_color="default",
                 line_numbers=True,
-                start_line=source.line,
+                start_line=listing.line,
                 word_wrap=True,
             ),
             (0, 0, 1, 0),
         )
 
 
-def _sites(found: Explanation) -> Iterator[RenderableType]:
+def _sites(explanation: Explanation) -> Iterator[RenderableType]:
     table = _table("", "site", "distribution", "batch", "event", "numbers", "plates", "seen", numbers=("numbers",))
-    for site in found.sites:
+    for site in explanation.sites:
         shapes = (_shape(site.batch), _shape(site.event), f"{site.numbers:,}")
         seen = "yes" if site.observed else "no"
         table.add_row(*map(Text, (site.program, site.name, site.distribution, *shapes, ", ".join(site.plates), seen)))
     yield table
-    sizes = {name: size for site in found.sites for name, size in site.plates.items()}
+    sizes = {name: size for site in explanation.sites for name, size in site.plates.items()}
     rows = "; ".join(f"{name}, {size} rows" for name, size in sizes.items())
     yield Text(f"\nA site scores batch × event numbers; the rows of a plate ({rows}) are independent.", QUIET)
     yield Text()
     counts = _grid("left", "right")
     for part in PARTS:
-        counts.add_row(part, f"{found.parameters[part]:,}")
-    counts.add_row(Text("parameters", "bold"), Text(f"{sum(found.parameters.values()):,}", "bold"))
+        counts.add_row(part, f"{explanation.parameters[part]:,}")
+    counts.add_row(Text("parameters", "bold"), Text(f"{sum(explanation.parameters.values()):,}", "bold"))
     yield counts
 
 
-def _check(found: Explanation) -> Iterator[RenderableType]:
+def _terms(explanation: Explanation) -> Iterator[RenderableType]:
     numbers = ("Pyro", "plain PyTorch", "difference")
     table = _table("", "nats per image", *numbers, "", numbers=numbers)
-    for term in found.terms:
+    for term in explanation.terms:
         table.add_row(*_row(term))
     table.add_section()
-    table.add_row(*_row(found.total))
-    table.add_row(*_row(found.elbo))
-    if found.kls:
+    table.add_row(*_row(explanation.total))
+    table.add_row(*_row(explanation.elbo))
+    if explanation.kls:
         table.add_section()
-        for term in found.kls:
+        for term in explanation.kls:
             table.add_row(*_row(term))
     yield table
-    if found.missing:
-        about = f"– no formula in plain PyTorch for {', '.join(found.missing)}: its class has no `log_density`"
+    if explanation.missing:
+        about = f"– no formula in plain PyTorch for {', '.join(explanation.missing)}: its class has no `log_density`"
         yield Text(f"{about}; Trace_ELBO is held against the sum by site", QUIET)
-    about = f"{found.images} images, one code each, the same for both; float64; the difference is an image's largest"
+    about = f"{explanation.images} images, one code each, the same for both; float64;"
+    about += " the difference is an image's largest"
     yield Text(about, QUIET)
-    agree = "They agree, as far as both are there." if found.missing else "They agree."
-    yield Text(agree if found.holds else "They do not agree.", GOOD if found.holds else BAD)
-    if found.plain:
+    agree = "They agree, as far as both are there." if explanation.missing else "They agree."
+    yield Text(agree if explanation.agrees else "They do not agree.", GOOD if explanation.agrees else BAD)
+    if explanation.densities:
         yield Text("\nIn plain PyTorch that is, of each pixel or of each code:\n")
-        yield from _sources(found.plain)
+        yield from _listings(explanation.densities)
 
 
 def _row(term: Term) -> tuple[Text, ...]:
-    by_hand, difference = ("–" if term.by_hand is None else f"{term.by_hand:.6f}"), term.difference
-    mark = ("", "") if difference is None else ("✓", GOOD) if term.holds else ("✗", BAD)
-    told = "" if difference is None else f"{difference:.0e}" if difference else "0"
-    style = "" if term.holds else BAD
-    return Text(term.sign), Text(term.name), Text(f"{term.pyro:.6f}"), Text(by_hand), Text(told, style), Text(*mark)
+    in_torch, difference = ("–" if term.in_torch is None else f"{term.in_torch:.6f}"), term.difference
+    mark = ("", "") if difference is None else ("✓", GOOD) if term.agrees else ("✗", BAD)
+    size = "" if difference is None else f"{difference:.0e}" if difference else "0"
+    style = "" if term.agrees else BAD
+    return Text(term.sign), Text(term.name), Text(f"{term.in_pyro:.6f}"), Text(in_torch), Text(size, style), Text(*mark)
 
 
 def _shape(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape)) or "–"
 
 
-def _grid(*justified: str) -> Table:
+def _grid(*columns: JustifyMethod) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
-    for justify in justified:
-        grid.add_column(justify=justify)  # type: ignore[arg-type]
+    for justify in columns:
+        grid.add_column(justify=justify)
     return grid
 
 

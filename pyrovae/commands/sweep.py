@@ -17,8 +17,7 @@ from pyrovae.config.settings import Config, as_text
 from pyrovae.data.data import Data, load
 from pyrovae.errors import InputError, at_least, did_you_mean
 from pyrovae.figures.style import Unfit
-from pyrovae.figures.tradeoff import rate_distortion
-from pyrovae.figures.tradeoff import sweep as sweep_figure
+from pyrovae.figures.tradeoff import rate_distortion, sweep_figure
 from pyrovae.inference import choose_device
 from pyrovae.programs.build import build
 from pyrovae.runs.comparison import best_row, comparable_by, loss_differences, over_seeds

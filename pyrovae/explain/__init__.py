@@ -1,1 +1,1 @@
-"""What a program means."""
+"""Explains what a program means: its formulas, its code, and its ELBO term by term."""

@@ -1,22 +1,23 @@
-"""What a VAE means: its formulas, its program, the trace of that, and its ELBO taken apart and found without Pyro."""
+"""Explains a VAE: its formulas, its code, its sites, and its ELBO term by term, in Pyro and in plain PyTorch."""
 
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import pyro
 import torch
 from pyro import poutine
 from pyro.infer import Trace_ELBO
+from pyro.poutine import Trace
 from torch import Tensor, nn
 
 from pyrovae.config.settings import Config
 from pyrovae.data.data import Batch
 from pyrovae.evaluation.elbo import arguments
 from pyrovae.explain.formulas import Formula, Symbols, formulas
-from pyrovae.explain.listing import Site, Source, methods_of, sites_of, source_of
+from pyrovae.explain.listing import Listing, Site, distribution_at, listing_of, listings_of, sites_of
 from pyrovae.inference.objectives import KLWeight
 from pyrovae.inference.objectives.closed_form import known_kl
 from pyrovae.inference.traces import guide_then_model
@@ -24,187 +25,208 @@ from pyrovae.parts.densities import kl_of_gaussians, own
 from pyrovae.parts.likelihoods import Unseen
 from pyrovae.vae import VAE
 
-TOLERANCE = 1e-9  # of a term in nats per image, or of its size if that is above 1: float64 has 16 digits
+TOLERANCE = 1e-9  # in nats per image, or relative to terms larger than 1 nat: float64 has 16 digits
 PARTS = ("encoder", "posterior", "prior", "decoder", "likelihood")
 
 
 class Term(NamedTuple):
-    """A part of the ELBO in nats per image: as Pyro finds it, and as its formula in plain PyTorch does, if written."""
+    """A term of the ELBO in nats per image: its value in Pyro and, if it has a formula, in plain PyTorch."""
 
     name: str
     sign: str
-    pyro: float
-    by_hand: float | None
-    difference: float | None  # the largest of any image, so that none makes up for another
+    in_pyro: float
+    in_torch: float | None
+    difference: float | None  # the largest of any image, so that differences of opposite sign do not cancel
 
     @property
-    def holds(self) -> bool:
-        """Whether the two agree; a term without a second value has nothing to be held against."""
-        return self.difference is None or self.difference <= TOLERANCE * max(1.0, abs(self.pyro))
+    def agrees(self) -> bool:
+        """Whether the two values are equal but for rounding; true for a term that has only one."""
+        return self.difference is None or self.difference <= TOLERANCE * max(1.0, abs(self.in_pyro))
 
 
-class Scores(NamedTuple):
-    """Of each image (n,), by Pyro and by hand."""
+class TermByImage(NamedTuple):
+    """A term of the ELBO with a value for each image, (n,)."""
 
     name: str
     sign: str
-    pyro: Tensor
-    by_hand: Tensor | None
+    in_pyro: Tensor
+    in_torch: Tensor | None
 
-    def term(self) -> Term:
-        if self.by_hand is None:
-            return Term(self.name, self.sign, _mean(self.pyro), None, None)
-        difference = (self.pyro - self.by_hand).abs().max().item()
-        return Term(self.name, self.sign, _mean(self.pyro), _mean(self.by_hand), difference)
+    def mean(self) -> Term:
+        if self.in_torch is None:
+            return Term(self.name, self.sign, _mean(self.in_pyro), None, None)
+        difference = (self.in_pyro - self.in_torch).abs().max().item()
+        return Term(self.name, self.sign, _mean(self.in_pyro), _mean(self.in_torch), difference)
+
+
+class Traces(NamedTuple):
+    """The traces of model and guide at the same codes, and the value of Pyro's own estimator, summed over images."""
+
+    model: Trace
+    guide: Trace
+    elbo: float
+
+    @property
+    def codes(self) -> Tensor:
+        return cast(Tensor, self.guide.nodes["z"]["value"])
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What `explain` finds."""
+    """What a VAE means, as `explain` returns it."""
 
     formulas: list[Formula]
     symbols: Symbols
-    program: list[Source]  # model, guide, and what in them makes the distributions
-    plain: list[Source]  # the same densities in plain PyTorch
+    program: list[Listing]  # model and guide, and the methods that make their distributions
+    densities: list[Listing]  # the functions that compute the same densities in plain PyTorch
     sites: list[Site]
-    parameters: dict[str, int]
+    parameters: dict[str, int]  # the number of trained parameters in each part
     images: int
-    context: tuple[int, ...] | None  # the shape of a y
-    terms: list[Term]  # one for each site that counts
+    context: tuple[int, ...] | None  # the shape of the y of one image
+    terms: list[Term]  # one for each site of the ELBO
     total: Term  # their sum
-    elbo: Term  # Pyro's Trace_ELBO, against the sum by hand; where a formula is missing, against Pyro's sum by site
-    kls: list[Term]  # at the same codes, and in closed form where that is known
-    missing: list[str]  # classes that do not write their density out
+    elbo: Term  # Pyro's Trace_ELBO, compared with the total in plain PyTorch; if that is not known, in Pyro
+    kls: list[Term]  # the KL at the codes that were drawn; then in closed form, where that is known
+    missing: list[str]  # the classes without a density in plain PyTorch
 
     @property
-    def holds(self) -> bool:
-        return all(term.holds for term in (*self.terms, self.total, self.elbo, *self.kls))
+    def agrees(self) -> bool:
+        """Whether all terms have the same value in Pyro and in plain PyTorch."""
+        return all(term.agrees for term in (*self.terms, self.total, self.elbo, *self.kls))
 
 
 def explain(vae: VAE, batch: Batch, config: Config | None = None) -> Explanation:
-    """Take a VAE apart on images (n, C, H, W) and their labels (n,), as `Data.batch` returns them.
+    """Explain a VAE on images (n, C, H, W) and their labels (n,), as `Data.batch` returns them.
 
-    In float64, in evaluation mode, with one code drawn for each image; `vae` itself stays as it is. With a config the
-    parts bear the names they have there, and the loss is told, too.
+    Works on a copy of `vae`, in float64 and evaluation mode, with one code drawn for each image. With a config, the
+    parts are called by the names that they have there, and the formulas include that of the loss.
 
     >>> config = Config()
     >>> data = load(config)
-    >>> found = explain(build(config, data.shape), data.batch(data.test, slice(0, 8)))
-    >>> found.formulas[0].left, found.formulas[0].right, found.holds
+    >>> explanation = explain(build(config, data.shape), data.batch(data.test, slice(0, 8)))
+    >>> explanation.formulas[0].left, explanation.formulas[0].right, explanation.agrees
     ('p(x, z)', 'p(z) p(x | z)', True)
     """
     vae = copy.deepcopy(vae).double().eval()
-    with _in_doubles(), torch.no_grad(), pyro.settings.context(module_local_params=True):
+    with _float64_by_default(), torch.no_grad(), pyro.settings.context(module_local_params=True):
         x, y = arguments(vae, Batch(batch.x.double(), batch.labels))
-        prior_reads_y = bool(vae.prior(y).batch_shape)
-        symbols = Symbols.of(y is not None, prior_reads_y)
-        model, guide, elbo = _traced(vae, x, y)
-        written = _by_hand(vae, x, y, guide.nodes["z"]["value"])
-        scores = _scores(model, guide, symbols, written)
-        total = _sum("sum", scores).term()
-        difference = abs(elbo / len(x) - (total.pyro if total.by_hand is None else total.by_hand))
-        kls = _kls(vae, x, y, model, guide, scores) if vae.has_kl else []
+        symbols = Symbols(y is not None, bool(vae.prior(y).batch_shape), vae.has_kl)
+        traces = _traces(vae, x, y)
+        in_torch = _log_densities(vae, x, y, traces.codes)
+        terms = _terms(traces, symbols, in_torch)
+        total = _sum("sum", terms).mean()
+        kls = _kls(vae, x, y, traces, terms) if vae.has_kl else []
         return Explanation(
-            formulas=formulas(vae, prior_reads_y, config),
+            formulas=formulas(vae, symbols, config),
             symbols=symbols,
             program=_program(vae),
-            plain=_plain(vae, kls),
-            sites=[*sites_of("model", model), *sites_of("guide", guide)],
+            densities=_densities(vae, kls),
+            sites=[*sites_of("model", traces.model), *sites_of("guide", traces.guide)],
             parameters={part: _count(getattr(vae, part)) for part in PARTS},
             images=len(x),
             context=None if y is None else tuple(y.shape[1:]),
-            terms=[each.term() for each in scores],
+            terms=[term.mean() for term in terms],
             total=total,
-            elbo=Term("Trace_ELBO", "", elbo / len(x), total.by_hand, difference),
+            elbo=_elbo(traces.elbo / len(x), total),
             kls=kls,
-            missing=[
-                f"{family} {type(part).__name__}"
-                for family, part in _members(vae).items()
-                if written[family] is None and (vae.has_kl or family == "likelihood")
-            ],
+            missing=_missing(vae, in_torch),
         )
 
 
-def _traced(vae: VAE, x: Tensor, y: Tensor | None) -> tuple[Any, Any, float]:
-    """The traces of model and guide at the same codes, and what Pyro's own estimator says of them, over all images."""
+def _traces(vae: VAE, x: Tensor, y: Tensor | None) -> Traces:
     weight = KLWeight(1.0 if vae.has_kl else None)
     model, guide = weight(vae.model), weight(vae.guide)
     guide_trace, model_trace = guide_then_model(model, guide, x, y)
     for trace in (model_trace, guide_trace):
         trace.compute_log_prob()
     loss = Trace_ELBO(max_plate_nesting=1).loss(model, poutine.replay(guide, guide_trace), x, y)
-    return model_trace, guide_trace, -float(loss)
+    return Traces(model_trace, guide_trace, -float(loss))
 
 
-def _members(vae: VAE) -> dict[str, Any]:
-    """The parts that make distributions; the likelihood itself where some pixels are left out of it."""
-    likelihood: Any = vae.likelihood
-    if isinstance(likelihood, Unseen):
-        likelihood = likelihood.likelihood
+def _densities_of(vae: VAE) -> dict[str, object]:
+    """Return the parts that make distributions; for a likelihood that leaves pixels out, the one inside it."""
+    likelihood = vae.likelihood.likelihood if isinstance(vae.likelihood, Unseen) else vae.likelihood
     return {"prior": vae.prior, "likelihood": likelihood, "posterior": vae.posterior}
 
 
-def _program(vae: VAE) -> list[Source]:
-    """Model and guide, and what in them makes the distributions."""
+def _program(vae: VAE) -> list[Listing]:
+    """List model and guide, and the methods that make their distributions."""
     masked = [vae.likelihood] if isinstance(vae.likelihood, Unseen) else []
-    inner = [source for member in (*_members(vae).values(), *masked) for source in methods_of(member, "forward")]
-    outer = [source for source in (source_of(type(vae).model), source_of(type(vae).guide)) if source]
+    inner = [listing for part in (*_densities_of(vae).values(), *masked) for listing in listings_of(part, "forward")]
+    outer = [listing for listing in (listing_of(type(vae).model), listing_of(type(vae).guide)) if listing]
     return list(dict.fromkeys([*outer, *inner]))
 
 
-def _plain(vae: VAE, kls: list[Term]) -> list[Source]:
-    """What `_by_hand` calls."""
-    members = [member for member in _members(vae).values() if own(member, "log_density")]
-    found = [source for member in members for source in methods_of(member, "log_density")]
-    if any(kl.by_hand is not None for kl in kls[1:]) and (source := source_of(kl_of_gaussians)):
-        found.append(source)
-    return list(dict.fromkeys(found))
+def _densities(vae: VAE, kls: list[Term]) -> list[Listing]:
+    """List the functions by which the terms are computed in plain PyTorch."""
+    parts = [part for part in _densities_of(vae).values() if own(part, "log_density")]
+    listings = [listing for part in parts for listing in listings_of(part, "log_density")]
+    if any(kl.in_torch is not None for kl in kls[1:]) and (listing := listing_of(kl_of_gaussians)):
+        listings.append(listing)
+    return list(dict.fromkeys(listings))
 
 
-def _by_hand(vae: VAE, x: Tensor, y: Tensor | None, z: Tensor) -> dict[str, Tensor | None]:
-    """The log-densities (n,) of each part that writes them out in plain PyTorch."""
-    given = {"prior": (y, z), "likelihood": (vae.decoder(z, y), x), "posterior": (vae.encoder(x, y), z)}
-    found: dict[str, Tensor | None] = {}
-    for family, member in _members(vae).items():
-        written = own(member, "log_density")
-        found[family] = None if written is None else written(*given[family])
-    if (pixels := found["likelihood"]) is not None:
-        seen = vae.likelihood.mask if isinstance(vae.likelihood, Unseen) else torch.tensor(True)
-        found["likelihood"] = torch.where(seen, pixels, 0.0).flatten(1).sum(1)
-    return found
+def _log_densities(vae: VAE, x: Tensor, y: Tensor | None, z: Tensor) -> dict[str, Tensor | None]:
+    """Compute log p(z), log p(x | z) and log q(z | x), each (n,), in plain PyTorch; None for a part without formula."""
+    arguments_of = {"prior": (y, z), "likelihood": (vae.decoder(z, y), x), "posterior": (vae.encoder(x, y), z)}
+    densities: dict[str, Tensor | None] = {}
+    for family, part in _densities_of(vae).items():
+        log_density = own(part, "log_density")
+        densities[family] = None if log_density is None else log_density(*arguments_of[family])
+    if (pixels := densities["likelihood"]) is not None:
+        scored = vae.likelihood.mask if isinstance(vae.likelihood, Unseen) else torch.tensor(True)
+        densities["likelihood"] = torch.where(scored, pixels, 0.0).flatten(1).sum(1)
+    return densities
 
 
-def _scores(model: Any, guide: Any, symbols: Symbols, written: dict[str, Tensor | None]) -> list[Scores]:
-    places = {"prior": (model, "z", "+"), "likelihood": (model, "x", "+"), "posterior": (guide, "z", "−")}
+def _missing(vae: VAE, in_torch: dict[str, Tensor | None]) -> list[str]:
+    """Name the parts that count in the ELBO but have no density in plain PyTorch."""
+    counted = {family: part for family, part in _densities_of(vae).items() if vae.has_kl or family == "likelihood"}
+    return [f"{family} {type(part).__name__}" for family, part in counted.items() if in_torch[family] is None]
+
+
+def _terms(traces: Traces, symbols: Symbols, in_torch: dict[str, Tensor | None]) -> list[TermByImage]:
+    """Return the ELBO's terms for prior, likelihood and posterior; for a plain autoencoder the likelihood's alone."""
+    sites = {
+        "prior": (traces.model.nodes["z"], "+"),
+        "likelihood": (traces.model.nodes["x"], "+"),
+        "posterior": (traces.guide.nodes["z"], "−"),
+    }
     return [
-        Scores(f"log {getattr(symbols, family)}", sign, trace.nodes[site]["log_prob"], written[family])
-        for family, (trace, site, sign) in places.items()
-        if trace.nodes[site]["mask"] is not False  # a posterior without a density is left out, and the prior with it
+        TermByImage(f"log {symbols.density(family)}", sign, node["log_prob"], in_torch[family])
+        for family, (node, sign) in sites.items()
+        if node["mask"] is not False  # so KLWeight leaves out a posterior without a density, and the prior with it
     ]
 
 
-def _sum(name: str, scores: list[Scores]) -> Scores:
-    signed = [(-1 if each.sign == "−" else 1, each) for each in scores]
-    by_hand = [sign * each.by_hand for sign, each in signed if each.by_hand is not None]
-    of_pyro = torch.stack([sign * each.pyro for sign, each in signed]).sum(0)
-    return Scores(name, "=", of_pyro, torch.stack(by_hand).sum(0) if len(by_hand) == len(scores) else None)
+def _sum(name: str, terms: list[TermByImage]) -> TermByImage:
+    signed = [(-1 if term.sign == "−" else 1, term) for term in terms]
+    in_pyro = torch.stack([sign * term.in_pyro for sign, term in signed]).sum(0)
+    in_torch = [sign * term.in_torch for sign, term in signed if term.in_torch is not None]
+    return TermByImage(name, "=", in_pyro, torch.stack(in_torch).sum(0) if len(in_torch) == len(terms) else None)
 
 
-def _kls(vae: VAE, x: Tensor, y: Tensor | None, model: Any, guide: Any, scores: list[Scores]) -> list[Term]:
-    prior, _, posterior = scores
-    drawn = _sum("KL, at these z", [posterior._replace(sign="+"), prior._replace(sign="−")])
-    exact = known_kl(guide.nodes["z"]["fn"], model.nodes["z"]["fn"])
+def _elbo(in_pyro: float, total: Term) -> Term:
+    difference = abs(in_pyro - (total.in_pyro if total.in_torch is None else total.in_torch))
+    return Term("Trace_ELBO", "", in_pyro, total.in_torch, difference)
+
+
+def _kls(vae: VAE, x: Tensor, y: Tensor | None, traces: Traces, terms: list[TermByImage]) -> list[Term]:
+    """Compute the KL of posterior and prior at the codes that were drawn; and in closed form, where that is known."""
+    prior, _, posterior = terms
+    estimate = _sum("KL, at these z", [posterior._replace(sign="+"), prior._replace(sign="−")])
+    exact = known_kl(distribution_at(traces.guide.nodes["z"]), distribution_at(traces.model.nodes["z"]))
     if exact is None:
-        return [drawn.term()]
-    of_prior, of_posterior = own(vae.prior, "moments"), own(vae.posterior, "moments")
-    by_hand = None
-    if of_prior is not None and of_posterior is not None:
-        by_hand = kl_of_gaussians(*of_posterior(vae.encoder(x, y)), *of_prior(y))
-    return [drawn.term(), Scores("KL, exact", "", exact, by_hand).term()]
+        return [estimate.mean()]
+    prior_moments, posterior_moments = own(vae.prior, "moments"), own(vae.posterior, "moments")
+    in_torch = None
+    if prior_moments is not None and posterior_moments is not None:
+        in_torch = kl_of_gaussians(*posterior_moments(vae.encoder(x, y)), *prior_moments(y))
+    return [estimate.mean(), TermByImage("KL, exact", "", exact, in_torch).mean()]
 
 
-def _mean(each: Tensor) -> float:
-    return each.sum().item() / len(each)
+def _mean(values: Tensor) -> float:
+    return values.sum().item() / len(values)
 
 
 def _count(part: nn.Module) -> int:
@@ -212,7 +234,7 @@ def _count(part: nn.Module) -> int:
 
 
 @contextmanager
-def _in_doubles() -> Iterator[None]:
+def _float64_by_default() -> Iterator[None]:
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:

@@ -1,15 +1,18 @@
-"""What a program is made of: its functions as written, and the sites of a trace."""
+"""Lists what a program consists of: its functions as they are written, and the sample sites of a trace."""
 
 import inspect
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import FunctionType
+from typing import NamedTuple, TypeGuard, cast
 
-import torch
-from pyro.distributions import MaskedDistribution
+from pyro.distributions import MaskedDistribution, TorchDistribution
 from pyro.distributions.torch_distribution import ExpandedDistribution
+from pyro.poutine import Trace
+from pyro.poutine.runtime import Message
 from pyro.poutine.util import site_is_subsample
-from torch.distributions import Independent, TransformedDistribution
+from torch.distributions import Distribution, Independent, TransformedDistribution
 
 from pyrovae.inference.traces import sample_sites
 from pyrovae.parts.densities import own
@@ -17,8 +20,8 @@ from pyrovae.parts.densities import own
 PACKAGE = Path(__file__).parents[1]
 
 
-class Source(NamedTuple):
-    """A function as written."""
+class Listing(NamedTuple):
+    """The source of one function, and where it is written."""
 
     name: str  # VAE.model
     file: str
@@ -34,73 +37,77 @@ class Site(NamedTuple):
     distribution: str  # Bernoulli.to_event(3)
     batch: tuple[int, ...]
     event: tuple[int, ...]
-    plates: dict[str, int]
+    plates: dict[str, int]  # the size of each plate around the site
     observed: bool
 
     @property
     def numbers(self) -> int:
+        """How many numbers one draw of the site consists of."""
         return math.prod(self.batch + self.event)
 
 
-def source_of(function: Any) -> Source | None:
-    """None for what has no file, as a function typed at a prompt."""
+def listing_of(function: Callable[..., object]) -> Listing | None:
+    """Read the source of a function; None if it is in no file, because it was typed at a prompt."""
     try:
         lines, line = inspect.getsourcelines(function)
         file = inspect.getsourcefile(function) or ""
     except (OSError, TypeError):
         return None
-    return Source(function.__qualname__, _short(Path(file)), line, inspect.cleandoc("\n" + "".join(lines)))
+    return Listing(function.__qualname__, _short_name(Path(file)), line, inspect.cleandoc("\n" + "".join(lines)))
 
 
-def methods_of(member: object, *names: str) -> list[Source]:
-    """These methods as written, and after each the functions and methods of the package, or of a user's, that it calls.
-
-    None of torch's or Pyro's own.
-    """
-    found: dict[Any, None] = {}
-    for name in names:
-        method = getattr(type(member), name, None)
-        if _is_ours(method):
-            found |= dict.fromkeys([method, *_called_by(method, type(member))])
-    return [source for source in map(source_of, found) if source]
+def listings_of(part: object, method_name: str) -> list[Listing]:
+    """Read the source of a method, and of what it calls, except functions of torch and Pyro."""
+    method = getattr(type(part), method_name, None)
+    if not _is_listed(method):
+        return []
+    functions = dict.fromkeys([method, *_called_by(method, type(part))])
+    return [listing for listing in map(listing_of, functions) if listing]
 
 
-def _called_by(function: Any, kind: type) -> list[Any]:
+def _called_by(function: FunctionType, kind: type) -> list[FunctionType]:
+    """Find the functions that a method of the class `kind` names: other methods, and functions of its module."""
     names = function.__code__.co_names
-    named = [inspect.getattr_static(kind, name, function.__globals__.get(name)) for name in names]
-    return [each for each in named if _is_ours(each)]
+    attributes = [inspect.getattr_static(kind, name, function.__globals__.get(name)) for name in names]
+    return [attribute for attribute in attributes if _is_listed(attribute)]
 
 
-def _is_ours(function: Any) -> bool:
-    known = inspect.isfunction(function) and function is not own
-    return known and not function.__module__.startswith(("torch.", "pyro."))
+def _is_listed(attribute: object) -> TypeGuard[FunctionType]:
+    if not inspect.isfunction(attribute) or attribute is own:
+        return False
+    return not attribute.__module__.startswith(("torch.", "pyro."))
 
 
-def sites_of(program: str, trace: Any) -> list[Site]:
-    """All but the plates themselves, which are sites of their own."""
-    sites: dict[str, Any] = {**sample_sites(trace)}
+def sites_of(program: str, trace: Trace) -> list[Site]:
+    """List the sample sites of a trace, without those by which Pyro records the plates."""
+    sites: dict[str, Message[..., object]] = {**sample_sites(trace)}  # type: ignore[dict-item]  # seen as Pyro has them
     return [_site(program, name, node) for name, node in sites.items() if not site_is_subsample(node)]
 
 
-def _site(program: str, name: str, node: Any) -> Site:
-    fn, plates = node["fn"], {frame.name: frame.size for frame in node["cond_indep_stack"]}
-    return Site(program, name, written(fn), tuple(fn.batch_shape), tuple(fn.event_shape), plates, node["is_observed"])
+def _site(program: str, name: str, node: "Message[..., object]") -> Site:
+    fn, plates = distribution_at(node), {frame.name: frame.size for frame in node["cond_indep_stack"]}
+    return Site(program, name, describe(fn), tuple(fn.batch_shape), tuple(fn.event_shape), plates, node["is_observed"])
 
 
-def written(distribution: torch.distributions.Distribution) -> str:
-    """As one would write it: `Bernoulli.mask.to_event(3)`, `Normal.to_event(1) bent 2 times`."""
+def distribution_at(node: "Message[..., object]") -> TorchDistribution:
+    """Return the distribution of a sample site."""
+    return cast(TorchDistribution, node["fn"])
+
+
+def describe(distribution: Distribution) -> str:
+    """Name a distribution as Pyro code would: `Bernoulli.mask.to_event(3)`, `Normal.to_event(1) bent 2 times`."""
     if isinstance(distribution, Independent):
-        return f"{written(distribution.base_dist)}.to_event({distribution.reinterpreted_batch_ndims})"
+        return f"{describe(distribution.base_dist)}.to_event({distribution.reinterpreted_batch_ndims})"
     if isinstance(distribution, MaskedDistribution):
-        return f"{written(distribution.base_dist)}.mask"
-    if isinstance(distribution, ExpandedDistribution):  # to the plate
-        return written(distribution.base_dist)
+        return f"{describe(distribution.base_dist)}.mask"
+    if isinstance(distribution, ExpandedDistribution):  # by the plate
+        return describe(distribution.base_dist)
     name = type(distribution).__name__
     if name == "TransformedDistribution" and isinstance(distribution, TransformedDistribution):
-        return f"{written(distribution.base_dist)} bent {len(distribution.transforms)} times"
+        return f"{describe(distribution.base_dist)} bent {len(distribution.transforms)} times"
     return name
 
 
-def _short(file: Path) -> str:
-    """From the package on, whatever the folders above it are called; of a user's own file, its name."""
+def _short_name(file: Path) -> str:
+    """Return the path from the package on; for a file outside the package, only its name."""
     return file.relative_to(PACKAGE.parent).as_posix() if file.is_relative_to(PACKAGE) else file.name

@@ -1,14 +1,16 @@
-"""Matplotlib figures of a model, its data and its training; no training here, and no files.
+"""Matplotlib figures of a model, its data and its training.
 
-A figure is a function that asks by name for what it draws: `vae`, `data`, `metrics` (records of epochs) or `progress`.
+A figure is a function whose parameters name what it draws: `vae`, `data`, `metrics` (records of epochs) or `progress`
+(reconstructions by epoch). It neither trains nor writes files.
 """
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Protocol
 
 from matplotlib.figure import Figure
 
+from pyrovae.config.settings import Config
 from pyrovae.errors import one_of
 from pyrovae.figures.curves import losses
 from pyrovae.figures.images import (
@@ -40,19 +42,26 @@ FIGURES: dict[str, Callable[..., Figure]] = {
 }
 
 
-def draw(run: Any, names: Iterable[str] = ()) -> Iterator[tuple[str, Figure]]:
-    """The named figures of a run, or all that fit it; the same for the same seed.
+class Drawable(Protocol):
+    """A run or a fit: it has a config, and an attribute for each parameter of the figures that are to be drawn."""
+
+    @property
+    def config(self) -> Config: ...
+
+
+def draw(run: Drawable, names: Iterable[str] = ()) -> Iterator[tuple[str, Figure]]:
+    """Draw the named figures of a run, or all that fit it if none is named; the seed of its config fixes what is drawn.
 
     Raises `InputError` for an unknown name, and for a named figure that does not fit the run.
     """
     chosen = {name: FIGURES[one_of("figure", name, FIGURES)] for name in names}
-    for name, function in (chosen or FIGURES).items():
-        asked = {part: getattr(run, part) for part in inspect.signature(function).parameters}
+    for figure_name, function in (chosen or FIGURES).items():
+        arguments = {name: getattr(run, name) for name in inspect.signature(function).parameters}
         try:
             with seeded(run.config.seed):
-                figure = function(**asked)
+                figure = function(**arguments)
         except Unfit:
             if chosen:
                 raise
         else:
-            yield name, figure
+            yield figure_name, figure

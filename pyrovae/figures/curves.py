@@ -1,22 +1,42 @@
-"""What changes from epoch to epoch."""
+"""Figures of the scores over the epochs."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Literal, NotRequired, TypedDict
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import ColorType
 
+from pyrovae.evaluation.elbo import Scores
 from pyrovae.figures.style import INK, PALE, TEST, TRAIN, VALIDATION, Unfit, colours, new_figure
 
-PANELS = {"kl": "KL", "reconstruction": "Reconstruction", "loss": "Total (negative ELBO)"}
-SETS = {"train": (TRAIN, "training set"), "validation": (VALIDATION, "validation set"), "test": (TEST, "test set")}
+ScoreName = Literal["kl", "reconstruction", "loss", "objective"]
+SetName = Literal["train", "validation", "test"]
 
-Records = Sequence[Mapping[str, Any]]
+PANELS: dict[ScoreName, str] = {"kl": "KL", "reconstruction": "Reconstruction", "loss": "Total (negative ELBO)"}
+SETS: dict[SetName, tuple[str, str]] = {
+    "train": (TRAIN, "training set"),
+    "validation": (VALIDATION, "validation set"),
+    "test": (TEST, "test set"),
+}
+
+
+class Epoch(TypedDict):
+    """What these figures read of the record of an epoch: scores in nats per image."""
+
+    epoch: int
+    train: Scores
+    validation: NotRequired[Scores]
+    test: Scores
+
+
+Records = Sequence[Epoch]
 
 
 def losses(metrics: Records) -> Figure:
-    """KL, reconstruction and their sum over the epochs, for training and test set; the objective where it differs."""
+    """Draw KL, reconstruction and their sum over the epochs, by set; and the objective, if it is not their sum."""
     if not metrics:
         raise Unfit("figure losses: expected at least one epoch, got none")
     panels = PANELS | ({"objective": "Objective"} if "objective" in metrics[0]["train"] else {})
@@ -24,7 +44,7 @@ def losses(metrics: Records) -> Figure:
     for panel, (key, title) in zip(axes[0], panels.items()):
         for name, (colour, label) in SETS.items():
             if key in metrics[0].get(name, ()):
-                _curve(panel, metrics, name, key, color=colour, label=label)
+                _curve(panel, metrics, name, key, colour, label)
         _finish(panel, title)
         _zoom(panel, key)
     axes[0, 2].legend(frameon=False)
@@ -37,28 +57,30 @@ def losses(metrics: Records) -> Figure:
 
 
 def comparison(runs: Mapping[str, Records]) -> Figure:
-    """The test curves of several runs, by their names."""
+    """Draw the curves of several runs on their test sets; `runs` has the records of each by its name."""
     figure, axes = new_figure(11, 3.6, columns=3)
     for panel, (key, title) in zip(axes[0], PANELS.items()):
         for colour, (name, metrics) in zip(colours(len(runs)), runs.items()):
-            _curve(panel, metrics, "test", key, color=colour, label=name)
+            _curve(panel, metrics, "test", key, colour, name)
         _finish(panel, f"{title}, test set")
         _zoom(panel, key)
     handles = axes[0, 0].get_legend_handles_labels()
-    fitting = max(1, 120 // (max(map(len, runs)) + 6))  # characters in eleven inches
+    fitting = max(1, 120 // (max(map(len, runs)) + 6))  # eleven inches hold 120 characters
     figure.legend(*handles, loc="outside lower center", ncols=min(fitting, len(runs)), frameon=False)
     return figure
 
 
-def _curve(panel: Axes, metrics: Records, name: str, key: str, **style: Any) -> None:
+def _curve(panel: Axes, metrics: Records, name: SetName, key: ScoreName, colour: ColorType, label: str) -> None:
     epochs = [record["epoch"] for record in metrics]
     marker = "o" if len(epochs) == 1 else None
-    panel.plot(epochs, [record[name][key] for record in metrics], linewidth=1.6, marker=marker, **style)
+    panel.plot(
+        epochs, [record[name][key] for record in metrics], linewidth=1.6, marker=marker, color=colour, label=label
+    )
 
 
-def _zoom(panel: Axes, key: str) -> None:
-    """Let the steep fall of the first epochs leave the picture, where it would flatten all that follows."""
-    curves: list[Any] = [line.get_ydata() for line in panel.get_lines()]
+def _zoom(panel: Axes, key: ScoreName) -> None:
+    """Cut the steep fall of the first epochs off, because it would flatten all that follows."""
+    curves = [np.asarray(line.get_ydata()) for line in panel.get_lines()]
     later = [curve[max(1, len(curve) // 25) :] for curve in curves]
     if key == "kl" or min(map(len, later)) < 10:
         return

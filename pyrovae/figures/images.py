@@ -1,4 +1,4 @@
-"""Pictures that a model draws."""
+"""Figures of images: reconstructed, generated, and decoded from chosen codes."""
 
 from collections.abc import Mapping
 
@@ -13,15 +13,15 @@ from pyrovae.parts.contexts import Label, Quadrants
 from pyrovae.program import mean_of
 from pyrovae.vae import VAE
 
-MOST_LABELS = 60
+MOST_ROWS = 60  # of labels
 MOST_DIMENSIONS = 12
 
 
 def reconstructions(vae: VAE, data: Data) -> Figure:
-    """Test images above, their reconstructions below."""
+    """Draw test images, each with its reconstruction below."""
     columns, pairs = min(10, len(data.test)), max(1, min(3, len(data.test) // 10))
     x, labels = data.batch(data.test, slice(0, columns * pairs))
-    above, below = _shown(data, x), _shown(data, vae.reconstruct(x, vae.given(x, labels)))
+    above, below = _unit(data, x), _unit(data, vae.reconstruct(x, vae.given(x, labels)))
     images = torch.stack([part.unflatten(0, (pairs, columns)) for part in (above, below)], 1).flatten(0, 2)
     return image_figure(
         images, columns, "Test images and their reconstructions", ["original", "reconstruction"] * pairs
@@ -29,7 +29,7 @@ def reconstructions(vae: VAE, data: Data) -> Figure:
 
 
 def samples(vae: VAE, data: Data) -> Figure:
-    """64 images from the model: z drawn from the prior, the mean of p(x | z) shown."""
+    """Draw the mean of p(x | z, y) for 64 codes z from the prior; y are all labels in turn, or parts of test images."""
     side = 8
     y, title = None, "Samples from the prior"
     if isinstance(vae.context, Label):
@@ -37,24 +37,24 @@ def samples(vae: VAE, data: Data) -> Figure:
     elif isinstance(vae.context, Quadrants):
         rows = torch.arange(side**2) % len(data.test)
         y, title = data.batch(data.test, rows).x, "Samples given the seen quadrants of test images"
-    return image_figure(_shown(data, vae.generate(side**2, y)), side, title)
+    return image_figure(_unit(data, vae.generate(side**2, y)), side, title)
 
 
 def manifold(vae: VAE, data: Data) -> Figure:
-    """What a 20×20 grid of codes over [−3, 3]² decodes to."""
+    """Decode a 20×20 grid of two-dimensional codes over [−3, 3]²."""
     if vae.context is not None:
         raise Unfit("figure manifold: expected an unconditional model, got a conditional one")
     if (dimensions := _dimensions(vae, data)) != 2:
         raise Unfit(f"figure manifold: expected two latent dimensions, got {dimensions}")
     side, reach = 20, 3.0
     steps = torch.linspace(-reach, reach, side)
-    z2, z1 = torch.meshgrid(steps.flip(0), steps, indexing="ij")  # z2 rises upwards
-    images = drawable(_shown(data, vae.decode(torch.stack([z1, z2], -1).flatten(0, 1))))
+    z2, z1 = torch.meshgrid(steps.flip(0), steps, indexing="ij")  # z2 grows upwards
+    images = drawable(_unit(data, vae.decode(torch.stack([z1, z2], -1).flatten(0, 1))))
     figure, axes = new_figure(6.4, 6.4)
     show_mosaic(axes[0, 0], images, side)
     height, width = cell_size(images.shape[-2:])
     ticks = {"−3": -3, "−2": -2, "−1": -1, "0": 0, "1": 1, "2": 2, "3": 3}
-    places = [(tick + reach) / (2 * reach) * (side - 1) + 0.5 for tick in ticks.values()]  # in cells
+    places = [(tick + reach) / (2 * reach) * (side - 1) + 0.5 for tick in ticks.values()]  # measured in cells
     axes[0, 0].set_xticks([p * width - 0.5 for p in places], ticks)
     axes[0, 0].set_yticks([(side - p) * height - 0.5 for p in places], ticks)
     axes[0, 0].set(xlabel="$z_1$", ylabel="$z_2$")
@@ -63,7 +63,7 @@ def manifold(vae: VAE, data: Data) -> Figure:
 
 
 def progress(progress: Mapping[str, Tensor]) -> Figure:
-    """The same test images, reconstructed after more and more epochs."""
+    """Draw the same test images as they were reconstructed after more and more epochs."""
     if len(progress) < 2:
         raise Unfit("figure progress: expected reconstructions of recorded epochs, got none")
     rows = ["original" if name == "original" else f"epoch {name}" for name in progress]
@@ -72,7 +72,7 @@ def progress(progress: Mapping[str, Tensor]) -> Figure:
 
 
 def interpolations(vae: VAE, data: Data) -> Figure:
-    """Straight lines between the codes of two test images; of one label, if the model is given labels."""
+    """Decode straight lines between the codes of two test images; given labels, of two images with the same label."""
     if isinstance(vae.context, Quadrants):
         raise Unfit("figure interpolations: expected a model that is not given quadrants, got one")
     starts, ends = _pairs(vae, data)
@@ -84,75 +84,75 @@ def interpolations(vae: VAE, data: Data) -> Figure:
     z0, z1 = (mean_of(vae.encode(x, y)).cpu() for x in (x0, x1))
     z = torch.lerp(z0[:, None], z1[:, None], steps[None, :, None])  # (rows, steps, latent)
     between = vae.decode(z.flatten(0, 1), None if y is None else y.repeat_interleave(len(steps), 0))
-    between = _shown(data, between).unflatten(0, z.shape[:2])
-    images = torch.cat([_shown(data, x0)[:, None], between, _shown(data, x1)[:, None]], 1)
+    between = _unit(data, between).unflatten(0, z.shape[:2])
+    images = torch.cat([_unit(data, x0)[:, None], between, _unit(data, x1)[:, None]], 1)
     heads = ["from", *(f"{step:.2g}" for step in steps.tolist()), "to"]
     return image_figure(images.flatten(0, 1), len(heads), "Between two test images", column_labels=heads)
 
 
 def traversals(vae: VAE, data: Data) -> Figure:
-    """The code of one test image, one dimension at a time moved from −3 to 3; those with the largest KL first."""
+    """Decode the code of a test image with one dimension at a time moved from −3 to 3; the largest KL comes first."""
     if isinstance(vae.context, Quadrants):
         raise Unfit("figure traversals: expected a model that is not given quadrants, got one")
     x, labels = data.batch(data.test, slice(0, 1))
     y = vae.given(x, labels)
     code = mean_of(vae.encode(x, y)).cpu()
     kl = kl_per_dimension(vae, data, data.test) if vae.has_kl else None
-    spread = _variance(code_means(vae, data, data.test)) if kl is None else kl
-    chosen = spread.sort(descending=True).indices[:MOST_DIMENSIONS]
+    amounts = _variances(code_means(vae, data, data.test)) if kl is None else kl
+    chosen = amounts.sort(descending=True).indices[:MOST_DIMENSIONS]
     steps = torch.linspace(-3, 3, 13)
     z = code.repeat(len(chosen), len(steps), 1)  # (dimensions, steps, latent)
     z[torch.arange(len(chosen))[:, None], torch.arange(len(steps)), chosen[:, None]] = steps
     z = z.flatten(0, 1)
-    images = _shown(data, vae.decode(z, None if y is None else y.expand(len(z), -1)))
+    images = _unit(data, vae.decode(z, None if y is None else y.expand(len(z), -1)))
     measure = "variance" if kl is None else "KL"
-    rows = [f"z{d + 1}  {measure} {spread[d]:.2f}" for d in chosen.tolist()]
+    rows = [f"z{d + 1}  {measure} {amounts[d]:.2f}" for d in chosen.tolist()]
     heads = [f"{step:g}".replace("-", "−") for step in steps.tolist()]
     return image_figure(images, len(steps), "One dimension of a code moved at a time", rows, heads)
 
 
 def conditions(vae: VAE, data: Data) -> Figure:
-    """One row per label, one code (a style) per column."""
+    """Decode each of ten codes with each label: one label per row, one code (a style) per column."""
     if not isinstance(vae.context, Label):
         raise Unfit("figure conditions: expected a model that is given labels (condition = 'label'), got another")
-    classes, styles = data.classes[:MOST_LABELS], 10
+    classes, styles = data.classes[:MOST_ROWS], 10
     z = torch.randn(styles, _dimensions(vae, data))
     y = torch.arange(len(classes)).repeat_interleave(styles)
-    images = _shown(data, vae.decode(z.repeat(len(classes), 1), y))
+    images = _unit(data, vae.decode(z.repeat(len(classes), 1), y))
     left_out = f" (the first {len(classes)} of {len(data.classes)})" if len(classes) < len(data.classes) else ""
     return image_figure(images, styles, f"One label per row{left_out}, one style per column", classes)
 
 
 def completions(vae: VAE, data: Data) -> Figure:
-    """What the model sees, several completions, and the truth."""
+    """Draw the part of a test image that the model is given, several completions of it, and the whole image."""
     if not isinstance(vae.context, Quadrants):
         raise Unfit(
             "figure completions: expected a model that is given quadrants (condition = 'quadrant1', ...), got another"
         )
     rows, draws = min(10, len(data.test)), 6
     x = data.batch(data.test, slice(0, rows)).x
-    truth = _shown(data, x).expand(-1, 3, -1, -1)
+    truth = _unit(data, x).expand(-1, 3, -1, -1)
     seen = torch.where(vae.context.seen.cpu(), truth, torch.tensor(UNSEEN)[:, None, None])
-    drawn = [_shown(data, vae.complete(x)).expand(-1, 3, -1, -1) for _ in range(draws)]
+    completed = [_unit(data, vae.complete(x)).expand(-1, 3, -1, -1) for _ in range(draws)]
     heads = ["seen", *map(str, range(1, draws + 1)), "truth"]
-    images = torch.stack([seen, *drawn, truth], 1)  # (rows, columns, 3, H, W)
+    images = torch.stack([seen, *completed, truth], 1)  # (rows, columns, 3, H, W)
     return image_figure(images.flatten(0, 1), len(heads), "Completions", column_labels=heads, cell=CELL)
 
 
-def square(images: Tensor) -> Figure:
-    """Images (n, C, H, W) in [0, 1] in about as many rows as columns, without words."""
+def square_figure(images: Tensor) -> Figure:
+    """Draw images (n, C, H, W) in [0, 1] in about as many rows as columns, without a title."""
     columns = max(1, round(len(images) ** 0.5))
     blank = images.new_ones((-len(images)) % columns, *images.shape[1:])
     return image_figure(torch.cat([images, blank]), columns, "")
 
 
-def _shown(data: Data, x: Tensor) -> Tensor:
-    """Pixels as the model sees them, as they are drawn: in [0, 1], on the CPU."""
+def _unit(data: Data, x: Tensor) -> Tensor:
+    """Bring images from the pixels of the model to [0, 1], on the CPU."""
     return data.pixels.to_unit(x).cpu()
 
 
-def _variance(codes: Tensor) -> Tensor:
-    """Of each dimension; of a single code none."""
+def _variances(codes: Tensor) -> Tensor:
+    """Compute the variance of each dimension of the codes; 0 for a single code."""
     return codes.var(0, correction=min(1, len(codes) - 1))
 
 
@@ -162,12 +162,12 @@ def _dimensions(vae: VAE, data: Data) -> int:
 
 
 def _pairs(vae: VAE, data: Data, rows: int = 8) -> tuple[Tensor, Tensor]:
-    """Rows of test images to go between: neighbours in the test set, or, given labels, the first two of each label."""
+    """Choose pairs of test images: neighbours in the test set or, given labels, the first two of each label."""
     rows = min(rows, len(data.test) // 2)
     labels = data.test.labels
     if labels is None or not isinstance(vae.context, Label):
         return torch.arange(rows) * 2, torch.arange(rows) * 2 + 1
-    found = [(labels == label).nonzero()[:2, 0] for label in range(len(data.classes))]
-    pairs = [pair for pair in found if len(pair) == 2][:MOST_LABELS]
+    first_two = [(labels == label).nonzero()[:2, 0] for label in range(len(data.classes))]
+    pairs = [pair for pair in first_two if len(pair) == 2][:MOST_ROWS]
     starts, ends = torch.stack(pairs, 1) if pairs else torch.empty(2, 0, dtype=torch.long)
     return starts, ends

@@ -1,4 +1,4 @@
-"""The latent space, seen from above."""
+"""Figures of the latent space: the codes of the test images, and the KL of each dimension."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,11 +14,11 @@ from pyrovae.figures.style import INK, TRAIN, Unfit, colours, new_figure, plain
 from pyrovae.parts.priors.standard import Normal
 from pyrovae.vae import VAE
 
-MOST_LABELS = 48  # that a legend holds
+MOST_IN_LEGEND = 48  # labels; with more there is no legend
 
 
 def latent(vae: VAE, data: Data) -> Figure:
-    """Codes of all test images, coloured by label; of more than two dimensions the first two principal components."""
+    """Draw the codes of all test images, coloured by label; the first two principal components of larger codes."""
     codes = latents.code_means(vae, data, data.test).numpy()
     dimensions = codes.shape[1]
     if dimensions < 2:
@@ -39,14 +39,14 @@ def latent(vae: VAE, data: Data) -> Figure:
         for radius in (1, 2, 3):
             panel.add_patch(Circle((0, 0), radius, fill=False, color=INK, linewidth=0.9, linestyle=":", zorder=3))
     panel.set(xlabel=names[0], ylabel=names[1], aspect="equal")
-    if len(data.classes) > MOST_LABELS:
+    if len(data.classes) > MOST_IN_LEGEND:
         title += f"; {len(data.classes)} labels"
     figure.suptitle(title, fontsize=11, color=INK)
     return figure
 
 
 def kl_per_dimension(vae: VAE, data: Data) -> Figure:
-    """The KL of each latent dimension over the test images, the largest first."""
+    """Draw the mean KL of each latent dimension over the test images, the largest first."""
     if not vae.has_kl:
         raise Unfit("figure kl_per_dimension: expected a posterior that is a density, got a plain autoencoder")
     kl = latents.kl_per_dimension(vae, data, data.test)
@@ -64,9 +64,10 @@ def kl_per_dimension(vae: VAE, data: Data) -> Figure:
 
 
 def _principal(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first two principal components (n, 2), and their shares of the variance."""
     from sklearn.decomposition import PCA
 
-    with np.errstate(invalid="ignore"):  # codes that are all the same have no variance to share
+    with np.errstate(invalid="ignore"):  # equal codes have no variance to divide by
         analysis = PCA(2).fit(codes)
     return analysis.transform(codes), np.nan_to_num(analysis.explained_variance_ratio_)
 
@@ -81,7 +82,7 @@ def _scatter(panel: Axes, codes: np.ndarray, data: Data) -> None:
     panel.scatter(
         codes[:, 0], codes[:, 1], s=size, c=palette[labels], alpha=0.7, linewidths=0
     )  # in one go, so that no label is on top
-    if len(data.classes) <= MOST_LABELS:
+    if len(data.classes) <= MOST_IN_LEGEND:
         dots = [Line2D([], [], marker="o", linestyle="", color=colour) for colour in palette]
         columns = -(-len(palette) // 24)
         panel.figure.legend(dots, map(plain, data.classes), loc="outside right center", ncols=columns, frameon=False)

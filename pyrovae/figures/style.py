@@ -1,4 +1,4 @@
-"""One light style, and the mosaic: images side by side in one picture."""
+"""The style of all figures, and mosaics: images side by side in one array."""
 
 import io
 import math
@@ -11,6 +11,7 @@ from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.typing import ColorType
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -18,7 +19,7 @@ from pyrovae.errors import InputError
 
 TRAIN, TEST, VALIDATION = "#4C78A8", "#E45756", "#8C8C8C"
 INK, PALE = "#333333", "#B0B0B0"
-UNSEEN = (0.80, 0.87, 0.94)  # a light blue that no grey image holds
+UNSEEN = (0.80, 0.87, 0.94)  # a light blue, which no grey image contains
 LABELS = ["#4C78A8", "#F58518", "#54A24B", "#E45756", "#72B7B2", "#B279A2", "#9D755D", "#EECA3B", "#FF9DA6", "#5F5F5F"]
 STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -33,17 +34,17 @@ STYLE: dict[Any, Any] = {
     "grid.color": "#E6E6E6",
     "legend.frameon": False,
 }
-DPI, DENSITY = 150, 1.5  # of a figure; its pixels for each one of a page
-CELL = 0.5  # inches a side of one image
-MOST, THIN = 256, 4  # pixels a side of a drawn image; how often its longer side holds the shorter one
+DPI, DENSITY = 150, 1.5  # of a figure: pixels per inch, and per pixel of a page that shows it
+CELL = 0.5  # the width of one image in a mosaic, in inches
+MOST_PIXELS, MOST_RATIO = 256, 4  # of a drawn image: the longer side, and its ratio to the shorter one
 
 
 class Unfit(InputError):
-    """The figure does not fit the run."""
+    """Raised when a figure cannot be drawn for a run, such as a manifold of three dimensions."""
 
 
-class Shown(Figure):
-    """A figure that a notebook shows by itself: matplotlib's own needs pyplot there."""
+class NotebookFigure(Figure):
+    """A figure that a notebook displays without pyplot."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         width, height = (round(inches * self.get_dpi() / DENSITY) for inches in self.get_size_inches())
@@ -51,27 +52,27 @@ class Shown(Figure):
 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, np.ndarray]:
-    """A figure of so many inches with a grid of axes, outside pyplot's global state."""
+    """Make a figure of this size in inches, with a grid of axes, outside pyplot's global state."""
     with rc_context(STYLE):
-        figure = Shown(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1), dpi=DPI)
+        figure = NotebookFigure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1), dpi=DPI)
         return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def drawable(images: Tensor) -> Tensor:
-    """Images as they are, unless they are too large or too thin to be drawn in a cell: then resized.
+    """Resize images that are too large or too thin to be drawn in a mosaic; return others as they are.
 
-    A column of 1,000 pixels would make a figure of 4,000 inches, and a grid of large images does not fit in memory.
+    Images 1 pixel wide and 1,000 high would make a figure of 4,000 inches; a mosaic of large images would fill memory.
     """
     height, width = images.shape[-2:]
-    shrunk = [math.ceil(side * min(1.0, MOST / max(height, width))) for side in (height, width)]
-    size = [max(side, math.ceil(other / THIN)) for side, other in zip(shrunk, reversed(shrunk))]
+    shrunk = [math.ceil(side * min(1.0, MOST_PIXELS / max(height, width))) for side in (height, width)]
+    size = [max(side, math.ceil(other / MOST_RATIO)) for side, other in zip(shrunk, reversed(shrunk))]
     return images if size == [height, width] else F.interpolate(images.float(), size, mode="area")
 
 
 def mosaic(images: Tensor, columns: int) -> np.ndarray:
-    """Images (n, C, H, W) in [0, 1], row by row, as one RGB array with two white pixels between them.
+    """Place images (n, C, H, W) in [0, 1] row by row in one RGB array (H', W', 3), with two white pixels between them.
 
-    Small images are enlarged first, by `enlargement`, so that the white stays narrow.
+    Small images are enlarged first, by `enlargement`, so that the white between them looks narrow.
     """
     n, _, height, width = images.shape
     colour = images.detach().cpu().float().expand(n, 3, height, width)
@@ -83,12 +84,12 @@ def mosaic(images: Tensor, columns: int) -> np.ndarray:
 
 
 def enlargement(height: int, width: int) -> int:
-    """How often a mosaic repeats each pixel: until the shorter side has some thirty."""
+    """How often a mosaic repeats each pixel, so that the shorter side of an image has about 30."""
     return max(1, 30 // min(height, width))
 
 
 def cell_size(size: Sequence[int]) -> tuple[int, int]:
-    """Height and width of one image in a mosaic, its frame included."""
+    """Height and width of one image in a mosaic, with its white frame."""
     scale = enlargement(*size)
     return size[0] * scale + 2, size[1] * scale + 2
 
@@ -101,13 +102,13 @@ def image_figure(
     column_labels: Sequence[str] = (),
     cell: float = CELL,
 ) -> Figure:
-    """A figure of a mosaic, with labels beside its rows and above its columns."""
+    """Draw images (n, C, H, W) in [0, 1] as a mosaic, with labels beside its rows and above its columns."""
     images, rows = drawable(images), len(images) // columns
     margin = 0.085 * max((len(plain(label)) for label in row_labels), default=0)
     height, width = images.shape[-2:]
-    room = max(columns * cell + margin + 0.25, 0.09 * len(title))
+    wide = max(columns * cell + margin + 0.25, 0.09 * len(title))
     figure, axes = new_figure(
-        room, rows * cell * height / width + 0.2 + 0.35 * bool(title) + 0.25 * bool(column_labels)
+        wide, rows * cell * height / width + 0.2 + 0.35 * bool(title) + 0.25 * bool(column_labels)
     )
     show_mosaic(axes[0, 0], images, columns)
     label_cells(axes[0, 0], images.shape[-2:], row_labels, column_labels)
@@ -132,24 +133,24 @@ def label_cells(axes: Axes, size: Sequence[int], rows: Sequence[str], columns: S
 
 
 def plain(name: str, most: int = 20) -> str:
-    """A name as it stands, shortened if it is long: between dollar signs matplotlib would set it as mathematics."""
+    """Shorten a name to `most` characters, and escape dollar signs, between which matplotlib would set mathematics."""
     return (name if len(name) <= most else name[: most - 1] + "…").replace("$", r"\$")
 
 
-def colours(n: int) -> list[Any]:
-    """One colour for each label: ten that are easily told apart, or as many as are needed."""
+def colours(n: int) -> list[ColorType]:
+    """Return n colours: up to ten that are easy to distinguish, or n steps of a colour map."""
     if n <= len(LABELS):
-        return LABELS[:n]
+        return [*LABELS[:n]]
     return [colormaps["turbo"](value) for value in torch.linspace(0.05, 0.95, n).tolist()]
 
 
-def as_png(figure: Any) -> bytes:
-    """The content of a PNG file with a matplotlib figure."""
+def as_png(figure: Figure) -> bytes:
+    """Return the content of a PNG file with the figure."""
     return as_picture(figure, "png")
 
 
-def as_picture(figure: Any, kind: str) -> bytes:
-    """The content of a file of that kind (png, svg, pdf) with a matplotlib figure."""
-    held = io.BytesIO()
-    figure.savefig(held, format=kind)
-    return held.getvalue()
+def as_picture(figure: Figure, kind: str) -> bytes:
+    """Return the content of a file of that kind (png, svg or pdf) with the figure."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind)
+    return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Many runs in one picture: what the code costs against what it leaves out, and the losses over what was varied."""
+"""Figures of many runs: rate against distortion, and the scores over the settings of a sweep."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,22 +8,24 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.typing import ColorType
 
 from pyrovae.figures.curves import PANELS
 from pyrovae.figures.style import INK, PALE, TRAIN, Unfit, colours, new_figure, plain
 
-MOST_LABELS = 16  # that fit beside their points
-WIDE = 20  # largest over smallest value, from which on an axis is logarithmic
+MOST_BESIDE_POINTS = 16  # labels; more go to a legend
+WIDE = 20  # an axis is logarithmic if its largest value is this many times the smallest
 LINE = "#E3E3E3"
-ROOM, DISC = 0.16, 0.1  # inches between two labels, and from a mean to the edge of its disc
+LABEL_HEIGHT, DISC_RADIUS = 0.16, 0.1  # in inches
 
-Rows = Mapping[str, Mapping[str, Any]]  # by label: `kl`, `reconstruction` and `loss`, each {"mean", "sd", "values"}
+# By label: `settings`, and `kl`, `reconstruction` and `loss`, each {"mean", "sd", "values"} over seeds.
+Rows = Mapping[str, Mapping[str, Any]]
 
 
 def rate_distortion(rows: Rows) -> Figure:
-    """The rate (KL) against the distortion (reconstruction) on the test set: seeds as dots, their means as pale discs.
+    """Draw the rate (KL) against the distortion (reconstruction) on the test set: seeds as dots, means as pale discs.
 
-    Grey lines join equal negative ELBOs, as rate and distortion add up to it (Alemi et al. 2018, arXiv:1711.00464).
+    Their sum is the negative ELBO; grey lines connect equal sums. Alemi et al. (2018), arXiv:1711.00464.
     """
     if not any(rate for row in rows.values() for rate in row["kl"]["values"]):
         raise Unfit("figure rate_distortion: expected runs with a KL term, got plain autoencoders")
@@ -39,7 +41,7 @@ def rate_distortion(rows: Rows) -> Figure:
             panel.scatter(*seeds, s=14, color=colour, edgecolors="white", linewidths=0.4, zorder=4)
     panel.margins(0.14, 0.12)
     _lines_of_equal_sum(panel)
-    if len(rows) <= MOST_LABELS:
+    if len(rows) <= MOST_BESIDE_POINTS:
         _label_points(panel, palette, rows)
     else:
         figure.legend(loc="outside right upper", ncols=-(-len(rows) // 28), fontsize=8)
@@ -50,24 +52,23 @@ def rate_distortion(rows: Rows) -> Figure:
     return figure
 
 
-def sweep(rows: Rows, swept: Sequence[str]) -> Figure:
-    """Loss, KL and reconstruction over the setting that varies, if it is one of numbers; else by combination."""
-    figure_of = _over_numbers if _is_of_numbers(rows, swept) else _by_combination
+def sweep_figure(rows: Rows, swept: Sequence[str]) -> Figure:
+    """Draw loss, KL and reconstruction over the setting that varies, or by combination of settings.
+
+    The first is for a single setting whose values are numbers.
+    """
+    numbers = len(swept) == 1 and all(isinstance(row["settings"][swept[0]], int | float) for row in rows.values())
     seeds = max(len(row["loss"]["values"]) for row in rows.values())
-    figure = figure_of(rows, swept)
+    figure = _over_numbers(rows, swept[0]) if numbers else _by_combination(rows)
     spread = f"; mean, standard deviation and each of {seeds} seeds" if seeds > 1 else ""
     figure.suptitle(f"Test set{spread}", fontsize=11, color=INK)
     return figure
 
 
-def _is_of_numbers(rows: Rows, swept: Sequence[str]) -> bool:
-    return len(swept) == 1 and all(isinstance(row["settings"][swept[0]], int | float) for row in rows.values())
-
-
-def _over_numbers(rows: Rows, swept: Sequence[str]) -> Figure:
+def _over_numbers(rows: Rows, setting: str) -> Figure:
     figure, axes = new_figure(11, 3.6, columns=3)
-    ordered = sorted(rows.values(), key=lambda row: row["settings"][swept[0]])
-    x = np.array([row["settings"][swept[0]] for row in ordered], dtype=float)
+    ordered = sorted(rows.values(), key=lambda row: row["settings"][setting])
+    x = np.array([row["settings"][setting] for row in ordered], dtype=float)
     for panel, (key, title) in zip(axes[0], PANELS.items()):
         mean = np.array([row[key]["mean"] for row in ordered])
         sd = np.array([row[key]["sd"] or 0.0 for row in ordered])
@@ -76,14 +77,14 @@ def _over_numbers(rows: Rows, swept: Sequence[str]) -> Figure:
         for value, row in zip(x, ordered):
             seeds = row[key]["values"]
             panel.scatter([value] * len(seeds), seeds, s=10, color=TRAIN, alpha=0.5, linewidths=0)
-        _set_numbers(panel, x, [f"{row['settings'][swept[0]]:g}" for row in ordered])
-        panel.set(title=title, xlabel=swept[0], ylabel="nats per image")
+        _set_numbers(panel, x, [f"{row['settings'][setting]:g}" for row in ordered])
+        panel.set(title=title, xlabel=setting, ylabel="nats per image")
         _finish(panel)
     return figure
 
 
 def _set_numbers(panel: Axes, x: np.ndarray, names: Sequence[str]) -> None:
-    """Ticks at the values themselves; a logarithmic axis where they span orders of magnitude."""
+    """Place ticks at the values themselves, on a logarithmic axis if they span orders of magnitude."""
     if x.min() > 0 and x.max() / x.min() >= WIDE:
         panel.set_xscale("log")
     panel.xaxis.set_minor_locator(NullLocator())
@@ -91,7 +92,7 @@ def _set_numbers(panel: Axes, x: np.ndarray, names: Sequence[str]) -> None:
         panel.set_xticks(x, names)
 
 
-def _by_combination(rows: Rows, swept: Sequence[str]) -> Figure:
+def _by_combination(rows: Rows) -> Figure:
     labels = [plain(label, 40) for label in rows]
     figure, axes = new_figure(9.4 + 0.07 * max(map(len, labels)), 1.5 + 0.32 * len(rows), columns=3)
     palette = colours(len(rows))
@@ -116,7 +117,7 @@ def _finish(panel: Axes) -> None:
 
 
 def _lines_of_equal_sum(panel: Axes) -> None:
-    """Light diagonals x + y = c, each with its c at the right edge."""
+    """Draw light diagonals x + y = c, each with its c at the right edge."""
     (left, right), (low, high) = panel.get_xlim(), panel.get_ylim()
     panel.set(xlim=(left, right), ylim=(low, high))
     for total in MaxNLocator(10).tick_values(left + low, right + high):
@@ -124,31 +125,40 @@ def _lines_of_equal_sum(panel: Axes) -> None:
             continue
         panel.plot((left, right), (total - left, total - right), color=LINE, linewidth=0.9, zorder=1)
         if low < total - right < high:
-            text: dict[str, Any] = {
-                "xytext": (4, 0),
-                "textcoords": "offset points",
-                "va": "center",
-                "fontsize": 8,
-                "color": "#A0A0A0",
-            }
-            panel.annotate(f"{total:g}", (right, total - right), **text)
+            panel.annotate(
+                f"{total:g}",
+                (right, total - right),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+                color="#A0A0A0",
+            )
 
 
-def _label_points(panel: Axes, palette: Sequence[Any], rows: Rows) -> None:
-    """The name of each combination beside its mean, in its colour; moved up where it would lie on another."""
+def _label_points(panel: Axes, palette: Sequence[ColorType], rows: Rows) -> None:
+    """Write each combination beside its mean, in its colour, moved up where it would cover another label."""
     names = [plain(label, 40) for label in rows]
     means = [(row["kl"]["mean"], row["reconstruction"]["mean"]) for row in rows.values()]
     inch, middle = panel.figure.dpi, np.mean(panel.get_xlim())
     places = panel.transData.transform(means) / inch
-    taken = [(x - DISC, x + DISC, y) for x, y in places]  # left, right and height, in inches
+    taken = [(x - DISC_RADIUS, x + DISC_RADIUS, y) for x, y in places]  # left, right and height, in inches
     for i in np.argsort(places[:, 1]):
         x, y = places[i]
         side = 1 if means[i][0] < middle else -1  # towards the middle, where there is room
-        left, right = sorted((x + side * 1.2 * DISC, x + side * (1.2 * DISC + 0.075 * len(names[i]))))
-        while clash := [b for a, z, b in taken if abs(b - y) < ROOM and left < z and a < right]:
-            y = max(clash) + 1.01 * ROOM
+        left, right = sorted((x + side * 1.2 * DISC_RADIUS, x + side * (1.2 * DISC_RADIUS + 0.075 * len(names[i]))))
+        while clash := [b for a, z, b in taken if abs(b - y) < LABEL_HEIGHT and left < z and a < right]:
+            y = max(clash) + 1.01 * LABEL_HEIGHT
         taken.append((left, right, y))
         dark = [0.75 * part for part in to_rgb(palette[i])]
-        side_of = "left" if side > 0 else "right"
-        text: dict[str, Any] = {"textcoords": "offset points", "va": "center", "ha": side_of, "fontsize": 9}
-        panel.annotate(names[i], means[i], (9 * side, 72 * (y - places[i][1])), color=dark, zorder=5, **text)
+        panel.annotate(
+            names[i],
+            means[i],
+            (9 * side, 72 * (y - places[i][1])),
+            textcoords="offset points",
+            va="center",
+            ha="left" if side > 0 else "right",
+            fontsize=9,
+            color=dark,
+            zorder=5,
+        )

@@ -16,7 +16,7 @@ class AnalyticELBO(TraceELBO):
     Like Pyro's `TraceMeanField_ELBO` it is meant for guides whose sites do not depend on each other.
     """
 
-    formula = "−E_q[log p(x | z)] + β KL(q(z | x) ‖ p(z))\nthe KL exact where it is known"
+    formula = "−E_q[log {likelihood}]{plus_exact_kl}\nthe KL exact where it is known"
     free_kl = staticmethod(closed_form)
 
     def _differentiable_loss_particle(self, model_trace: Trace, guide_trace: Trace) -> tuple[Tensor, Tensor]:

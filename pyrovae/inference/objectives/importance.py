@@ -20,7 +20,7 @@ class IWAE(TraceELBO):
     Burda, Grosse & Salakhutdinov (2016), Importance weighted autoencoders, arXiv:1509.00519.
     """
 
-    formula = "−E[log 1/K Σₖ wₖ]\nwₖ = p(x | zₖ) (p(zₖ) / q(zₖ | x))^β"
+    formula = "−E[log 1/K Σₖ wₖ]\nwₖ = {likelihood_k} ({prior_k} / {posterior_k})^β"
     free_kl = staticmethod(closed_form_or_new_sample)
     weighs_particles = True  # so that it needs two or more of them: with one it is the ELBO
 
@@ -39,7 +39,7 @@ class Renyi(IWAE):
     Li & Turner (2016), Rényi divergence variational inference, arXiv:1602.02311.
     """
 
-    formula = "−E[log 1/K Σₖ wₖ^(1 − α)] / (1 − α)\nwₖ = p(x | zₖ) (p(zₖ) / q(zₖ | x))^β"
+    formula = "−E[log 1/K Σₖ wₖ^(1 − α)] / (1 − α)\nwₖ = {likelihood_k} ({prior_k} / {posterior_k})^β"
 
     def __init__(self, alpha: float = 0.5, **settings: Any) -> None:
         super().__init__(**settings)

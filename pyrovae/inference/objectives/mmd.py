@@ -21,7 +21,7 @@ class MMD(TraceELBO):
     `beta` 0 and posterior `delta` it is the Wasserstein autoencoder: Tolstikhin et al. (2018), arXiv:1711.01558.
     """
 
-    formula = "−E_q[log p(x | z)] + β E_q[log q(z | x) − log p(z)] + λ MMD²(q(z), p(z))"
+    formula = "−E_q[log {likelihood}]{plus_kl} + λ MMD²(q(z), {prior})"
 
     def __init__(self, mmd_weight: float = 100.0, **settings: Any) -> None:
         super().__init__(**settings)

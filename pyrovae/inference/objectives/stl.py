@@ -16,7 +16,7 @@ class StickingTheLanding(TraceELBO):
     arXiv:1703.09194.
     """
 
-    formula = "−E_q[log p(x | z)] + β E_q[log q(z | x) − log p(z)]\nits gradient comes through z alone"
+    formula = "−E_q[log {likelihood}]{plus_kl}\nits gradient comes through z alone"
     free_kl = staticmethod(at_sample_path_only)
 
     def _differentiable_loss_particle(self, model_trace: Trace, guide_trace: Trace) -> tuple[Tensor, Tensor]:

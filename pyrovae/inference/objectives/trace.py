@@ -21,7 +21,7 @@ class TraceELBO(Trace_ELBO):
     over the batch. `free_bits` are the nats of KL that each latent dimension may have at no cost.
     """
 
-    formula = "−E_q[log p(x | z)] + β E_q[log q(z | x) − log p(z)]"
+    formula = "−E_q[log {likelihood}]{plus_kl}"
     free_kl = staticmethod(at_sample)  # the estimate of the KL that free bits use
 
     def __init__(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from pyrovae.figures.curves import PANELS, SETS
+from pyrovae.figures.curves import PANELS, SETS, SetName
 from pyrovae.runs.run import Run
 
 WIDTH, HEIGHT = 360, 220
@@ -40,7 +40,7 @@ def curves_of(runs: Sequence[Run]) -> Curves:
         names["objective"] = "Objective (weighted)"
     if not any(record["test"]["kl"] for records in metrics for record in records):  # plain autoencoders have no KL
         names = {"reconstruction": names["reconstruction"]}
-    sets = [name for name in SETS if name in metrics[0][0]] if len(runs) == 1 else ["test"]
+    sets: list[SetName] = [name for name in SETS if name in metrics[0][0]] if len(runs) == 1 else ["test"]
     panels = []
     for key in names:
         curves = [_points(records, name, key) for records in metrics for name in sets]

@@ -18,7 +18,7 @@ class Vamp(nn.Module):
     (2018), VAE with a VampPrior, arXiv:1705.07120.
     """
 
-    formula = "1/K Σₖ q(z | uₖ)\nuₖ learned pseudo-inputs"
+    formula = "1/K Σₖ q(z | {input_k})\nuₖ learned pseudo-inputs"
     about = "The prior is the average of the posteriors of learned pseudo-images: codes gather where those are encoded."
     contexts: Tensor | None
     started: Tensor
