@@ -1,4 +1,4 @@
-"""`pyrovae train` in processes of their own, forked from one that has imported all: starting takes no five seconds."""
+"""Runs `pyrovae train` in processes forked from one that has imported everything, as importing takes five seconds."""
 
 import multiprocessing
 import os
@@ -8,15 +8,26 @@ import sys
 import time
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["pyrovae.cli.train.command", "pyrovae.cli.train.session"])
+FORKS.set_forkserver_preload(
+    [
+        "pyrovae.cli.train.command",
+        "pyrovae.cli.train.session",
+        "pyrovae.figures",
+        "pyrovae.pages.report",
+        "torchvision.datasets",
+    ]
+)
 
 
 class Training:
-    """What of `subprocess.Popen` the tests need; `patch` is run before the command."""
+    """A running `pyrovae train`, with the methods of `subprocess.Popen` that the tests need.
 
-    def __init__(self, arguments, cwd, patch=""):
+    The process runs the code `patch` before the command. It draws figures only with `figures=True`.
+    """
+
+    def __init__(self, arguments, cwd, patch="", figures=False):
         self.paths = [cwd / f".{name}-{time.monotonic_ns()}" for name in ("out", "error")]
-        self.process = FORKS.Process(target=_train, args=(arguments, cwd, patch, self.paths))
+        self.process = FORKS.Process(target=_train, args=(arguments, cwd, patch, figures, self.paths))
         self.process.start()
 
     def __enter__(self):
@@ -34,11 +45,13 @@ class Training:
 
     @property
     def stdout(self):
-        """Its lines, as they come."""
+        """Yield the lines that the process prints, as soon as each is complete."""
         seen = 0
         while True:
             ended = self.poll() is not None
-            lines = self.paths[0].read_text().splitlines(keepends=True) if self.paths[0].exists() else []
+            lines = (
+                self.paths[0].read_text(encoding="utf-8").splitlines(keepends=True) if self.paths[0].exists() else []
+            )
             whole = [line for line in lines if line.endswith("\n")]
             yield from whole[seen:]
             seen = len(whole)
@@ -55,17 +68,18 @@ class Training:
     def communicate(self, timeout=None):
         self.process.join(timeout)
         assert self.poll() is not None, f"no end within {timeout} s"
-        told = [path.read_text() for path in self.paths]
+        texts = [path.read_text(encoding="utf-8") for path in self.paths]
         for path in self.paths:
             path.unlink()
-        return told
+        return texts
 
 
-def _train(arguments, cwd, patch, paths):
+def _train(arguments, cwd, patch, figures, paths):
     os.chdir(cwd)
     for number, path in enumerate(paths, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
-    sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
+    streams = {"mode": "w", "buffering": 1, "encoding": "utf-8", "closefd": False}
+    sys.stdout, sys.stderr = (open(number, **streams) for number in (1, 2))  # noqa: SIM115
     sys.argv = ["pyrovae", "train", *shlex.split(arguments)]
     # A job in the background inherits an ignored SIGINT, and so does a process that forks.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -75,6 +89,7 @@ def _train(arguments, cwd, patch, paths):
     from pyrovae.cli import main
 
     torch.set_num_threads(1)
-    pyrovae.cli.train.session.draw = lambda run: ()  # figures are drawn elsewhere
+    if not figures:
+        pyrovae.cli.train.session.draw = lambda run: ()
     exec(patch, {"os": os, "signal": signal, "sys": sys})
     main()

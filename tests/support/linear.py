@@ -11,7 +11,7 @@ from pyrovae.inference.objectives import OBJECTIVES
 
 
 class Linear(nn.Module):
-    """x = w z + noise, and a Gaussian guide that may be the posterior; float64."""
+    """A model x = w z + noise with a Gaussian guide, which is the posterior if `exact`."""
 
     def __init__(self, exact=False):
         super().__init__()
@@ -36,7 +36,7 @@ def make(name, particles=1, **settings):
 
 
 def gradients(objective, program, x, repeats):
-    """Gradients (repeats, parameters) at independent draws."""
+    """Return the gradients (repeats, parameters) of an objective at independent draws."""
     rows = []
     for seed in range(repeats):
         torch.manual_seed(seed)
