@@ -121,7 +121,7 @@ def test_every_objective_compiles_to_a_step_that_agrees_with_pyros(objective, pa
 
 @pytest.mark.parametrize("objective", ["stl", "dreg"])
 def test_a_step_without_a_fixed_structure_warns_and_runs_eagerly(objective):
-    """To score a given code, an autoregressive flow is inverted one dimension after another, in an order it looks up."""
+    """Scoring a given code inverts an autoregressive flow one dimension after another, in an order that it looks up."""
     vae, config = small_vae(posterior="flow", objective=objective, particles=2, compile="yes", epochs=1)
     with pytest.warns(UserWarning, match="compile: steps are taken one operation at a time: .*tracing tensor"):
         assert next(iter(fit(vae, small_data(pixels=config.pixels), config)))["train"]["loss"] > 0
