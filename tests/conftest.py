@@ -1,8 +1,8 @@
+"""Fixtures for all tests, and the profiles of hypothesis."""
+
 import os
 import shutil
-import urllib.request
 from pathlib import Path
-from urllib.error import URLError
 
 import pyro
 import pyro.distributions as dist
@@ -11,11 +11,12 @@ import torch
 from hypothesis import settings
 from support.builders import SHARED
 from support.commands import make_world, pyrovae
+from support.limits import refuse_network
 from support.sweeps import TINY, InThisProcess
 
 from pyrovae.commands import workers
 
-# The same examples each time, and few; --hypothesis-profile thorough: others, and many.
+# By default hypothesis tries the same few examples each time; --hypothesis-profile thorough tries many other ones.
 settings.register_profile("quick", derandomize=True, deadline=None, max_examples=200)
 settings.register_profile("thorough", deadline=None, max_examples=3000)
 settings.load_profile("quick")
@@ -23,7 +24,7 @@ settings.load_profile("quick")
 
 @pytest.fixture(autouse=True)
 def _clean_slate():
-    """Seeded tests, and no parameter left in Pyro's global store by any of them."""
+    """Seed each test, and check that it leaves no parameter in Pyro's global store."""
     torch.manual_seed(0)
     yield
     assert not list(pyro.get_param_store().keys()), "pyrovae leaves Pyro's parameter store empty"
@@ -31,7 +32,7 @@ def _clean_slate():
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """The folder of the real image sets."""
+    """Find the folder of the real image sets; skip the test if there is none."""
     folder = Path(os.environ.get("PYROVAE_DATA", SHARED))
     if not (folder / "MNIST" / "raw").is_dir():
         pytest.skip(f"no MNIST files in {folder}: set PYROVAE_DATA")
@@ -40,7 +41,7 @@ def data_dir() -> Path:
 
 @pytest.fixture
 def linear_gaussian():
-    """X = W z + noise in float64: model, a guide that may be off, data, and the exact log-likelihood of each row."""
+    """Set up x = W z + noise in float64: the model, guides near its posterior, data x, and the exact log p(x)."""
     torch.set_default_dtype(torch.float64)
     weight, scale, x = torch.randn(6, 2), 0.7, 2 * torch.randn(40, 6)
     precision = torch.eye(2) + weight.T @ weight / scale**2
@@ -66,10 +67,7 @@ def linear_gaussian():
 
 @pytest.fixture
 def no_network(monkeypatch):
-    def refuse(*_args, **_kwargs):
-        raise URLError("no network in tests")
-
-    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    refuse_network(monkeypatch)
 
 
 # --- command lines ---
@@ -105,18 +103,13 @@ def swept(made_sweep, here):
 
 @pytest.fixture(scope="session")
 def made_world(tmp_path_factory):
-    """A folder of runs and data sets, good and broken ones."""
+    """Make a folder of runs and datasets, good and broken ones, once for all tests."""
     return make_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture
-def world(made_world, tmp_path, monkeypatch):
-    """The working directory: a copy of that folder, and no network."""
-
-    def refuse(*_args, **_kwargs):
-        raise URLError("no network in tests")
-
-    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+def world(made_world, tmp_path, monkeypatch, no_network):
+    """Work in a copy of that folder, without a network."""
     monkeypatch.setenv("PYROVAE_DATA", "data")
     monkeypatch.chdir(shutil.copytree(made_world, tmp_path / "world"))
     return tmp_path / "world"

@@ -27,7 +27,7 @@ ENTRIES = {"__init__.py", "__main__.py", "py.typed"}
 
 
 def files() -> Iterator[tuple[str, Path]]:
-    """Every file of the package by its module, without the first name: `cli.train.command`, `runs.files`."""
+    """Every file of the package by its module, without the first name: `cli.train`, `runs.files`."""
     for folder in ("pyrovae", "cli"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             if not path.is_relative_to(ROOT / "pyrovae" / "cli"):

@@ -1,16 +1,16 @@
 # %% [markdown]
 # # 1. From the autoencoder to the variational autoencoder
 #
-# An autoencoder squeezes an image through a few numbers and draws it again. It is good at that, and bad at one thing:
-# drawing images that nobody gave it. A variational autoencoder (VAE) is what becomes of it when the few numbers get a
-# probability distribution. In this lesson you will
+# An autoencoder compresses an image to a few numbers and draws the image again from them. It does that well, but it
+# cannot generate images of its own. A variational autoencoder (VAE) can: it gives the few numbers a probability
+# distribution. In this lesson you will
 #
 # 1. train an autoencoder on handwritten digits and look at its two-dimensional *latent plane*,
-# 2. see why random points of that plane do not draw digits,
-# 3. add the one term that mends this, the KL divergence, and see what it costs.
+# 2. see why random points of that plane do not decode to good digits,
+# 3. add the one term that repairs this, the KL divergence, and see what it costs.
 #
-# You need Python, tensors in PyTorch, and the normal distribution. Every cell runs on a laptop: all of them together
-# take under a minute. Before a cell that answers a question, write down your own answer.
+# You need to know Python, tensors in PyTorch, and the normal distribution. All cells run on a laptop, together in under
+# a minute. When you meet a question, write down your own answer before you run the next cell.
 
 # %%
 # %matplotlib inline
@@ -26,9 +26,9 @@ from pyrovae.figures.style import image_figure
 # %% [markdown]
 # ## The data
 #
-# Scikit-learn holds 1,797 handwritten digits of 8×8 pixels. A `Config` holds all settings of an experiment, and `load`
-# reads the images that it names. Four fifths of them are for training, the rest for testing. `batch` returns pixels as
-# the model sees them, here grey values from 0 (paper) to 1 (ink).
+# Scikit-learn comes with 1,797 handwritten digits of 8×8 pixels. A `Config` holds all settings of an experiment, and
+# `load` reads the images that it names. Four fifths of them are for training, the rest for testing. `batch` returns the
+# pixels in the form that the model reads: here grey values from 0 (paper) to 1 (ink).
 
 # %%
 data = load(Config(dataset="digits"))
@@ -41,23 +41,23 @@ image_figure(x_test[:20], 10, "Twenty test images")
 # ## The autoencoder
 #
 # An image $x$ has 64 pixels. The *encoder* is a neural network that turns it into a *code* $z = \mu(x)$ of two numbers.
-# The *decoder* is another one, which turns a code into 64 numbers between 0 and 1, an image $\pi(z)$ again. Both are
-# trained together, so that $\pi(\mu(x))$ comes close to $x$. How close is measured by the cross-entropy
+# The *decoder* is another network; it turns a code back into an image $\pi(z)$ of 64 numbers between 0 and 1. We train
+# both together, so that $\pi(\mu(x))$ comes close to $x$. We measure how close it is by the cross-entropy
 #
 # $$ -\sum_{i=1}^{64} \big[\, x_i \log \pi_i + (1 - x_i) \log (1 - \pi_i) \,\big], $$
 #
-# a sum over the pixels, in *nats* (units of the natural logarithm). Where all pixels are 0 or 1, it is minus the log
-# probability of the image if each pixel is the toss of a coin that falls on ink with probability $\pi_i$. Grey pixels
-# are no coin tosses; lesson 4 comes back to that.
+# a sum over the pixels, in *nats* (units of the natural logarithm). If all pixels are 0 or 1, this is minus the log
+# probability of an image whose pixels are coin tosses, where pixel $i$ shows ink with probability $\pi_i$. Grey pixels
+# are not coin tosses; lesson 4 comes back to that.
 #
-# In pyrovae, an encoder that returns one code and no distribution is the posterior `delta`: all mass on one point. The
-# function below is the way of every experiment: settings, data, model, epochs.
+# If the encoder returns a single code instead of a distribution, pyrovae calls that the posterior `delta`: all mass is
+# on one point. The function below runs an experiment in the usual order: settings, data, model, epochs.
 
 
 # %%
 def train(**settings):
-    """A trained model, and the record of its last epoch on the test set."""
-    config = Config(epochs=80, batch_size=64, lr=0.002, device="cpu", **settings)  # the plain CPU: numbers repeat
+    """Train a model; return it and its scores on the test set after the last epoch."""
+    config = Config(epochs=80, batch_size=64, lr=0.002, device="cpu", **settings)  # on the CPU the numbers repeat
     vae = build(config, data.shape)
     for epoch in fit(vae, data, config):
         pass
@@ -69,10 +69,10 @@ print(f"reconstruction: {scores['reconstruction']:.2f} nats per test image")
 figures.reconstructions(autoencoder, data)
 
 # %% [markdown]
-# Sixty-four pixels went through two numbers, and most digits came back.
+# Each image of 64 pixels was reduced to two numbers, and most digits can still be recognised.
 #
-# **Question.** Principal component analysis also turns each image into two numbers and back, by straight lines instead
-# of networks. Which mean squared error do you expect to be lower, and by how much?
+# **Question.** Principal component analysis (PCA) also turns each image into two numbers and back, with linear
+# functions instead of networks. Which of the two has the lower mean squared error, and by how much?
 
 # %%
 from sklearn.decomposition import PCA
@@ -86,26 +86,27 @@ print(f"autoencoder {(networks - x_test).square().mean():.4f}")
 # %% [markdown]
 # ## The latent plane
 #
-# Each test image has a place in the plane. The colour is its label, which the autoencoder never saw.
+# Each point is the code of a test image. Its colour is the label of the image, which the autoencoder never saw.
 
 # %%
 figures.latent(autoencoder, data)
 
 # %% [markdown]
-# Equal digits lie together: to draw well from two numbers, the decoder needs similar images at similar places. But look
-# at the axes. Nothing says where the codes should lie or how wide they should spread, and there is empty space between
-# the islands.
+# Images of the same digit have codes close together: to draw well from two numbers, the decoder needs similar images at
+# similar places. But look at the axes. Nothing in the loss says where the codes should be or how far they should
+# spread, and there is empty space between the islands.
 #
-# **Question.** Suppose you want a *new* digit: draw $z$ at random from a normal distribution with mean 0 and standard
-# deviation 1, and decode it. What will come out?
+# **Question.** Suppose you want a *new* digit. You draw $z$ at random from a normal distribution with mean 0 and
+# standard deviation 1, and decode it. What do you expect to see?
 
 # %%
 torch.manual_seed(0)
 figures.samples(autoencoder, data)
 
 # %% [markdown]
-# They look like digits, but not like the data: some digits come again and again, others never. Count them: a
-# nearest-neighbour classifier, which is right for almost all test images, tells which digit each of 1,000 samples is.
+# The samples look like digits, but not like the data: some digits come again and again, others never. Let us count
+# them. We ask a nearest-neighbour classifier, which is right for almost all test images, which digit each of 1,000
+# samples is.
 
 # %%
 judge = KNeighborsClassifier(5).fit(x_train.flatten(1), y_train)
@@ -113,7 +114,7 @@ print(f"the judge is right for {judge.score(x_test.flatten(1), y_test):.1%} of t
 
 
 def counts(vae, n=1000):
-    """How many of n samples are each digit, as the judge sees it."""
+    """Count how many of n samples the judge takes for each digit."""
     torch.manual_seed(0)
     return torch.bincount(torch.tensor(judge.predict(vae.generate(n).flatten(1))), minlength=10)
 
@@ -121,16 +122,17 @@ def counts(vae, n=1000):
 print(dict(enumerate(counts(autoencoder).tolist())))
 
 # %% [markdown]
-# The normal distribution covers only a part of the plane, and the codes were never told to lie there. That is the hole
-# in the autoencoder: it has a way from codes to images, but no distribution over codes. It is no *generative* model.
+# The normal distribution covers only a part of the plane, and nothing in the loss made the codes go there. This is what
+# the autoencoder lacks: it can turn codes into images, but it has no distribution over codes. So it is not a
+# *generative* model.
 #
 # ## The variational autoencoder
 #
-# Two changes:
+# The VAE makes two changes:
 #
-# - The encoder returns a distribution instead of a point,
-#   $q(z \mid x) = \mathcal N(z;\, \mu(x), \mathrm{diag}\, \sigma^2(x))$: a small cloud around $\mu(x)$. In training the
-#   code that is decoded is drawn from it. This is the posterior `diagonal`.
+# - The encoder returns a distribution instead of a point, $q(z \mid x) = \mathcal N(z;\, \mu(x), \mathrm{diag}\,
+#   \sigma^2(x))$, a small cloud around $\mu(x)$. In training, the decoder gets a code drawn from this cloud. pyrovae
+#   calls this the posterior `diagonal`.
 # - The loss gets a second term, which pulls each cloud towards the *prior* $p(z) = \mathcal N(z;\, 0, I)$, the
 #   distribution that we want to draw codes from:
 #
@@ -138,8 +140,8 @@ print(dict(enumerate(counts(autoencoder).tolist())))
 # \underbrace{\mathrm{KL}\big(q(z \mid x)\,\|\,p(z)\big)}_{\text{price of the code}}. $$
 #
 # The Kullback-Leibler divergence $\mathrm{KL}(q\,\|\,p) = \mathbb E_q[\log q(z) - \log p(z)]$ is 0 if $q = p$, and
-# greater else: the price, in nats, of saying more exactly than the prior does where the code is. Why just this sum is
-# the right loss is the subject of lesson 2; here we watch what it does.
+# positive otherwise. It is the price, in nats, of saying more exactly than the prior does where the code is. Lesson 2
+# explains why this sum is the right loss; here we watch what it does.
 
 # %%
 vae, scores = train(posterior="diagonal", latent_dim=2)
@@ -147,24 +149,25 @@ print({name: round(score, 2) for name, score in scores.items()})
 figures.latent(vae, data)
 
 # %% [markdown]
-# The dotted circles are the prior's 1, 2 and 3 standard deviations. The codes moved there, close together:
-# nearly wherever the prior puts a code, the cloud of some image is.
+# The dotted circles show 1, 2 and 3 standard deviations of the prior. The codes have moved inside them and close
+# together: nearly everywhere that the prior can put a code, there is the cloud of some image.
 #
-# **Question.** The reconstruction got worse, by one or two nats. Why must it?
+# **Question.** The reconstruction became one or two nats worse. Why does that have to happen?
 
 # %%
 autoencoder_counts, vae_counts = counts(autoencoder), counts(vae)
 figure, axes = plt.subplots(figsize=(7, 2.8), layout="constrained")
-for shift, (name, found) in enumerate({"autoencoder": autoencoder_counts, "VAE": vae_counts}.items()):
-    axes.bar([digit + 0.4 * shift - 0.2 for digit in range(10)], found.tolist(), width=0.38, label=name)
+for shift, (name, drawn) in enumerate({"autoencoder": autoencoder_counts, "VAE": vae_counts}.items()):
+    axes.bar([digit + 0.4 * shift - 0.2 for digit in range(10)], drawn.tolist(), width=0.38, label=name)
 axes.axhline(100, color="0.4", linestyle=":", label="all alike")
 axes.set(xticks=range(10), xlabel="digit, by the judge", ylabel="of 1,000 samples", title="What the prior's codes draw")
 axes.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# The VAE draws all ten digits. It pays in the reconstruction: a code that is only known up to a cloud says less about
-# the image, and the clouds must share the space that the prior allows. The plane, decoded on a grid, has no holes:
+# The VAE draws all ten digits. It pays with its reconstruction: a code that is known only up to a cloud says less about
+# the image, and the clouds must share the space that the prior gives them. Decode a grid of codes, and you see that the
+# plane has no holes:
 
 # %%
 figures.manifold(vae, data)
@@ -172,25 +175,26 @@ figures.manifold(vae, data)
 # %% [markdown]
 # ## How much KL?
 #
-# Give the KL a weight $\beta$: $\;\text{reconstruction} + \beta \cdot \mathrm{KL}$. With $\beta = 1$ this is the VAE.
+# Now give the KL a weight $\beta$: $\;\text{reconstruction} + \beta \cdot \mathrm{KL}$. With $\beta = 1$ this is the
+# VAE.
 #
 # **Question.** What happens to the width of the clouds as $\beta$ goes to 0? And to the samples from the prior? What
-# happens if $\beta$ is large? (The last column is the KL to the prior of the mixture of all clouds: 0 if codes drawn
-# from the prior are just like codes of test images.)
+# happens if $\beta$ is large? (The last column of the table is the KL from the mixture of all clouds to the prior. It
+# is 0 if codes drawn from the prior are distributed like the codes of test images.)
 
 # %%
 family = {0.01: train(beta=0.01), 0.1: train(beta=0.1), 1.0: (vae, scores), 2.0: train(beta=2.0)}
 print(" beta   reconstruction      KL   mean width of a cloud   KL of all clouds together")
-for beta, (model, found) in family.items():
+for beta, (model, test) in family.items():
     torch.manual_seed(0)
-    width, together = model.encode(x_test).stddev.mean(), report(model, data)["marginal_kl"]
-    print(f"{beta:5}   {found['reconstruction']:14.2f}   {found['kl']:5.2f}   {width:21.2f}   {together:25.2f}")
+    width, mixture_kl = model.encode(x_test).stddev.mean(), report(model, data)["marginal_kl"]
+    print(f"{beta:5}   {test['reconstruction']:14.2f}   {test['kl']:5.2f}   {width:21.2f}   {mixture_kl:25.2f}")
 
 # %%
 figure, axes = plt.subplots(figsize=(4.6, 3.4), layout="constrained")
-for beta, (_, found) in family.items():
-    axes.scatter(found["kl"], found["reconstruction"], s=40, zorder=3)
-    axes.annotate(f"β = {beta:g}", (found["kl"], found["reconstruction"]), (6, 6), textcoords="offset points")
+for beta, (_, test) in family.items():
+    axes.scatter(test["kl"], test["reconstruction"], s=40, zorder=3)
+    axes.annotate(f"β = {beta:g}", (test["kl"], test["reconstruction"]), (6, 6), textcoords="offset points")
 axes.set(xlabel="KL, nats per test image", ylabel="reconstruction, nats", title="What a code costs, and what it buys")
 axes.margins(0.2)
 axes.set_xlim(left=-0.8)
@@ -198,20 +202,24 @@ axes.grid(alpha=0.3)
 plt.show()
 
 # %% [markdown]
-# From right to left the code gets cheaper, at first for nothing, then at the cost of the image:
+# From right to left the code gets cheaper. At first the image loses nothing by that; then its reconstruction gets
+# worse.
 #
-# - $\beta \to 0$: the clouds shrink to points, and the autoencoder is back: far from the prior, with holes between.
-# - $\beta = 1$: wide clouds, which together nearly fill the prior.
-# - $\beta = 2$: the KL is 0. The code says nothing, and the decoder always draws the mean of all images. This is called
-#   *posterior collapse*; lesson 4 makes and mends it.
+# - As $\beta \to 0$, the clouds shrink to points, and you have the autoencoder again: its codes are far from the prior,
+#   with holes between them.
+# - With $\beta = 1$, the clouds are wide and together nearly fill the prior.
+# - With $\beta = 2$, the KL is 0. The code says nothing, and the decoder always draws the mean of all images. This is
+#   called *posterior collapse*; lesson 4 shows how it comes about and how to avoid it.
 #
 # ## Exercises
 #
-# Fill in the dots and run the cell: the check says whether your answer is right, and if not, what is wrong with it.
+# Replace the dots by your answer and run the cell. The check says whether the answer is right, and if it is not, what
+# is wrong with it.
 #
 # ### Exercise 1.1: the cross-entropy
 #
-# Write the reconstruction loss of $n$ images: `x` and `pi` have shape `(n, 1, 8, 8)`, the result has shape `(n,)`.
+# Write a function that returns the reconstruction loss of each of $n$ images. `x` and `pi` have shape `(n, 1, 8, 8)`;
+# the result has shape `(n,)`.
 
 
 # %%
@@ -229,20 +237,20 @@ check("1.1", cross_entropy)
 #     return -(x * pi.log() + (1 - x) * (1 - pi).log()).flatten(1).sum(1)
 # ```
 #
-# A sum, not a mean: each pixel is evidence of its own. With the mean over 64 pixels the KL would weigh 64 times as much
-# beside it, which is the same as $\beta = 64$.
+# Take the sum, not the mean: each pixel is evidence of its own. With the mean over 64 pixels, the KL would count 64
+# times as much, which is the same as $\beta = 64$.
 #
 # </details>
 #
 # ### Exercise 1.2: the KL in closed form
 #
-# For two normal distributions the expectation can be worked out. In each dimension
+# For two normal distributions the expectation has a closed form. In each dimension,
 #
 # $$ \mathrm{KL}\big(\mathcal N(\mu, \sigma^2)\,\|\,\mathcal N(0, 1)\big) =
 # \tfrac12\,(\mu^2 + \sigma^2 - 1 - \log \sigma^2), $$
 #
-# and the KL of a code is the sum over its dimensions. `loc` ($\mu$) and `scale` ($\sigma$) have shape `(n, latent)`,
-# the result has shape `(n,)`.
+# and the KL of a code is the sum over its dimensions. Write a function that returns the KL of each code. `loc` ($\mu$)
+# and `scale` ($\sigma$) have shape `(n, latent)`; the result has shape `(n,)`.
 
 
 # %%
@@ -260,16 +268,16 @@ check("1.2", kl)
 #     return 0.5 * (loc.square() + scale.square() - 1 - scale.square().log()).sum(1)
 # ```
 #
-# Try it: `kl(q.mean, q.stddev).mean()` with `q = vae.encode(x_test)` is near the KL that training reported, which is an
-# estimate from one draw of each code.
+# Try it: with `q = vae.encode(x_test)`, `kl(q.mean, q.stddev).mean()` is close to the KL that training reported, which
+# was estimated from one draw of each code.
 #
 # </details>
 #
 # ### Exercise 1.3: a straight line between two images
 #
 # Encode two images `x0` and `x1`, each of shape `(1, 1, 8, 8)`, and decode `steps` evenly spaced codes on the straight
-# line between the means of their clouds, ends included. The result has shape `(steps, 1, 8, 8)`. You need
-# `vae.encode(x).mean`, `vae.decode(z)` and `torch.linspace`. Then draw `path(vae, x_test[:1], x_test[4:5], 8)` by
+# line between the means of their clouds, including both ends. The result has shape `(steps, 1, 8, 8)`. You need
+# `vae.encode(x).mean`, `vae.decode(z)` and `torch.linspace`. Then draw `path(vae, x_test[:1], x_test[4:5], 8)` with
 # `image_figure`.
 
 
@@ -294,10 +302,10 @@ check("1.3", lambda *arguments: path(vae, *arguments))
 #
 # ### Exercise 1.4: all clouds together
 #
-# Samples are good if all clouds together look like the prior. All together they are the mixture
-# $q(z) = \frac1N \sum_n \mathcal N(z;\, \mu_n, \sigma_n^2)$. Return its mean and its variance in each dimension, from
-# `loc` and `scale` of shape `(n, latent)`: a pair of tensors of shape `(latent,)`. (The law of total variance: the
-# variance of a mixture is the mean of the variances plus the variance of the means.)
+# Samples are good if all clouds together look like the prior. Together they form the mixture
+# $q(z) = \frac1N \sum_n \mathcal N(z;\, \mu_n, \sigma_n^2)$. From `loc` and `scale` of shape `(n, latent)`, return the
+# mean and the variance of this mixture in each dimension: a pair of tensors of shape `(latent,)`. (The law of total
+# variance says: the variance of a mixture is the mean of the variances plus the variance of the means.)
 
 
 # %%
@@ -315,15 +323,16 @@ check("1.4", mixture)
 #     return loc.mean(0), scale.square().mean(0) + loc.var(0, correction=0)
 # ```
 #
-# Try it on `q = vae.encode(x_train)` of each model in `family`: for which $\beta$ is the variance near 1, as the
-# prior's is?
+# Try it on `q = vae.encode(x_train)` for each model in `family`: for which $\beta$ is the variance near 1, like that of
+# the prior?
 #
 # </details>
 #
 # ## What you know now
 #
-# - An autoencoder compresses, but has no distribution over codes; so it cannot tell how to draw a new image.
-# - A VAE codes an image by a distribution $q(z \mid x)$, and pays its KL to the prior.
-# - The two terms pull against each other, and $\beta$ says how much: no KL, no samples; too much KL, no code.
+# - An autoencoder compresses images but has no distribution over codes, so it cannot generate a new image.
+# - A VAE encodes an image as a distribution $q(z \mid x)$, and pays for it with the KL to the prior.
+# - The two terms pull against each other, and $\beta$ sets the balance. If the KL counts too little, the samples are
+#   bad; if it counts too much, the code says nothing.
 #
 # Next: [2. The generative program and its bound](2-program-and-elbo.ipynb).

@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 2. The generative program and its bound
 #
-# Lesson 1 trained a VAE by a loss that came out of nowhere: reconstruction plus KL. In this lesson you will
+# Lesson 1 trained a VAE with a loss that it did not explain: reconstruction plus KL. In this lesson you will
 #
-# 1. write down, as a program, how images come about; and see that such a program *is* a probability density,
-# 2. derive the loss from it, and compute it by hand, by Pyro and by pyrovae: three times the same number,
-# 3. compute $\log p(x)$ exactly, which a latent plane of two dimensions allows, and see how far below the bound lies,
-# 4. learn why training draws codes as it does, and train the program by a loop of your own.
+# 1. write a program that generates images, and see that such a program *is* a probability density,
+# 2. derive the loss from it, and compute it by hand, with Pyro and with pyrovae: you get the same number three times,
+# 3. compute $\log p(x)$ exactly, which is possible with two latent dimensions, and see how far below it the bound is,
+# 4. learn why training draws codes in the way it does, and train the program with a loop of your own.
 #
 # You need lesson 1, Bayes' rule, and gradients in PyTorch. All cells together take under a minute.
 
@@ -26,10 +26,11 @@ from torch import nn
 from pyrovae import Config, build, fit, load
 
 # %% [markdown]
-# ## Pixels that are coins
+# ## Pixels as coin tosses
 #
-# In this lesson all pixels are 0 or 1, so that $p(x \mid z)$ is a true probability: each grey value was read once as
-# the probability of ink, and a coin was tossed. pyrovae calls these pixels `static`. Images are flattened: 64 numbers.
+# In this lesson all pixels are 0 or 1, so that $p(x \mid z)$ is a true probability. For each pixel, the grey value was
+# taken as the probability of ink and a coin was tossed once. pyrovae calls these pixels `static`. We flatten each image
+# to 64 numbers.
 
 # %%
 data = load(Config(pixels="static"))
@@ -40,13 +41,15 @@ print(x_train.shape, x_test.shape, "values", x_train.unique().tolist())
 # %% [markdown]
 # ## The model is a program
 #
-# How does an image come about? First somebody chooses a code, then draws what it says, each pixel with some chance:
+# How is an image generated? First a code is drawn, then the decoder turns the code into a probability of ink for each
+# pixel, and each pixel is drawn with its probability:
 #
 # $$ z \sim \mathcal N(0, I), \qquad x_i \sim \mathrm{Bernoulli}(\pi_i(z)) \quad\text{for } i = 1, \dots, 64. $$
 #
-# In Pyro this is a function with one `pyro.sample` for each $\sim$. The names `"z"` and `"x"` are called *sites*.
-# `pyro.plate` says that the images of a batch are independent; `to_event(1)` says that the last dimension belongs to
-# one code, or one image. With `obs=x` the site is not drawn but fixed to what was observed.
+# In Pyro this is a function with one `pyro.sample` for each $\sim$. The places named `"z"` and `"x"` are called
+# *sites*. `pyro.plate` says that the images of a batch are independent; `to_event(1)` says that the numbers in the last
+# dimension belong together, as one code or one image. With `obs=x` the site is not drawn but fixed to the observed
+# image.
 
 # %%
 torch.manual_seed(0)
@@ -62,8 +65,8 @@ def model(x=None, n=1):
 model(n=3).shape
 
 # %% [markdown]
-# Called without `x`, the program draws images. Called with `x`, it can be *scored*: `poutine.trace` runs it and notes
-# at each site what was drawn, from which distribution, and how probable that was.
+# Called without `x`, the program draws images. Called with `x`, it can be *scored*: `poutine.trace` runs the program
+# and records, at each site, the value, the distribution that it comes from, and its log probability.
 
 # %%
 trace = poutine.trace(model).get_trace(x_test)
@@ -73,9 +76,9 @@ for name in ("z", "x"):
     print(name, tuple(site["value"].shape), "log probability of each image:", tuple(site["log_prob"].shape))
 
 # %% [markdown]
-# The sum over the sites is the log of the joint density $\log p(x, z) = \log p(z) + \log p(x \mid z)$.
+# The sum over the sites is the log of the joint density, $\log p(x, z) = \log p(z) + \log p(x \mid z)$.
 #
-# **Question.** Which two formulas must you write to get the same number without Pyro?
+# **Question.** Which two formulas do you have to write to get the same number without Pyro?
 
 # %%
 z = trace.nodes["z"]["value"]
@@ -85,19 +88,20 @@ log_p_x_z = (x_test * log_pi + (1 - x_test) * log_not_pi).sum(1)
 print(f"by hand {(log_p_z + log_p_x_z).sum():.3f}, by the trace {trace.log_prob_sum():.3f}")
 
 # %% [markdown]
-# The second line is minus the cross-entropy of lesson 1: *reconstruction* is $-\log p(x \mid z)$.
+# The second formula, `log_p_x_z`, is minus the cross-entropy of lesson 1: *reconstruction* is $-\log p(x \mid z)$.
 #
-# ## What we want, and cannot have
+# ## What we would like to maximise
 #
-# A good decoder gives the images that we have a high probability, whatever their codes were:
+# A good decoder gives the images of the data a high probability, summed over all codes:
 #
 # $$ \log p(x) = \log \int p(x \mid z)\, p(z)\, dz. $$
 #
-# The integral runs over all codes. In two dimensions it can be done on a grid, and below we do so; in twenty dimensions
-# nobody can. Drawing codes from the prior does not help much: nearly all of them draw other digits.
+# The integral runs over all codes. In two dimensions we can compute it on a grid, and we do so below; in twenty
+# dimensions a grid is impossible. Averaging over codes from the prior does not help much, because nearly all of them
+# decode to other digits.
 #
-# The way out is to let a second program propose codes that fit the image: the *guide* $q(z \mid x)$. It has a site for
-# each unobserved site of the model, of the same name.
+# The solution is a second program that proposes codes that fit the image: the *guide* $q(z \mid x)$. For each
+# unobserved site of the model, the guide has a site of the same name.
 
 # %%
 encoder = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 4))
@@ -121,12 +125,12 @@ def guide(x):
 # $$ \log p(x) = \log \mathbb E_{q(z \mid x)}\!\left[ \frac{p(x, z)}{q(z \mid x)} \right] \;\ge\;
 # \mathbb E_{q(z \mid x)}\big[ \log p(x, z) - \log q(z \mid x) \big] = \mathrm{ELBO}(x), $$
 #
-# the *evidence lower bound*. Split $\log p(x, z)$ and there is the loss of lesson 1, with its sign turned:
+# the *evidence lower bound*. Split $\log p(x, z)$ into its two terms, and you get minus the loss of lesson 1:
 #
 # $$ \mathrm{ELBO}(x) = \underbrace{\mathbb E_q[\log p(x \mid z)]}_{-\text{reconstruction}} -
 # \underbrace{\mathrm{KL}\big(q(z \mid x)\,\|\,p(z)\big)}_{\text{KL}}. $$
 #
-# Now compute it in three ways, for the same codes: the random numbers start from the same seed each time.
+# Now compute the ELBO in three ways. Each starts from the same seed, so that all three use the same codes.
 
 # %%
 from pyrovae.inference.objectives import OBJECTIVES
@@ -157,23 +161,22 @@ print(f"pyrovae {by_pyrovae / n:.4f}")
 print(f"the KL in closed form:                 by hand {exact_kl / n:.4f}  pyrovae {analytic / n:.4f}")
 
 # %% [markdown]
-# The two lines differ by the noise of one draw in the KL. Both are right on average. `Trace_ELBO` needs nothing but the
-# two programs, so it works for any model and guide; the closed form needs distributions for which somebody worked it
-# out.
+# The two lines differ because the first one estimates the KL from one draw. Both are right on average. `Trace_ELBO`
+# needs only the two programs, so it works for any model and guide; the closed form exists only for some distributions.
 #
 # ## Gradients through a draw
 #
-# To train the guide we need the gradient of an expectation over codes *in the parameters of the distribution that they
-# are drawn from*. There are two ways:
+# To train the guide we need the gradient of an expectation over codes *with respect to the parameters of the
+# distribution that the codes are drawn from*. There are two ways:
 #
-# - **Reparameterisation.** Draw $\varepsilon \sim \mathcal N(0, I)$ and set $z = \mu + \sigma\,\varepsilon$. The
-#   randomness no longer depends on $\mu$ and $\sigma$, and the gradient goes through $z$: it knows *in which direction*
-#   a better code lies. This is what `rsample` does, and what Pyro uses wherever it can.
-# - **The score function**: $\nabla\, \mathbb E_q[f] = \mathbb E_q[f\, \nabla \log q]$. It needs no gradient of $f$ (of
-#   the model), only its value. Here $f = \log p(x, z) - \log q(z \mid x)$ contains $q$ itself; what that adds,
-#   $-\mathbb E_q[\nabla \log q]$, is 0.
+# - **Reparameterisation.** Draw $\varepsilon \sim \mathcal N(0, I)$ and set $z = \mu + \sigma\,\varepsilon$. The random
+#   part no longer depends on $\mu$ and $\sigma$, and the gradient flows through $z$: it says *in which direction* to
+#   look for a better code. `rsample` does this, and Pyro uses it wherever it can.
+# - **Score function.** Use $\nabla\, \mathbb E_q[f] = \mathbb E_q[f\, \nabla \log q]$. This needs only the value of
+#   $f$ and no gradient of the model. Here $f = \log p(x, z) - \log q(z \mid x)$ itself contains $q$; the term that
+#   this adds, $-\mathbb E_q[\nabla \log q]$, is 0.
 #
-# **Question.** Both have the right mean. Which one is noisier?
+# **Question.** Both gradients have the right mean. Which one is noisier?
 
 # %%
 x, draws = x_test[:1].expand(2000, -1), 2000
@@ -182,7 +185,7 @@ scale = posterior(x).base_dist.scale.detach()
 
 
 def log_weight(z, q):
-    """log p(x, z) − log q(z) for each draw."""
+    """Return log p(x, z) − log q(z) for each draw."""
     p = dist.Normal(torch.zeros(2), 1.0).to_event(1)
     return dist.Bernoulli(logits=decoder(z)).to_event(1).log_prob(x) + p.log_prob(z) - q.log_prob(z)
 
@@ -197,13 +200,14 @@ for name, gradient in {"reparameterised": reparameterised, "score function": sco
     print(f"{name:16} mean {gradient[:, 0].mean():6.2f} ± {error[0]:.2f}   spread {gradient[:, 0].std():.2f}")
 
 # %% [markdown]
-# The means agree within their errors. For the same precision, the score function needs as many more draws as the square
-# of the ratio of the spreads (standard deviations).
+# The means agree within their errors. Square the ratio of the two spreads (standard deviations): that is how many times
+# as many draws the score function needs for the same precision.
 #
-# ## Training, by your own loop
+# ## Training with your own loop
 #
-# Stochastic variational inference (SVI) is: take a batch, estimate the ELBO, take a gradient step on the decoder and
-# the encoder at once. Decoder: make the images probable. Encoder: make the bound tight.
+# Stochastic variational inference (SVI) repeats three things: take a batch, estimate the ELBO, and take a gradient step
+# on decoder and encoder together. The step on the decoder makes the images more probable; the step on the encoder makes
+# the bound tighter.
 
 # %%
 from torch.optim import Adam
@@ -221,7 +225,7 @@ for epoch in range(1, 51):
         print(f"epoch {epoch:2}: test loss {elbo.loss(model, guide, x_test) / len(x_test):.2f} nats per image")
 
 # %% [markdown]
-# And by pyrovae, whose `VAE.model` and `VAE.guide` are the same two programs, with the same network sizes:
+# Now train with pyrovae, whose `VAE.model` and `VAE.guide` are the same two programs, with networks of the same sizes:
 
 # %%
 config = Config(pixels="static", hidden=(128,), epochs=50, batch_size=64, lr=0.003, device="cpu")
@@ -231,20 +235,20 @@ for record in fit(vae, data, config):
 print(f"epoch {record['epoch']}: test loss {record['test']['loss']:.2f} nats per image")
 
 # %% [markdown]
-# The difference is that of two random starts. The file `pyrovae/vae.py` holds the programs; read it now.
+# The two losses differ only because the random starts differ. Read `pyrovae/vae.py` now: it contains the two programs.
 #
 # ## How good is the bound?
 #
-# With two latent dimensions the integral can be done on a fine grid: $p(x) \approx \sum_j p(x, z_j)\, \Delta$, with
-# $\Delta$ the area of a cell. The same grid gives the *true* posterior $p(z \mid x) = p(x, z) / p(x)$. The loop below
-# needs nothing but the decoder.
+# With two latent dimensions we can compute the integral on a fine grid: $p(x) \approx \sum_j p(x, z_j)\, \Delta$, where
+# $\Delta$ is the area of a cell. The same grid gives the *true* posterior $p(z \mid x) = p(x, z) / p(x)$. For both we
+# need only the decoder; the guide enters only in the bound and its gap.
 
 # %%
 steps = torch.linspace(-5, 5, 201)
 grid = torch.cartesian_prod(steps, steps)  # (40401, 2)
 area = (steps[1] - steps[0]) ** 2
 with torch.no_grad():
-    pixels = dist.Bernoulli(logits=decoder(grid)[:, None]).to_event(1)  # one row for each place of the grid
+    pixels = dist.Bernoulli(logits=decoder(grid)[:, None]).to_event(1)  # one row for each point of the grid
     prior = dist.Normal(torch.zeros(2), 1.0).to_event(1).log_prob(grid)
     some = x_test[:60]
     log_joint = torch.stack([pixels.log_prob(x[None])[:, 0] + prior for x in some[:, None]], 1)  # (40401, 60)
@@ -256,12 +260,13 @@ print(f"log p(x) = {log_p.mean():.3f}   ELBO = {bound.mean():.3f}   difference {
 print(f"KL from the guide to the true posterior: {gap.mean():.3f}")
 
 # %% [markdown]
-# That is no accident. Write $p(x, z) = p(z \mid x)\, p(x)$ in the definition of the ELBO, and
+# The two differences agree, and this is no accident. Write $p(x, z) = p(z \mid x)\, p(x)$ in the definition of the
+# ELBO, and you get
 #
 # $$ \log p(x) - \mathrm{ELBO}(x) = \mathrm{KL}\big(q(z \mid x)\,\|\,p(z \mid x)\big) \ge 0. $$
 #
-# The bound is tight exactly where the guide is the true posterior. Here are three images: where the gap is smallest, of
-# middle size, and largest. Colours: the true posterior. Lines: the guide's Gaussian.
+# The bound is tight exactly where the guide is the true posterior. The next cell plots three images: those with the
+# smallest gap, a middle one, and the largest. The colours show the true posterior, the lines the guide's Gaussian.
 
 # %%
 order = gap.argsort()
@@ -276,18 +281,19 @@ for panel, i in zip(axes, order[[0, 30, 59]].tolist()):
 plt.show()
 
 # %% [markdown]
-# A gap has two causes. The true posterior may be tilted, bent, or lie on two islands, and a Gaussian whose axes are
-# those of the plane cannot follow: other posteriors can (`full` may tilt, `flow` may bend). And one encoder serves all
-# images: for an unusual one it may propose a wrong place, though a better Gaussian exists.
+# A gap can have two causes. First, the true posterior may be tilted, bent, or split into two islands. A Gaussian whose
+# axes are parallel to those of the plane cannot have that shape; other posteriors can (`full` can tilt, `flow` can
+# bend). Second, one encoder serves all images, and for an unusual image it may propose the wrong place although a
+# better Gaussian exists.
 #
-# ## A tighter bound: many codes
+# ## A tighter bound with many codes
 #
 # Average $K$ weights $w = p(x, z) / q(z \mid x)$ *inside* the logarithm:
 #
 # $$ \log p(x) \;\ge\; \mathbb E\Big[\log \tfrac1K \sum_{k=1}^K w_k\Big], \qquad z_k \sim q(z \mid x). $$
 #
-# $K = 1$ is the ELBO. It rises with $K$ and reaches $\log p(x)$ in the limit: this is *importance sampling*. `pyrovae
-# evaluate` does it with $K = 5{,}000$; as an objective to train with it is called IWAE.
+# With $K = 1$ this is the ELBO. It rises with $K$ and reaches $\log p(x)$ in the limit. This is *importance sampling*.
+# `pyrovae evaluate` uses it with $K = 5{,}000$; as a training objective it is called IWAE.
 
 # %%
 from pyrovae.evaluation.importance import log_weights
@@ -304,8 +310,8 @@ print(f"on the grid: {log_p.mean():.3f}")
 #
 # ### Exercise 2.1: the importance-weighted bound
 #
-# Write $\log \frac1K \sum_k w_k$ from `log_w` of shape `(K, n)`; the result has shape `(n,)`. The weights of
-# larger images are of the size $e^{-1000}$, which a computer takes for 0: mind the order of `exp`, `mean` and `log`.
+# Compute $\log \frac1K \sum_k w_k$ from `log_w` of shape `(K, n)`; the result has shape `(n,)`. The weights of larger
+# images are about $e^{-1000}$, which a computer rounds to 0, so you cannot simply take `exp`, then `mean`, then `log`.
 
 
 # %%
@@ -323,13 +329,13 @@ check("2.1", importance_weighted)
 #     return torch.logsumexp(log_w, 0) - math.log(len(log_w))
 # ```
 #
-# `logsumexp` takes out the largest weight before it exponentiates, so that nothing becomes 0 or infinite.
+# `logsumexp` subtracts the largest log weight before it exponentiates, so that the sum becomes neither 0 nor infinite.
 #
 # </details>
 #
 # ### Exercise 2.2: another prior
 #
-# Write the model with a Laplace prior, $p(z) = \prod_j \tfrac12 e^{-|z_j|}$ (location 0, scale 1), and everything else
+# Write the model with a Laplace prior, $p(z) = \prod_j \tfrac12 e^{-|z_j|}$ (location 0, scale 1). Keep everything else
 # as above.
 
 
@@ -350,15 +356,15 @@ check("2.2", laplace_model)
 #         return pyro.sample("x", dist.Bernoulli(logits=decoder(z)).to_event(1), obs=x)
 # ```
 #
-# Nothing else changes: guide, ELBO and loop are the same. In pyrovae it is `Config(prior="laplace")`.
+# Nothing else changes: guide, ELBO and loop are the same. In pyrovae you write `Config(prior="laplace")`.
 #
 # </details>
 #
 # ### Exercise 2.3: reparameterise a Laplace variable
 #
-# To train a guide of Laplace form, draw $u$ evenly from $(-\tfrac12, \tfrac12)$ and turn it into a draw of the Laplace
-# distribution of location $\mu$ (`loc`) and scale $b$ (`scale`): by its inverse distribution function, that is
-# $\mu - b\, \mathrm{sign}(u) \log(1 - 2|u|)$. Gradients must reach `loc` and `scale`.
+# To train a guide with a Laplace distribution, draw $u$ uniformly from $(-\tfrac12, \tfrac12)$ and turn it into a draw
+# from the Laplace distribution with location $\mu$ (`loc`) and scale $b$ (`scale`). The inverse distribution function
+# does this: the draw is $\mu - b\, \mathrm{sign}(u) \log(1 - 2|u|)$. Gradients must reach `loc` and `scale`.
 
 
 # %%
@@ -380,8 +386,8 @@ check("2.3", laplace_draw)
 #
 # ### Exercise 2.4: the posterior on a grid
 #
-# From `log_joint` of shape `(places, n)`, the values of $\log p(x, z)$ on a grid with cells of size `area`, return the
-# posterior density $p(z \mid x)$ at each place: shape `(places, n)`.
+# `log_joint` of shape `(points, n)` contains the values of $\log p(x, z)$ on a grid whose cells have the area `area`.
+# Return the posterior density $p(z \mid x)$ at each point; the result has shape `(points, n)`.
 
 
 # %%
@@ -399,15 +405,16 @@ check("2.4", grid_posterior)
 #     return torch.softmax(log_joint, 0) / area
 # ```
 #
-# `softmax` divides by the sum over the places; a density also divides by the area of a cell, so that its integral is 1.
+# `softmax` divides by the sum over the points. For a density, divide also by the area of a cell, so that its integral
+# is 1.
 #
 # </details>
 #
 # ## What you know now
 #
-# - A model is a program that draws codes and images; with its draws noted, it is the density $p(x, z)$.
-# - The ELBO is a lower bound of $\log p(x)$; what it lacks is the KL from the guide to the true posterior.
-# - Draws are written as a function of noise, so that gradients pass; SVI trains model and guide at once.
-# - More codes for each image tighten the bound: that is how $\log p(x)$ is reported.
+# - A model is a program that draws codes and images. If its draws are recorded, it gives the density $p(x, z)$.
+# - The ELBO is a lower bound of $\log p(x)$; the gap is the KL from the guide to the true posterior.
+# - A draw is written as a function of noise, so that gradients pass through it. SVI trains model and guide together.
+# - More codes per image make the bound tighter. This is how $\log p(x)$ is estimated for reports.
 #
 # Next: [3. Conditioning](3-conditioning.ipynb).

@@ -1,4 +1,4 @@
-"""What the exercises' answers are held against. To read it is to read the solutions."""
+"""Checks the answers to the exercises. If you read on, you will see the solutions."""
 
 import math
 from collections.abc import Callable
@@ -9,15 +9,15 @@ from torch import Tensor
 
 
 class Hint(Exception):
-    """What is wrong with an answer."""
+    """Says what is wrong with an answer."""
 
 
 class Unanswered(Exception):
-    """The three dots are still there."""
+    """Raised while the three dots of an exercise are still there."""
 
 
 def check(exercise: str, answer: Any) -> None:
-    """Say whether an answer is right, and if not, what is wrong with it."""
+    """Print whether an answer is right and, if it is not, what is wrong with it."""
     try:
         CHECKS[exercise](answer)
     except Unanswered:
@@ -31,7 +31,7 @@ def check(exercise: str, answer: Any) -> None:
 
 
 def tensor(answer: Any, shape: tuple[int, ...]) -> Tensor:
-    """The answer, if it is a tensor of that shape."""
+    """Return the answer if it is a tensor of that shape; raise `Hint` or `Unanswered` otherwise."""
     if answer is ... or (isinstance(answer, tuple) and ... in answer):
         raise Unanswered
     if not isinstance(answer, Tensor):
@@ -50,9 +50,9 @@ def number(answer: Any) -> float:
         raise Hint(f"expected a number, got {type(answer).__name__}") from None
 
 
-def same(found: Any, expected: Any, tolerance: float = 1e-4) -> bool:
-    found, expected = torch.as_tensor(found).double(), torch.as_tensor(expected).double()
-    return bool(torch.allclose(found, expected, rtol=tolerance, atol=tolerance))
+def same(result: Any, expected: Any, tolerance: float = 1e-4) -> bool:
+    result, expected = torch.as_tensor(result).double(), torch.as_tensor(expected).double()
+    return bool(torch.allclose(result, expected, rtol=tolerance, atol=tolerance))
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -64,30 +64,30 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def check_cross_entropy(answer: Callable[..., Any]) -> None:
     x, pi = torch.rand(3, 1, 8, 8, generator=seeded()), 0.1 + 0.8 * torch.rand(3, 1, 8, 8, generator=seeded(1))
-    found = tensor(answer(x, pi), (3,))
+    result = tensor(answer(x, pi), (3,))
     each = -(x * pi.log() + (1 - x) * (1 - pi).log()).flatten(1)
-    if same(found, each.mean(1)):
+    if same(result, each.mean(1)):
         raise Hint("this is the mean over the pixels; expected their sum")
-    if same(found, -each.sum(1)):
-        raise Hint("the sign: a loss is minus the log probability")
-    if same(found, -(x * pi.log()).flatten(1).sum(1)):
+    if same(result, -each.sum(1)):
+        raise Hint("the sign is wrong: a loss is minus the log probability")
+    if same(result, -(x * pi.log()).flatten(1).sum(1)):
         raise Hint("the paper counts too: where is (1 − x) log(1 − π)?")
-    if not same(found, each.sum(1)):
-        raise Hint(f"expected {each.sum(1).tolist()}, got {found.tolist()}")
+    if not same(result, each.sum(1)):
+        raise Hint(f"expected {each.sum(1).tolist()}, got {result.tolist()}")
 
 
 def check_kl(answer: Callable[..., Any]) -> None:
     loc, scale = torch.randn(4, 3, generator=seeded()), 0.1 + torch.rand(4, 3, generator=seeded(1))
-    found = tensor(answer(loc, scale), (4,))
+    result = tensor(answer(loc, scale), (4,))
     expected = 0.5 * (loc.square() + scale.square() - 1 - 2 * scale.log()).sum(1)
-    if same(found, 0.5 * (loc.square() + scale.square() - 1 - scale.log()).sum(1)):
+    if same(result, 0.5 * (loc.square() + scale.square() - 1 - scale.log()).sum(1)):
         raise Hint("log σ² is 2 log σ")
-    if same(found, 0.5 * (loc.square() + scale - 1 - scale.log()).sum(1)):
+    if same(result, 0.5 * (loc.square() + scale - 1 - scale.log()).sum(1)):
         raise Hint("`scale` is σ, the formula has σ²")
-    if (found < 0).any():
+    if (result < 0).any():
         raise Hint("a KL is never negative, and this one is")
-    if not same(found, expected):
-        raise Hint(f"expected {expected.tolist()}, got {found.tolist()}")
+    if not same(result, expected):
+        raise Hint(f"expected {expected.tolist()}, got {result.tolist()}")
 
 
 def check_path(answer: Callable[..., Any]) -> None:
@@ -100,24 +100,24 @@ def check_path(answer: Callable[..., Any]) -> None:
     if not same(line[0], line[-1]) and same(line, line[0].lerp(line[-1], t)):
         raise Hint("this blends the two decoded images; expected a line between the codes, decoded")
     if not (same(line[:1], again) and same(line[[0, -1]], there)):
-        raise Hint("the ends are not the two reconstructions: expected the means of the clouds, and no draws from them")
+        raise Hint("the ends are not the two reconstructions: take the means of the clouds, not draws from them")
     if not same(line, back.flip(0)):
-        raise Hint("the way back is another one: expected evenly spaced codes on a straight line")
+        raise Hint("the path back from x1 to x0 is another one: expected evenly spaced codes on a straight line")
 
 
 def check_mixture(answer: Callable[..., Any]) -> None:
     loc, scale = 1 + torch.randn(50, 2, generator=seeded()), 0.1 + torch.rand(50, 2, generator=seeded(1))
-    found = answer(loc, scale)
-    if not isinstance(found, tuple) or len(found) != 2:
+    result = answer(loc, scale)
+    if not isinstance(result, tuple) or len(result) != 2:
         raise Hint("expected a pair: mean, variance")
-    mean, variance = (tensor(part, (2,)) for part in found)
+    mean, variance = (tensor(part, (2,)) for part in result)
     inside, between = scale.square().mean(0), loc.var(0, correction=0)
     if not same(mean, loc.mean(0)):
         raise Hint(f"mean: expected {loc.mean(0).tolist()}, got {mean.tolist()}")
     if same(variance, inside):
-        raise Hint("this is the mean of the variances; the clouds also lie at different places")
+        raise Hint("this is the mean of the variances, but the clouds are also at different places")
     if same(variance, between, 0.03):
-        raise Hint("this is the variance of the means; the clouds also have a width")
+        raise Hint("this is the variance of the means, but each cloud also has a width")
     if not same(variance, inside + between, 0.03):  # with N or N − 1
         raise Hint(f"variance: expected {(inside + between).tolist()}, got {variance.tolist()}")
 
@@ -127,15 +127,15 @@ def check_mixture(answer: Callable[..., Any]) -> None:
 
 def check_importance_weighted(answer: Callable[..., Any]) -> None:
     log_w = 3 * torch.randn(5, 4, generator=seeded())
-    found, expected = tensor(answer(log_w), (4,)), torch.logsumexp(log_w, 0) - math.log(5)
-    if same(found, log_w.mean(0)):
+    result, expected = tensor(answer(log_w), (4,)), torch.logsumexp(log_w, 0) - math.log(5)
+    if same(result, log_w.mean(0)):
         raise Hint("this is the mean of log w, the ELBO; expected the log of the mean of w")
-    if same(found, torch.logsumexp(log_w, 0)):
-        raise Hint("this is the log of the sum; where is 1/K?")
-    if not same(found, expected):
-        raise Hint(f"expected {expected.tolist()}, got {found.tolist()}")
+    if same(result, torch.logsumexp(log_w, 0)):
+        raise Hint("this is the log of the sum; you left out 1/K")
+    if not same(result, expected):
+        raise Hint(f"expected {expected.tolist()}, got {result.tolist()}")
     if not same(answer(log_w - 1000), expected - 1000):
-        raise Hint("right for large weights; those of size exp(−1000) become 0: torch.logsumexp?")
+        raise Hint("this is right for large weights, but weights of about exp(−1000) become 0: try torch.logsumexp")
 
 
 def check_laplace_model(answer: Callable[..., Any]) -> None:
@@ -151,9 +151,9 @@ def check_laplace_model(answer: Callable[..., Any]) -> None:
         raise Hint(f"expected sites 'z' and 'x', got no {min(missing)!r}")
     for name in ("z", "x"):
         if tuple(trace.nodes[name]["log_prob"].shape) != (3,):
-            raise Hint(f"site {name!r}: expected one log probability for each image: pyro.plate? to_event(1)?")
+            raise Hint(f"site {name!r}: expected one log probability for each image: use pyro.plate and to_event(1)")
     if not trace.nodes["x"]["is_observed"]:
-        raise Hint("site 'x': expected what was observed: obs=x")
+        raise Hint("site 'x': expected the observed image: obs=x")
     if not isinstance(getattr(trace.nodes["x"]["fn"], "base_dist", None), dist.Bernoulli):
         raise Hint("site 'x': expected the likelihood from above, Bernoulli with to_event(1)")
     z = trace.nodes["z"]["value"]
@@ -166,16 +166,16 @@ def check_laplace_model(answer: Callable[..., Any]) -> None:
 def check_laplace_draw(answer: Callable[..., Any]) -> None:
     loc, scale = torch.tensor([0.0, 1.0, -2.0]).requires_grad_(), torch.tensor([1.0, 0.5, 2.0]).requires_grad_()
     u = torch.tensor([0.3, -0.2, -0.49])
-    found = tensor(answer(loc, scale, u), (3,))
+    result = tensor(answer(loc, scale, u), (3,))
     expected = torch.distributions.Laplace(loc, scale).icdf(u + 0.5)
-    if not same(found.detach(), expected.detach()):
-        raise Hint(f"expected {expected.tolist()}, got {found.tolist()}")
-    if not found.requires_grad:
-        raise Hint("no gradient reaches loc and scale: is there a .detach(), .item() or no_grad()?")
+    if not same(result.detach(), expected.detach()):
+        raise Hint(f"expected {expected.tolist()}, got {result.tolist()}")
+    if not result.requires_grad:
+        raise Hint("no gradient reaches loc and scale: did you use .detach(), .item() or no_grad()?")
     for name, parameter in {"loc": loc, "scale": scale}.items():
         gradient, right = (
             torch.autograd.grad(part.sum(), parameter, retain_graph=True, allow_unused=True)[0]
-            for part in (found, expected)
+            for part in (result, expected)
         )
         if gradient is None or not same(gradient, right):
             raise Hint(f"the gradient in {name} is not that of the formula")
@@ -183,22 +183,22 @@ def check_laplace_draw(answer: Callable[..., Any]) -> None:
 
 def check_grid_posterior(answer: Callable[..., Any]) -> None:
     log_joint, area = 5 * torch.randn(30, 4, generator=seeded()) - 40, 0.2
-    found = tensor(answer(log_joint, area), (30, 4))
-    if same(found.sum(0), torch.ones(4)):
-        raise Hint("these are the probabilities of the cells; a density is probability by area")
-    if same(found * area, torch.softmax(log_joint, 1)):
-        raise Hint("the sum goes over the places (dimension 0), not over the images")
-    if not same(found * area, torch.softmax(log_joint, 0)):
-        raise Hint(f"expected an integral of 1 over the places of each image, got {(found.sum(0) * area).tolist()}")
+    result = tensor(answer(log_joint, area), (30, 4))
+    if same(result.sum(0), torch.ones(4)):
+        raise Hint("these are the probabilities of the cells; a density is probability divided by area")
+    if same(result * area, torch.softmax(log_joint, 1)):
+        raise Hint("take the sum over the points of the grid (dimension 0), not over the images")
+    if not same(result * area, torch.softmax(log_joint, 0)):
+        raise Hint(f"expected an integral of 1 over the grid for each image, got {(result.sum(0) * area).tolist()}")
     if not same(answer(log_joint - 1000, area) * area, torch.softmax(log_joint, 0)):
-        raise Hint("right for large values; exp(−1000) becomes 0: torch.softmax or torch.logsumexp?")
+        raise Hint("this is right for large values, but exp(−1000) becomes 0: try torch.softmax or torch.logsumexp")
 
 
 # Lesson 3
 
 
 def small_model() -> Any:
-    """A model that is given labels, not trained: what it draws differs by label and code all the same."""
+    """Build an untrained model that is conditioned on labels; its images depend on label and code even so."""
     from pyrovae import Config, build
 
     return build(Config(condition="label", hidden=(16,), device="cpu", seed=1), (1, 8, 8), 10)
@@ -207,103 +207,103 @@ def small_model() -> Any:
 def check_draw_label(answer: Callable[..., Any]) -> None:
     vae = small_model()
     torch.manual_seed(0)
-    found = tensor(answer(vae, 7, 5), (5, 1, 8, 8))
+    result = tensor(answer(vae, 7, 5), (5, 1, 8, 8))
     torch.manual_seed(0)
-    if same(found[1:], found[:1].expand(4, -1, -1, -1)):
-        raise Hint("all five images are the same one: expected a code of its own for each")
-    if not same(found, vae.generate(y=torch.full((5,), 7))):
+    if same(result[1:], result[:1].expand(4, -1, -1, -1)):
+        raise Hint("all five images are the same: expected a different code for each")
+    if not same(result, vae.generate(y=torch.full((5,), 7))):
         raise Hint("these are not sevens: expected y = 7 for every image")
 
 
 def check_same_hand(answer: Callable[..., Any]) -> None:
     vae, x = small_model(), torch.rand(4, 1, 8, 8, generator=seeded())
     y, other = torch.tensor([0, 1, 2, 3]), torch.tensor([5, 6, 7, 8])
-    found = tensor(answer(vae, x, y, other), (4, 1, 8, 8))
+    result = tensor(answer(vae, x, y, other), (4, 1, 8, 8))
     z = vae.encode(x, y).mean
-    if same(found, vae.decode(z, y)):
+    if same(result, vae.decode(z, y)):
         raise Hint("these are reconstructions: expected other labels when decoding")
-    if same(found, vae.decode(vae.encode(x, other).mean, other)):
-        raise Hint("encode with the labels that the images have, or the code must make up for the wrong one")
-    if not same(found, vae.decode(z, other)):
+    if same(result, vae.decode(vae.encode(x, other).mean, other)):
+        raise Hint("encode with the labels that the images have; with wrong labels the code describes a wrong style")
+    if not same(result, vae.decode(z, other)):
         raise Hint("expected the mean of the posterior, decoded with the other labels")
 
 
 def check_bayes(answer: Callable[..., Any]) -> None:
     scores, prior = 3 * torch.randn(6, 10, generator=seeded()) - 20, torch.arange(1.0, 11.0) / 55
-    found = tensor(answer(scores, prior), (6, 10))
-    if same(found, torch.softmax(scores, 1)):
+    result = tensor(answer(scores, prior), (6, 10))
+    if same(result, torch.softmax(scores, 1)):
         raise Hint("the prior is not used")
-    if same(found, torch.softmax(scores + prior, 1)):
-        raise Hint("probabilities multiply, their logarithms add: prior.log()")
-    if same(found, torch.log_softmax(scores + prior.log(), 1)):
+    if same(result, torch.softmax(scores + prior, 1)):
+        raise Hint("probabilities multiply and their logarithms add: use prior.log()")
+    if same(result, torch.log_softmax(scores + prior.log(), 1)):
         raise Hint("these are log probabilities")
-    if not same(found.sum(1), torch.ones(6)):
-        raise Hint(f"expected probabilities that add up to 1 over the labels, got {found.sum(1).tolist()}")
-    if not same(found, torch.softmax(scores + prior.log(), 1)):
-        raise Hint("they add up to 1, but are not p(x | y) p(y) by their sum")
-    if not same(answer(scores - 1000, prior), found):
-        raise Hint("right for large scores; exp(−1000) becomes 0: torch.softmax?")
+    if not same(result.sum(1), torch.ones(6)):
+        raise Hint(f"expected probabilities that add up to 1 over the labels, got {result.sum(1).tolist()}")
+    if not same(result, torch.softmax(scores + prior.log(), 1)):
+        raise Hint("they add up to 1, but are not p(x | y) p(y) divided by their sum")
+    if not same(answer(scores - 1000, prior), result):
+        raise Hint("this is right for large scores, but exp(−1000) becomes 0: try torch.softmax")
 
 
 def check_bits(answer: Callable[..., Any]) -> None:
     log_prob, seen = -torch.rand(3, 1, 8, 8, generator=seeded()), torch.zeros(1, 8, 8, dtype=torch.bool)
     seen[:, 4:, :4] = True
-    found, nats = tensor(answer(log_prob, seen), (3,)), (log_prob * ~seen).flatten(1).sum(1) / 48
-    if same(found, nats):
+    result, nats = tensor(answer(log_prob, seen), (3,)), (log_prob * ~seen).flatten(1).sum(1) / 48
+    if same(result, nats):
         raise Hint("these are nats; one bit is log 2 nats")
-    if same(found, nats * math.log(2)):
+    if same(result, nats * math.log(2)):
         raise Hint("a nat is more than a bit: divide by log 2")
-    if same(found, nats * 48 / 64 / math.log(2)):
-        raise Hint("only 48 of the 64 pixels were to be guessed")
-    if same(found, (log_prob * seen).flatten(1).sum(1) / 16 / math.log(2)):
+    if same(result, nats * 48 / 64 / math.log(2)):
+        raise Hint("divide by the 48 pixels that were not seen, not by all: only 48 of the 64 pixels count")
+    if same(result, (log_prob * seen).flatten(1).sum(1) / 16 / math.log(2)):
         raise Hint("these are the seen pixels; expected the others: ~seen")
-    if not same(found, nats / math.log(2)):
-        raise Hint(f"expected {(nats / math.log(2)).tolist()}, got {found.tolist()}")
+    if not same(result, nats / math.log(2)):
+        raise Hint(f"expected {(nats / math.log(2)).tolist()}, got {result.tolist()}")
 
 
 # Lesson 4
 
 
 def check_bits_per_dimension(answer: Callable[..., Any]) -> None:
-    found, expected = number(answer(166.0, (3, 8, 8))), 166 / math.log(2) / 192
-    if same(found, 166 / 192):
+    result, expected = number(answer(166.0, (3, 8, 8))), 166 / math.log(2) / 192
+    if same(result, 166 / 192):
         raise Hint("these are nats per dimension; one bit is log 2 nats")
-    if same(found, 166 / math.log(2)):
+    if same(result, 166 / math.log(2)):
         raise Hint("these are bits per image")
-    if same(found, 166 / math.log(2) / 64):
-        raise Hint("colours count as dimensions, too: channels × height × width")
-    if same(found, 166 * math.log(2) / 192):
+    if same(result, 166 / math.log(2) / 64):
+        raise Hint("colours count as dimensions too: channels × height × width")
+    if same(result, 166 * math.log(2) / 192):
         raise Hint("a nat is more than a bit: divide by log 2")
-    if not same(found, expected):
-        raise Hint(f"expected {expected:.4f} for 166 nats and a shape of (3, 8, 8), got {found:.4f}")
+    if not same(result, expected):
+        raise Hint(f"expected {expected:.4f} for 166 nats and a shape of (3, 8, 8), got {result:.4f}")
 
 
 def check_in_bytes(answer: Callable[..., Any]) -> None:
-    found, expected = number(answer(-24.0, (1, 8, 8))), -24 + 64 * math.log(255)
-    if same(found, -24 - 64 * math.log(255)):
-        raise Hint("the other way round: the same mass over a longer axis has a smaller density")
-    if same(found, -24 + math.log(255)):
+    result, expected = number(answer(-24.0, (1, 8, 8))), -24 + 64 * math.log(255)
+    if same(result, -24 - 64 * math.log(255)):
+        raise Hint("it is the other way round: the same mass over a longer axis has a smaller density")
+    if same(result, -24 + math.log(255)):
         raise Hint("every one of the 64 pixels changes its unit")
-    if same(found, -24):
+    if same(result, -24):
         raise Hint("a density depends on the unit")
-    if not same(found, expected):
-        raise Hint(f"expected {expected:.2f} for −24 nats and a shape of (1, 8, 8), got {found:.2f}")
+    if not same(result, expected):
+        raise Hint(f"expected {expected:.2f} for −24 nats and a shape of (1, 8, 8), got {result:.2f}")
 
 
 def check_paired(answer: Callable[..., Any]) -> None:
     hard = 5 * torch.randn(100, generator=seeded())
     a, b = hard + torch.randn(100, generator=seeded(1)) + 1, hard + torch.randn(100, generator=seeded(2))
-    found = answer(a, b)
-    if not isinstance(found, tuple) or len(found) != 2:
+    result = answer(a, b)
+    if not isinstance(result, tuple) or len(result) != 2:
         raise Hint("expected a pair: mean, standard error")
-    mean, error = map(number, found)
+    mean, error = map(number, result)
     right = (a - b).std() / 10
     if not same(mean, (a - b).mean()):
         raise Hint(f"mean: expected {(a - b).mean():.4f}, got {mean:.4f}")
     if same(error, (a - b).std(), 0.01):
-        raise Hint("this is the spread over the images; the error of their mean is smaller by the root of n")
+        raise Hint("this is the spread over the images; divide by the root of n to get the error of their mean")
     if same(error, ((a.var() + b.var()) / 100).sqrt(), 0.01):
-        raise Hint("this is for two different sets of images; here both models saw the same ones: the spread of a − b")
+        raise Hint("this is for two different sets of images; both models saw the same, so use the spread of a − b")
     if not same(error, right, 0.01):  # with n or n − 1
         raise Hint(f"standard error: expected {right:.4f}, got {error:.4f}")
 
@@ -312,13 +312,13 @@ def check_active_units(answer: Callable[..., Any]) -> None:
     spread = torch.tensor([1.0, 0.5, 0.15, 0.05, 0.0])
     noise = torch.randn(500, 5, generator=seeded())
     means = torch.tensor([0.0, 0.0, 0.0, 3.0, 1.0]) + spread * (noise - noise.mean(0))
-    found = number(answer(means))
-    if found == (means.std(0) > 0.01).sum():
+    result = number(answer(means))
+    if result == (means.std(0) > 0.01).sum():
         raise Hint("this compares the standard deviation; expected the variance")
-    if found == (means.mean(0).abs() > 0.01).sum():
-        raise Hint("this looks at the mean over the images; expected how much it varies")
-    if found != 3:
-        raise Hint(f"expected 3 of the five dimensions, got {found:g}")
+    if result == (means.mean(0).abs() > 0.01).sum():
+        raise Hint("this uses the mean over the images; expected how much it varies over them")
+    if result != 3:
+        raise Hint(f"expected 3 of the five dimensions, got {result:g}")
 
 
 CHECKS: dict[str, Callable[[Any], None]] = {

@@ -1,7 +1,7 @@
-"""Run every lesson and write it as a notebook with its outputs: `python results/course/notebooks.py [LESSON.py ...]`.
+"""Run the lessons and write each as a notebook with its outputs: `python results/course/notebooks.py [LESSON.py ...]`.
 
-A lesson is written in LESSON.py, in the percent format that jupytext and most editors read: `# %%` begins a cell of
-code, `# %% [markdown]` one of text. LESSON.ipynb is made from it, and is never edited.
+Lessons are written in LESSON.py, in the percent format that jupytext and most editors read: `# %%` begins a cell of
+code, `# %% [markdown]` a cell of text. This script makes LESSON.ipynb from it; do not edit that file.
 """
 
 import base64
@@ -16,40 +16,44 @@ HERE = Path(__file__).parent
 
 
 def lessons() -> list[Path]:
+    """List the lessons in their order."""
     return sorted(HERE.glob("[0-9]-*.py"))
 
 
 def cells(lesson: Path) -> list[tuple[str, str]]:
-    """The kind, `markdown` or `code`, and the text of each cell."""
-    found = []
-    for part in re.split(r"^# %%", lesson.read_text(), flags=re.MULTILINE)[1:]:
+    """Split a lesson into its cells; each is a kind, `markdown` or `code`, and a text."""
+    parts = []
+    for part in re.split(r"^# %%", lesson.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
         head, _, body = part.partition("\n")
         text = body.strip("\n")
         if "[markdown]" in head:
-            found.append(("markdown", re.sub(r"^# ?", "", text, flags=re.MULTILINE)))
+            parts.append(("markdown", re.sub(r"^# ?", "", text, flags=re.MULTILINE)))
         else:
-            found.append(("code", text))
-    return found
+            parts.append(("code", text))
+    return parts
 
 
 def with_magics(text: str) -> str:
-    """As Jupyter reads it: `# %matplotlib inline` is a comment to Python, `%matplotlib inline` is none to Jupyter."""
+    """Uncomment magics for Jupyter: `# %matplotlib inline` becomes `%matplotlib inline`, which Python cannot read."""
     return re.sub(r"^# %(?=\w)", "%", text, flags=re.MULTILINE)
 
 
 def executed(lesson: Path) -> Any:
-    """The lesson as a notebook, run from top to bottom; the same each time, so that a diff shows what changed."""
+    """Run a lesson from top to bottom and return it as a notebook, without times or ids that change from run to run."""
     import nbformat
     from nbclient import NotebookClient
 
-    made = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}
+    new_cell = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     book = nbformat.v4.new_notebook(metadata=kernel)
     for kind, text in cells(lesson):
         name = hashlib.sha256(text.encode()).hexdigest()[:8]
-        book.cells.append(made[kind](with_magics(text), id=name))
+        book.cells.append(new_cell[kind](with_magics(text), id=name))
     NotebookClient(book, timeout=600, record_timing=False, resources={"metadata": {"path": str(HERE)}}).execute()
     book.metadata = {**kernel, "language_info": {"name": "python"}}
+    for cell in book.cells:
+        if "outputs" in cell:
+            cell.outputs = joined(cell.outputs)
     for output in (output for cell in book.cells for output in cell.get("outputs", ())):
         if output.get("name") == "stderr":
             raise SystemExit(f"{lesson.name}: expected no warnings, got {output['text']}")
@@ -59,14 +63,25 @@ def executed(lesson: Path) -> Any:
     return book
 
 
+def joined(outputs: list[Any]) -> list[Any]:
+    """Join printed texts that follow each other, as Jupyter splits them at random moments."""
+    result: list[Any] = []
+    for output in outputs:
+        if result and "name" in output and output["name"] == result[-1].get("name"):
+            result[-1]["text"] += output["text"]
+        else:
+            result.append(output)
+    return result
+
+
 def small(png: str) -> str:
-    """The picture in 128 colours: a third of the bytes."""
+    """Reduce a base64 PNG to 128 colours, which takes a third of the bytes."""
     from PIL import Image
 
-    held = io.BytesIO()
+    file = io.BytesIO()
     picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
-    picture.quantize(128, dither=Image.Dither.NONE).save(held, "png", optimize=True)
-    return base64.b64encode(held.getvalue()).decode()
+    picture.quantize(128, dither=Image.Dither.NONE).save(file, "png", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 if __name__ == "__main__":
@@ -74,5 +89,5 @@ if __name__ == "__main__":
 
     for lesson in map(Path, sys.argv[1:]) if sys.argv[1:] else lessons():
         target = lesson.with_suffix(".ipynb")
-        target.write_text(nbformat.writes(executed(lesson)) + "\n")
+        target.write_text(nbformat.writes(executed(lesson)) + "\n", encoding="utf-8")
         print(target)

@@ -1,4 +1,4 @@
-"""The lessons are run from top to bottom, their notebooks are what they say, and their checks tell right from wrong."""
+"""Runs every lesson of the course, compares it with its notebook, and tries right and wrong answers to exercises."""
 
 import importlib.util
 import json
@@ -22,7 +22,7 @@ def load(name):
 notebooks = load("notebooks")
 LESSONS = {lesson.stem[0]: lesson for lesson in notebooks.lessons()}
 
-# Answers that a student may give, each with a word of the hint that it gets.
+# Wrong answers that a student may give, each with a word of the hint that the check should print.
 WRONG = {
     "1.1": [
         ("def cross_entropy(x, pi): return -(x * pi.log() + (1 - x) * (1 - pi).log()).flatten(1).mean(1)", "their sum"),
@@ -95,7 +95,7 @@ WRONG = {
     ],
     "2.4": [
         ("def grid_posterior(j, a): return torch.softmax(j, 0)", "by area"),
-        ("def grid_posterior(j, a): return torch.softmax(j, 1) / a", "places"),
+        ("def grid_posterior(j, a): return torch.softmax(j, 1) / a", "points of the grid"),
         ("def grid_posterior(j, a): return j.exp() / (j.exp().sum(0) * a)", "becomes 0"),
         ("def grid_posterior(j, a): return j.exp()", "integral"),
     ],
@@ -103,7 +103,7 @@ WRONG = {
         ("def draw_label(vae, label, n): return vae.generate(y=torch.arange(n))", "sevens"),
         (
             "def draw_label(vae, label, n): return vae.generate(y=torch.tensor([label])).expand(n, -1, -1, -1)",
-            "same one",
+            "are the same",
         ),
         ("def draw_label(vae, label, n): return vae.generate(y=torch.tensor([label]))", "shape"),
     ],
@@ -157,8 +157,12 @@ WRONG = {
 }
 
 
+def text_of(number):
+    return LESSONS[number].read_text(encoding="utf-8")
+
+
 def run(lesson):
-    """The names that a lesson leaves behind, after all its code was run, with its exercises unanswered."""
+    """Run all code of a lesson, with its exercises unanswered, and return the names that it defines."""
     names = {}
     for kind, text in notebooks.cells(lesson):
         if kind == "code":
@@ -167,16 +171,16 @@ def run(lesson):
     return names
 
 
-def said(names, code, exercise, capsys):
-    """What the check of an exercise prints of this answer."""
-    (line,) = re.findall(rf'^check\("{exercise}", .*\)$', LESSONS[exercise[0]].read_text(), re.MULTILINE)
+def reply(names, code, exercise, capsys):
+    """Return what the check of an exercise prints for an answer."""
+    (line,) = re.findall(rf'^check\("{exercise}", .*\)$', text_of(exercise[0]), re.MULTILINE)
     capsys.readouterr()
     exec(f"{code}\n{line}", names | {"LINE": lambda n: torch.linspace(0, 1, n)[:, None]})
     return capsys.readouterr().out
 
 
 def solution(exercise):
-    """From the text after the exercise, folded away."""
+    """Return the solution of an exercise, which the lesson folds away below it."""
     lesson = "\n\n".join(text for kind, text in notebooks.cells(LESSONS[exercise[0]]) if kind == "markdown")
     part = lesson.split(f"### Exercise {exercise}:")[1]
     (code,) = re.findall(r"```python\n(.*?)```", part.split("</details>")[0], re.DOTALL)
@@ -227,8 +231,8 @@ CLAIMS = {"1": claims_of_lesson_1, "2": claims_of_lesson_2, "3": claims_of_lesso
 
 
 @pytest.mark.parametrize("number", LESSONS)
-def test_a_lesson_runs_says_what_is_so_and_its_checks_tell_right_from_wrong(number, monkeypatch, capsys):
-    """In one test, so that each lesson is run once."""
+def test_a_lesson_runs_makes_true_claims_and_checks_answers_rightly(number, monkeypatch, capsys):
+    """All of this is one test, so that each lesson runs only once."""
     monkeypatch.syspath_prepend(COURSE)
     monkeypatch.setattr(plt, "show", lambda: None)
     names = run(LESSONS[number])
@@ -236,16 +240,16 @@ def test_a_lesson_runs_says_what_is_so_and_its_checks_tell_right_from_wrong(numb
     CLAIMS[number](names)
     for exercise in (name for name in WRONG if name[0] == number):
         assert f"{exercise}: no answer yet" in printed
-        assert said(names, solution(exercise), exercise, capsys) == f"{exercise}: right\n"
+        assert reply(names, solution(exercise), exercise, capsys) == f"{exercise}: right\n"
         for code, hint in WRONG[exercise]:
-            told = said(names, code, exercise, capsys)
-            assert told.startswith(f"{exercise}: not yet: "), code
-            assert hint in told, code
+            answer = reply(names, code, exercise, capsys)
+            assert answer.startswith(f"{exercise}: not yet: "), code
+            assert hint in answer, code
 
 
 @pytest.mark.parametrize("number", LESSONS)
-def test_a_notebook_is_its_lesson_with_the_outputs(number):
-    book = json.loads(LESSONS[number].with_suffix(".ipynb").read_text())
+def test_a_notebook_has_the_cells_of_its_lesson_and_their_outputs(number):
+    book = json.loads(LESSONS[number].with_suffix(".ipynb").read_text(encoding="utf-8"))
     written = [(cell["cell_type"], "".join(cell["source"])) for cell in book["cells"]]
     lesson = [(kind, notebooks.with_magics(text)) for kind, text in notebooks.cells(LESSONS[number])]
     assert written == lesson, "expected what `python results/course/notebooks.py` writes"
@@ -259,7 +263,7 @@ def test_a_notebook_is_its_lesson_with_the_outputs(number):
 
 
 def test_every_exercise_has_wrong_answers_and_the_index_names_every_lesson():
-    found = [name for lesson in LESSONS.values() for name in re.findall(r"### Exercise (\d\.\d):", lesson.read_text())]
-    assert found == [*WRONG] == [*load("checks").CHECKS]
-    index = (COURSE / "README.md").read_text()
+    exercises = [name for number in LESSONS for name in re.findall(r"### Exercise (\d\.\d):", text_of(number))]
+    assert exercises == [*WRONG] == [*load("checks").CHECKS]
+    index = (COURSE / "README.md").read_text(encoding="utf-8")
     assert re.findall(r"\((\d-[\w-]+)\.ipynb\)", index) == [lesson.stem for lesson in LESSONS.values()]

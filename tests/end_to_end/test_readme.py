@@ -1,4 +1,4 @@
-"""What the README says is run, and compared with the code."""
+"""Runs what the README says, and compares it with the code."""
 
 import doctest
 import importlib
@@ -27,13 +27,13 @@ from pyrovae.parts.networks import NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.priors import PRIORS
 
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 MODEL, API, CALLS, SOFT, RING, STEP = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_model_is_the_one_in_vae():
     for method in MODEL.strip().split("\n\n\n"):
-        assert textwrap.indent(method, "    ") in (ROOT / "pyrovae" / "vae.py").read_text()
+        assert textwrap.indent(method, "    ") in (ROOT / "pyrovae" / "vae.py").read_text(encoding="utf-8")
 
 
 def test_the_python_example_runs(capsys):
@@ -63,7 +63,7 @@ def test_the_calls_that_do_what_commands_do_run(here, capsys):
 )
 def test_the_classes_of_the_examples_train(name, text, flags, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path(name).write_text(text)
+    Path(name).write_text(text, encoding="utf-8")
     arguments = f"train {flags} --epochs 2 --device cpu --out run".split()
     assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
     assert (tmp_path / "run" / "figures" / "samples.png").exists()
@@ -90,7 +90,7 @@ def test_a_program_of_ones_own_takes_the_compiled_step():
 
 
 def test_the_commands_run_one_after_the_other(tmp_path, monkeypatch, data_dir):
-    """As they stand there, for fewer epochs; `bench`, which takes minutes, is run by its own tests."""
+    """Run the commands as they are in the README, for fewer epochs; `bench` takes minutes and has tests of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYROVAE_DATA", str(data_dir))
     (block,) = (text for text in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "pyrovae compare" in text)
@@ -126,12 +126,12 @@ def test_images_of_ones_own_train_as_it_says(tmp_path, monkeypatch):
 
 
 def test_the_examples_in_docstrings_run():
-    """Their names are those of the package: `from pyrovae import *`."""
+    """The examples use the public names, as after `from pyrovae import *`."""
     names = {name: getattr(pyrovae, name) for name in pyrovae.__all__} | {"torch": torch}
-    found_modules = [
-        found for found in pkgutil.walk_packages(pyrovae.__path__, "pyrovae.") if "__main__" not in found.name
+    module_infos = [
+        module for module in pkgutil.walk_packages(pyrovae.__path__, "pyrovae.") if "__main__" not in module.name
     ]
-    modules = [importlib.import_module(found.name) for found in found_modules]
+    modules = [importlib.import_module(module.name) for module in module_infos]
     results = [doctest.testmod(module, extraglobs=names) for module in modules]
     assert sum(result.failed for result in results) == 0
     assert sum(result.attempted for result in results) >= 12

@@ -1,4 +1,4 @@
-"""The committed results are those of the presets, whole, and the numbers in results/README.md are theirs."""
+"""Checks that each preset was run to its end, and that results/README.md has the numbers of these runs."""
 
 import json
 
@@ -28,7 +28,7 @@ SAMPLES = {"mnist-resnet-flow": 500}  # with 5,000 it takes four hours
 
 
 @pytest.mark.parametrize("name", presets())
-def test_a_preset_was_run_whole(name):
+def test_a_preset_was_run_to_its_end(name):
     run = Run(RESULTS / name)
     records = run.metrics
     assert run.config == Config.from_toml(preset(name))
@@ -40,9 +40,9 @@ def test_a_preset_was_run_whole(name):
 
 
 @pytest.mark.parametrize("name", presets())
-def test_its_numbers_are_those_in_the_readme(name):
+def test_the_readme_has_the_numbers_of_the_run(name):
     scores = Run(RESULTS / name).summary["best"]["test"]
-    readme = (RESULTS / "README.md").read_text()
+    readme = (RESULTS / "README.md").read_text(encoding="utf-8")
     section = readme.split(f"\n## {name}\n")[1].split("\n## ")[0]
     assert f"loss {scores['loss']:.2f}, reconstruction {scores['reconstruction']:.2f}" in section
     row, *_ = [line for line in readme.splitlines() if line.startswith(f"| [`{name}`]")]
@@ -52,16 +52,16 @@ def test_its_numbers_are_those_in_the_readme(name):
 
 
 @pytest.mark.parametrize("name", REFERENCE)
-def test_it_lies_within_one_percent_of_the_reference_or_below(name):
-    summary = json.loads((RESULTS / name / "summary.json").read_text())
+def test_a_loss_is_at_most_one_percent_above_the_reference(name):
+    summary = json.loads((RESULTS / name / "summary.json").read_text(encoding="utf-8"))
     assert summary["best"]["test"]["loss"] <= 1.01 * REFERENCE[name]
 
 
 @pytest.mark.parametrize("name", [path.parent.name for path in sorted(RESULTS.glob("*/evaluation.json"))])
-def test_its_log_likelihood_is_that_in_the_readme(name):
-    found = json.loads((RESULTS / name / "evaluation.json").read_text())
+def test_the_readme_has_the_log_likelihood_of_the_run(name):
+    evaluation = json.loads((RESULTS / name / "evaluation.json").read_text(encoding="utf-8"))
     samples = SAMPLES.get(name, 5000)
-    assert (found["samples"], found["images"], found["density"]) == (samples, 10_000, True)
-    readme = (RESULTS / "README.md").read_text().replace("−", "-")
-    score = f"{found['log_likelihood']:.2f} ± {found['standard_error']:.2f} | {found['elbo']:.2f}"
+    assert (evaluation["samples"], evaluation["images"], evaluation["density"]) == (samples, 10_000, True)
+    readme = (RESULTS / "README.md").read_text(encoding="utf-8").replace("−", "-")
+    score = f"{evaluation['log_likelihood']:.2f} ± {evaluation['standard_error']:.2f} | {evaluation['elbo']:.2f}"
     assert f"| [`{name}`](#{name}) | {samples:,} | {score} |" in readme

@@ -1,4 +1,4 @@
-"""Bad Python calls of the public names: one line that says what was expected and what came."""
+"""Makes bad calls of the public Python names: each is refused in one line that says what was expected."""
 
 from dataclasses import replace
 
@@ -33,8 +33,9 @@ LONG = torch.long
 
 
 def fitting(vae=None, data=DATA, **settings):
-    made, config = small_vae(epochs=1, **settings)
-    return fit(vae or made, data, config)
+    """Set up a fit of a small VAE, or of another one, with these settings."""
+    own, config = small_vae(epochs=1, **settings)
+    return fit(vae or own, data, config)
 
 
 def epoch(*args, **settings):
@@ -267,12 +268,12 @@ CALLS = {
     ("call", "expected"),
     [pytest.param(*case, id=f"{name}, {what}") for name, cases in CALLS.items() for what, case in cases.items()],
 )
-def test_a_bad_call_is_told_in_one_line(call, expected, here):
+def test_a_bad_call_is_refused_in_one_line(call, expected, here):
     with pytest.raises(InputError, match=expected) as refusal:
         call()
     assert "\n" not in str(refusal.value)
     assert not list(here.iterdir())
 
 
-def test_shares_of_classes_are_labels_too():
+def test_a_label_may_be_shared_between_classes():
     assert LABEL.generate(y=torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])).shape == (2, 1, 8, 8)

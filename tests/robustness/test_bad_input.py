@@ -1,4 +1,4 @@
-"""Bad input to commands: one line that says what was expected and what came, exit code 2, and an untouched disk."""
+"""Gives bad input to commands: each says in one line what was expected, exits with 2, and leaves the disk as it was."""
 
 import json
 import re
@@ -313,6 +313,7 @@ BAD_INPUT = [
 
 
 def assert_refused(line, expected, folder, capsys):
+    """Run a command line; check that it prints one line, exits with 2 and changes no file."""
     before = listing(folder)
     assert pyrovae(line) == 2
     error = capsys.readouterr().err
@@ -327,7 +328,7 @@ def test_bad_input_is_one_line_and_leaves_the_disk_as_it_was(line, expected, wor
     assert_refused(line, expected, world, capsys)
 
 
-NOT = {  # TOML and texts that are no value of a setting of this type
+NOT = {  # TOML values that a setting of this type cannot have
     "int": ["'word'", "1.5", "true", "[1]", "{a = 1}", "-1", "10000000000", "1979-05-27", "nan", "''"],
     "float": ["'word'", "nan", "inf", "-1", "true", "[1.0]", "1e300", "1979-05-27", "''"],
     "Literal": ["'nonsense'", "3", "false", "[]", "''"],
@@ -338,31 +339,31 @@ NOT = {  # TOML and texts that are no value of a setting of this type
 
 
 def kind_of(name):
-    told = str(Config.model_fields[name].annotation)
-    return next(kind for kind in ("tuple", "Literal", "Path", "int", "float", "str") if kind in told)
+    annotation = str(Config.model_fields[name].annotation)
+    return next(kind for kind in ("tuple", "Literal", "Path", "int", "float", "str") if kind in annotation)
 
 
 WRONG = [(name, text) for name in Config.model_fields for text in NOT[kind_of(name)]]
 
 
 @pytest.mark.parametrize(("name", "text"), WRONG)
-def test_a_setting_of_another_type_in_a_file_is_named(name, text, here, capsys):
-    (here / "my.toml").write_text(f"{name} = {text}")
+def test_a_setting_of_the_wrong_type_in_a_file_is_named(name, text, here, capsys):
+    (here / "my.toml").write_text(f"{name} = {text}", encoding="utf-8")
     assert_refused("train --config my.toml", rf"{name}: .*expect.*, got ", here, capsys)
 
 
-SAID = {
+NOT_ON_THE_COMMAND_LINE = {
     "int": ["word", "nan", "-1", "''", "99999999999", "0x10"],
     "float": ["word", "nan", "-1", "''", "1e300"],
     "Literal": ["word", "''"],
     "tuple": ["word", "nan", "-1", "''", "99999999999"],
 }
-FLAGS = [(name, text) for name in Config.model_fields for text in SAID.get(kind_of(name), ())]
+FLAGS = [(name, text) for name in Config.model_fields for text in NOT_ON_THE_COMMAND_LINE.get(kind_of(name), ())]
 
 
 @pytest.mark.parametrize(("name", "text"), FLAGS)
 @pytest.mark.parametrize("command", ["train", "sweep --seed 0,1"])
-def test_a_setting_of_another_type_in_a_flag_is_named(command, name, text, here, capsys):
+def test_a_setting_of_the_wrong_type_in_a_flag_is_named(command, name, text, here, capsys):
     assert_refused(f"{command} --{name.replace('_', '-')}={text}", rf"{name}: expected .*, got ", here, capsys)
 
 
@@ -375,19 +376,28 @@ def test_no_cuda_is_bad_input(line, world, capsys):
 
 # --- damaged run folders ---
 
+
+def rewrite(path, change):
+    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
 DAMAGES = {
     "junk": lambda path: path.write_bytes(b"\xff\x00junk\n{"),
     "empty": lambda path: path.write_bytes(b""),
     "cut": lambda path: path.write_bytes(path.read_bytes()[: -path.stat().st_size // 3]),
-    "lines": lambda path: path.write_text("".join(path.read_text().splitlines(keepends=True)[:-12])),
+    "lines": lambda path: path.write_text(
+        "".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:-12]), encoding="utf-8"
+    ),
     "folder": lambda path: (path.unlink(), path.mkdir()),
-    "list": lambda path: path.write_text("[]\n"),
-    "object": lambda path: path.write_text("{}\n"),
-    "null": lambda path: path.write_text("null\n"),
-    "words": lambda path: path.write_text(re.sub(r"(?<=: )-?[0-9.e-]+", '"many"', path.read_text())),
-    "brackets": lambda path: path.write_text("[" * 100_000 + "\n"),
+    "list": lambda path: path.write_text("[]\n", encoding="utf-8"),
+    "object": lambda path: path.write_text("{}\n", encoding="utf-8"),
+    "null": lambda path: path.write_text("null\n", encoding="utf-8"),
+    "words": lambda path: path.write_text(
+        re.sub(r"(?<=: )-?[0-9.e-]+", '"many"', path.read_text(encoding="utf-8")), encoding="utf-8"
+    ),
+    "brackets": lambda path: path.write_text("[" * 100_000 + "\n", encoding="utf-8"),
     "tensors": lambda path: save_file({"a": torch.zeros(2)}, path),
-    "told": lambda path: save_file({"a": torch.zeros(2)}, path, {"pyrovae": "{}"}),
+    "metadata": lambda path: save_file({"a": torch.zeros(2)}, path, {"pyrovae": "{}"}),
     "other": lambda path: torch.save({"model": {"a": torch.zeros(2)}, "optimizer": {}, "progress": {}}, path),
     "number": lambda path: torch.save(3, path),
 }
@@ -398,7 +408,7 @@ WRITTEN = {  # by `train` and `evaluate`: how a file may be damaged, and the com
         ["evaluate", "plot", "sample", "compare", "resume"],
     ),
     "metrics.jsonl": (["junk", "folder", *JSON], ["plot", "compare", "resume"]),
-    "model.safetensors": ([*ANY, "tensors", "told"], ["evaluate", "plot", "sample", "gradients"]),
+    "model.safetensors": ([*ANY, "tensors", "metadata"], ["evaluate", "plot", "sample", "gradients"]),
     "checkpoint.pt": ([*ANY, "other", "number"], ["resume"]),
     "summary.json": ([*ANY, *JSON], ["compare"]),
     "evaluation.json": ([*ANY, *JSON], ["compare"]),
@@ -421,7 +431,7 @@ DAMAGED = [(file, damage, name) for file, (damages, names) in WRITTEN.items() fo
 def test_a_damaged_file_of_a_run_is_named(file, damage, command, world, capsys):
     run = world / "label"
     evaluation = {"log_likelihood": -40.0, "standard_error": 0.5, "samples": 5, "images": 12}
-    (run / "evaluation.json").write_text(json.dumps(evaluation))
+    (run / "evaluation.json").write_text(json.dumps(evaluation), encoding="utf-8")
     underway = Estimates(run, {"samples": 2, "images": 12, "seed": 0, "device": "cpu"})
     underway.add({"elbo": torch.zeros(12)})
     underway.write()

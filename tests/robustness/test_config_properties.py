@@ -1,6 +1,6 @@
-"""Any config: a valid one survives TOML and trains, or is refused for a pair that does not fit; an invalid one is told.
+"""Tries random configs: valid ones survive TOML and train, or two settings do not fit; invalid ones are refused.
 
-`pytest tests/test_config_properties.py --hypothesis-profile thorough` tries fifteen times as many.
+`pytest tests/robustness/test_config_properties.py --hypothesis-profile thorough` tries fifteen times as many configs.
 """
 
 import math
@@ -44,20 +44,20 @@ OWN = {
 
 
 def limits(name):
-    """The least and the largest value of a number."""
-    told = {
+    """Return the least and the largest valid value of a number."""
+    limits = {
         kind: getattr(limit, kind)
         for limit in FIELDS[name].metadata
         for kind in ("ge", "gt", "le", "lt")
         if hasattr(limit, kind)
     }
     whole = "int" in str(FIELDS[name].annotation)
-    least = told.get("ge", 1 if whole else 5e-324)  # which is what is greater than 0
-    return least, told.get("le", told.get("lt", 0) - 1)
+    least = limits.get("ge", 1 if whole else 5e-324)  # the least number greater than 0
+    return least, limits.get("le", limits.get("lt", 0) - 1)
 
 
 def values(name):
-    """Any valid value of a setting."""
+    """Draw any valid value of a setting."""
     annotation = str(FIELDS[name].annotation)
     if name in OWN:
         return OWN[name]
@@ -70,7 +70,7 @@ def values(name):
 
 
 def agreeing(settings):
-    """The same settings, but for those that may not be without another."""
+    """Leave out the settings that need another one which is missing."""
     if not settings.get("validation"):
         settings.pop("patience", None)
     if not 0 < settings.get("warmup", 0) <= settings.get("cycle", 0):
@@ -126,7 +126,7 @@ FEW = {
 
 @st.composite
 def trainable(draw):
-    """A small config, more often than not with pixels that fit its likelihood."""
+    """Draw a small config, mostly with pixels that fit its likelihood."""
     settings = agreeing(draw(st.fixed_dictionaries({}, optional=FEW)))
     if draw(st.integers(0, 9)):
         likelihood = LIKELIHOODS[settings.get("likelihood", "bernoulli")]
@@ -135,7 +135,7 @@ def trainable(draw):
 
 
 def unfit(config):
-    """All the pairs that do not fit each other: what their refusal says, and whether this config has one."""
+    """Map what each refusal of two settings says to whether this config has those settings."""
     likelihood = LIKELIHOODS[config.likelihood]
     learned = config.prior in ("mixture", "vamp", "exemplar", "flow", "conditional")
     weighing = getattr(OBJECTIVES[config.objective], "weighs_particles", False)
@@ -153,14 +153,14 @@ def unfit(config):
 
 
 def trained(config, shape):
-    """The record of one epoch on a few random images."""
+    """Train for one epoch on a few random images and return its record."""
     data = small_data(n=20, shape=shape, pixels=config.pixels)
     return next(iter(fit(build(config, shape, len(data.classes)), data, config)))
 
 
 @given(trainable(), st.sampled_from([(1, 8, 8), (3, 9, 8)]))
 def test_any_config_trains_or_is_refused_for_a_pair_that_does_not_fit(config, shape):
-    refusals = [told for told, holds in unfit(config).items() if holds]
+    refusals = [message for message, holds in unfit(config).items() if holds]
     if refusals:
         with pytest.raises(InputError, match="|".join(refusals)) as refusal:
             trained(config, shape)
@@ -177,7 +177,7 @@ NO_NUMBER = st.sampled_from(["", "word", "1e", "0x10", "nan", "inf", True, None,
 
 @st.composite
 def invalid(draw):
-    """A setting and a value that it cannot have."""
+    """Draw a setting and an invalid value of it."""
     name = draw(st.sampled_from([*FIELDS]))
     annotation = str(FIELDS[name].annotation)
     if name == "hidden":
@@ -207,19 +207,19 @@ def invalid(draw):
 @given(invalid())
 @example(("lr", 0))
 @example(("seed", 2**32))
-def test_an_invalid_setting_is_told_in_one_line(case):
+def test_an_invalid_setting_is_refused_in_one_line(case):
     name, value = case
     with pytest.raises(InputError) as refusal:
         Config(**{name: value})
-    told = str(refusal.value)
-    assert told.startswith(f"{name}: ")
-    assert "expected" in told
-    assert ", got " in told
-    assert len(told.splitlines()) == 1
+    message = str(refusal.value)
+    assert message.startswith(f"{name}: ")
+    assert "expected" in message
+    assert ", got " in message
+    assert len(message.splitlines()) == 1
 
 
 def as_flag(case):
-    """Whether a shell can hand it on, and it is as invalid when it is a text."""
+    """Check that a shell can pass the value on, and that it is invalid as a text, too."""
     name, value = case
     texts = ("dataset", "data_dir", *FAMILIES)
     return isinstance(value, str if name in texts else str | int | float) and "\0" not in str(value)

@@ -1,4 +1,4 @@
-"""Data sets that have next to nothing in them are trained on and drawn like any other, or refused in one line."""
+"""Trains on datasets with almost nothing in them: they are trained on and drawn like others, or refused in one line."""
 
 import math
 from types import SimpleNamespace
@@ -74,7 +74,7 @@ SETTINGS = [
     *({"latent_dim": n, "condition": c} for n in (1, 5) for c in ("none", "label")),
     {"latent_dim": 5, "posterior": "delta"},
 ]
-EVERY = 13  # so many combinations for one that is tried: each set and each setting comes again and again
+EVERY = 13  # one in 13 combinations is tried; each set and each setting is in several of them
 
 
 def combinations():
@@ -95,7 +95,7 @@ def config(tmp_path):
 
 
 def refusal(name, settings):
-    """What is said of a set that does not fit the settings; None if it does."""
+    """Return the message that refuses a set for these settings, or None if the two fit."""
     sides = SETS[name]["images"].shape[1:3]
     if settings.get("pixels") == "standardized" and name in CONSTANT:
         return "pixels: 'standardized' expects images that vary, got one constant value"
@@ -116,7 +116,7 @@ def run_of(config):
 
 
 @pytest.mark.parametrize(("name", "settings"), list(combinations()))
-def test_next_to_nothing_is_trained_on_and_drawn(name, settings, config):
+def test_a_degenerate_set_is_trained_on_and_drawn_or_refused(name, settings, config):
     config = config(name, **settings)
     if message := refusal(name, settings):
         with pytest.raises(InputError, match=message):
@@ -133,21 +133,21 @@ def test_next_to_nothing_is_trained_on_and_drawn(name, settings, config):
 
 @pytest.mark.parametrize("pixels", PROTOCOLS)
 @pytest.mark.parametrize("name", ["all black", "one image, and one to test on", "1×1", "one class", "two images"])
-def test_next_to_nothing_is_evaluated(name, pixels, config):
+def test_a_degenerate_set_is_evaluated(name, pixels, config):
     fitting = next(likelihood for likelihood, member in LIKELIHOODS.items() if pixels in member.domain)
     settings = {"pixels": pixels, "likelihood": fitting}
     if refusal(name, settings):
         return
     run = run_of(config(name, **settings))
-    found = report(run.vae, run.data)
-    assert ("active_units" in found) == (len(run.data.test) > 1)
-    assert all(math.isfinite(x) for x in found["kl_per_dimension"])
+    latents = report(run.vae, run.data)
+    assert ("active_units" in latents) == (len(run.data.test) > 1)
+    assert all(math.isfinite(x) for x in latents["kl_per_dimension"])
     for batch in log_likelihoods(run.vae, run.data, run.data.test, samples=3):
         assert batch["log_likelihood"].isfinite().all()
 
 
 @pytest.mark.parametrize("name", ["all black", "two images", "1×1", "a row", "a long row", "a long column"])
-def test_figures_of_next_to_nothing_can_be_saved(name, config, tmp_path):
+def test_figures_of_a_degenerate_set_can_be_saved(name, config, tmp_path):
     for figure in dict(draw(run_of(config(name)))).values():
         assert max(figure.get_size_inches()) < 25
         figure.savefig(tmp_path / "figure.png")
@@ -167,7 +167,7 @@ def test_figures_of_next_to_nothing_can_be_saved(name, config, tmp_path):
         ((512, 300), (256, 150)),
     ],
 )
-def test_large_and_thin_images_are_drawn_in_another_size(shape, drawn):
+def test_large_and_thin_images_are_resized_for_drawing(shape, drawn):
     images = drawable(torch.full((2, 1, *shape), 0.25))
     assert images.shape == (2, 1, *drawn)
     assert images.unique().tolist() == [0.25]
@@ -179,7 +179,7 @@ def test_one_image_is_not_enough(config, tmp_path):
         run_of(Config(dataset=f"npz:{tmp_path / 'one.npz'}"))
 
 
-def test_more_components_than_images_are_the_images_in_turn(config):
+def test_a_prior_of_more_components_than_images_repeats_the_images_in_turn(config):
     run = run_of(config("two images", prior="exemplar", components=5))
     assert torch.equal(run.vae.prior.images.bytes[0], run.vae.prior.images.bytes[4])
     assert len(run.vae.prior.images) == 5

@@ -1,13 +1,10 @@
-"""A data set that is not there: downloaded once, whole, however many processes want it and whichever is killed."""
+"""Downloads a missing dataset: it is downloaded once and whole, even if many processes want it or one is killed."""
 
 import contextlib
 import gzip
 import hashlib
-import json
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -18,7 +15,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torchvision.datasets as tv
+from support.downloads import read_mnist
 from support.files import noise, write_idx
+from support.forked import FORKS
 
 from pyrovae.data.sources import fetch, read_source
 from pyrovae.errors import InputError
@@ -28,7 +27,7 @@ PROCESSES, PIECES = 10, 20
 
 @pytest.fixture
 def mirror(tmp_path):
-    """A small MNIST on a slow server, which may kill who downloads in the middle of the first file."""
+    """Serve a small MNIST slowly; with `kill`, kill the process that downloads in the middle of its first file."""
     files, resources, made = {}, [], {}
     for part, n in (("train", 20), ("t10k", 10)):
         made[part] = noise(n, 28, 28)
@@ -36,7 +35,7 @@ def mirror(tmp_path):
             write_idx(path := tmp_path / "made" / f"{part}-{kind}-ubyte", array)
             files[f"/{path.name}.gz"] = packed = gzip.compress(path.read_bytes())
             resources.append((f"{path.name}.gz", hashlib.md5(packed).hexdigest()))
-    state = SimpleNamespace(asked=[], kill=False, killed=None, resources=resources, images=made["train"])
+    state = SimpleNamespace(requests=[], kill=False, killed=None, resources=resources, images=made["train"])
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler(files, state))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -54,9 +53,9 @@ def handler(files, state):
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            if self.headers["Method"] == "HEAD":  # how torchvision asks whether it is to go elsewhere
+            if self.headers["Method"] == "HEAD":  # torchvision asks first whether it should follow a redirect
                 return
-            state.asked.append(self.path)
+            state.requests.append(self.path)
             step = -(-len(content) // PIECES)
             for place in range(0, len(content), step):
                 if state.kill and not state.killed and place > len(content) / 2:
@@ -72,47 +71,29 @@ def handler(files, state):
     return Slow
 
 
-CROWD = """
-import hashlib, json, os, sys, time
-from pathlib import Path
-import torchvision.datasets as tv
-from pyrovae.data.sources import read_source
-
-url, resources, root, out, n = json.loads(sys.argv[1])
-tv.MNIST.mirrors, tv.MNIST.resources = [url], resources
-start, pids = time.monotonic() + 0.5, []
-for _ in range(n):  # forked here, so that torch is imported once
-    if not (pid := os.fork()):
-        tv.utils.USER_AGENT = str(os.getpid())
-        time.sleep(max(0, start - time.monotonic()))  # all at once
-        source = read_source("mnist", Path(root))
-        held = b"".join(t.numpy().tobytes() for t in (source.images, source.labels, source.test_images))
-        Path(out, str(os.getpid())).write_text(hashlib.md5(held).hexdigest())
-        os._exit(0)
-    pids.append(pid)
-print(json.dumps({pid: os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids}))
-"""
-
-
 def crowd(mirror, root, out):
-    """Ten processes that want the set at the same moment: their exit codes, and the sums of what they read."""
+    """Let ten processes read the dataset at the same moment; return exit codes and checksums of what they read."""
     out.mkdir()
-    told = json.dumps([mirror.url, mirror.resources, str(root), str(out), PROCESSES])
-    done = subprocess.run([sys.executable, "-c", CROWD, told], capture_output=True, text=True, timeout=120)
-    codes = json.loads(done.stdout.splitlines()[-1])
-    return codes, {int(path.name): path.read_text() for path in out.iterdir()}, done.stderr
+    arguments = (mirror.url, mirror.resources, root, out, FORKS.Barrier(PROCESSES))
+    processes = [FORKS.Process(target=read_mnist, args=arguments) for _ in range(PROCESSES)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    codes = [process.exitcode for process in processes]
+    return codes, [path.read_text(encoding="utf-8") for path in out.iterdir()]
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["all live", "one is killed"])
 def test_ten_processes_download_once_and_all_succeed(kill, mirror, tmp_path):
     mirror.kill, root = kill, tmp_path / "new" / "data"
-    codes, sums, errors = crowd(mirror, root, tmp_path / "out")
-    assert sorted(codes.values()) == ([-signal.SIGKILL] if kill else []) + [0] * (PROCESSES - kill), errors
-    assert len(sums) == PROCESSES - kill
-    assert len(set(sums.values())) == 1  # all read the same
+    codes, checksums = crowd(mirror, root, tmp_path / "out")
+    assert sorted(codes) == ([-signal.SIGKILL] if kill else []) + [0] * (PROCESSES - kill)
+    assert len(checksums) == PROCESSES - kill
+    assert len(set(checksums)) == 1  # all read the same
     files = [f"/{name}" for name, _ in mirror.resources]
-    assert mirror.asked == files[:1] * kill + files
-    assert [path.name for path in root.iterdir()] == ["MNIST"]  # no lock, nothing of who was killed
+    assert mirror.requests == files[:1] * kill + files
+    assert [path.name for path in root.iterdir()] == ["MNIST"]  # no lock is left, and nothing of the killed process
     assert np.array_equal(read_source("mnist", root).images[:, 0], mirror.images)
 
 
@@ -125,18 +106,18 @@ def here(mirror, monkeypatch):
 
 
 class Killed(BaseException):
-    """As abrupt as a signal, in this process."""
+    """Stops a download in this process as abruptly as a signal."""
 
 
 @contextlib.contextmanager
 def stays(prefix, dir):
-    """A temporary folder that stays, as after a kill."""
+    """Make a temporary folder and leave it, as a kill does."""
     yield tempfile.mkdtemp(prefix=prefix, dir=dir)
 
 
 @pytest.mark.parametrize("files", range(9))
-def test_whatever_is_in_place_when_a_process_is_killed_is_whole(files, here, tmp_path, monkeypatch):
-    """Killed after so many files were moved: 4 archives and what was in them."""
+def test_files_that_a_killed_process_put_in_place_are_whole(files, here, tmp_path, monkeypatch):
+    """Kill the process after it moved so many files: there are 4 archives, and what was in them."""
     (tmp_path / "data/MNIST/raw").mkdir(parents=True)  # so that they are moved one by one
     moved, replace = [], os.replace
 
@@ -157,10 +138,10 @@ def test_whatever_is_in_place_when_a_process_is_killed_is_whole(files, here, tmp
             read_source("mnist", tmp_path / "data")
     assert np.array_equal(read_source("mnist", tmp_path / "data").images[:, 0], here.images)
     kept = sum(name.endswith(".gz") for name in moved)  # archives that serve again
-    assert len(here.asked) == (4 if files > 6 else 8 - kept)  # the last file is an archive that nobody misses
+    assert len(here.requests) == (4 if files > 6 else 8 - kept)  # the last file is an archive that is not needed
 
 
-def test_an_archive_unpacked_by_half_is_not_taken_for_whole(here, tmp_path, monkeypatch):
+def test_a_half_unpacked_archive_is_not_taken_for_a_whole_one(here, tmp_path, monkeypatch):
     def half(archive, folder, *_):
         content = gzip.decompress(Path(archive).read_bytes())
         Path(folder, Path(archive).stem).write_bytes(content[:100])
@@ -175,7 +156,7 @@ def test_an_archive_unpacked_by_half_is_not_taken_for_whole(here, tmp_path, monk
 
 
 @pytest.mark.parametrize("wrong", ["another file", "no such file"])
-def test_what_does_not_come_as_it_should_leaves_nothing(wrong, here, tmp_path, monkeypatch):
+def test_a_wrong_or_missing_download_leaves_no_files(wrong, here, tmp_path, monkeypatch):
     name, sum_ = here.resources[2]
     other = {"another file": (name, "0" * 32), "no such file": ("none.gz", sum_)}[wrong]
     monkeypatch.setattr(tv.MNIST, "resources", [*here.resources[:2], other])
@@ -184,12 +165,12 @@ def test_what_does_not_come_as_it_should_leaves_nothing(wrong, here, tmp_path, m
     assert not (tmp_path / "data").exists()
 
 
-def test_what_is_there_is_not_downloaded_again(here, tmp_path):
+def test_files_that_are_there_are_not_downloaded_again(here, tmp_path):
     (tmp_path / "MNIST/raw").mkdir(parents=True)
     for name, _ in here.resources[:2]:
-        here.asked.append(name)
+        here.requests.append(name)
     read_source("mnist", tmp_path)
-    asked = list(here.asked)
+    requests = list(here.requests)
     (tmp_path / "MNIST/raw/t10k-labels-idx1-ubyte").unlink()
     read_source("mnist", tmp_path)  # from its archive
-    assert here.asked == asked
+    assert here.requests == requests

@@ -1,14 +1,10 @@
-"""Whatever bytes a file holds: a consistent source or a refusal of one line; no other error, hang or huge memory."""
+"""Reads files of random bytes: each gives a consistent source or is refused in one line, soon and in little memory."""
 
 import io
-import resource
 import shutil
-import signal
 import struct
-import urllib.request
 import warnings
 import zipfile
-from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -17,24 +13,21 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from support.files import noise, write_like_mnist
+from support.limits import fail_after, peak_memory, refuse_network
 
 from pyrovae.data.sources import read_source
 from pyrovae.errors import InputError
 
-SECONDS, MEGABYTES = 20, 1500  # for one file, and for all
+SECONDS, MEGABYTES = 20, 1500  # the time for one file, the memory for all of them
 few, many = (settings(derandomize=True, deadline=None, database=None, max_examples=n) for n in (200, 500))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _bounded():
-    def late(*_):
-        pytest.fail(f"not done in {SECONDS} seconds")
-
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    signal.signal(signal.SIGALRM, late)
+    before = peak_memory()
     yield
-    signal.alarm(0)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEGABYTES * 1024
+    fail_after(0)
+    assert peak_memory() - before < MEGABYTES
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +36,8 @@ def folder(tmp_path_factory):
 
 
 def check(dataset, data_dir=None, size=None, lenient=False):
-    """Read it, with warnings as errors or without any; the source, or None if it was refused."""
-    signal.alarm(SECONDS)
+    """Read a dataset and check the source; return None if it was refused. If `lenient`, ignore warnings."""
+    fail_after(SECONDS)
     source, message = None, "dataset: expected "
     with warnings.catch_warnings():
         if lenient:
@@ -65,7 +58,7 @@ def check(dataset, data_dir=None, size=None, lenient=False):
         assert images.shape == (len(images), *shape[1:])
         assert len(images) > 0
         assert shape[1] in (1, 3)
-        images.sum()  # each byte is there
+        images.sum()  # every byte can be read
         assert (labels is None) == (source.labels is None)
         if labels is not None:
             assert labels.dtype == torch.int64
@@ -81,7 +74,7 @@ NUMBERS = [0, 1, 2, 3, 127, 128, 255, 256, 1000, 2**15, 2**16 - 1, 2**16, 2**24,
 
 @st.composite
 def damaged(draw, contents):
-    """One of these files with one to four changes, more of them near its beginning and its end."""
+    """Draw one of these files with one to four changes, most of them near its beginning or its end."""
     content = bytearray(draw(st.sampled_from(contents)))
     for _ in range(draw(st.integers(1, 4))):
         n = len(content)
@@ -109,20 +102,16 @@ IDX = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images
 
 @pytest.fixture(scope="module")
 def mnist(folder):
-    """A small MNIST, and no network to replace it."""
-
-    def refuse(*_args, **_kwargs):
-        raise URLError("no network in tests")
-
+    """Write a small MNIST, without a network from which it could be replaced."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(urllib.request, "urlopen", refuse)
+        refuse_network(patch)
         write_like_mnist(folder / "MNIST")
         yield folder
 
 
 @few
 @given(data=st.data(), name=st.sampled_from(IDX))
-def test_damaged_idx_files(mnist, data, name):
+def test_damaged_idx_files_are_read_or_refused(mnist, data, name):
     path = mnist / "MNIST/raw" / name
     good = path.read_bytes()
     try:
@@ -142,7 +131,7 @@ def test_damaged_idx_files(mnist, data, name):
 )
 @example(magic=0x803, shape=[1, 28, 28], n=784, name=IDX[2])
 @example(magic=0x803, shape=[2**16, 2**16, 2**32 - 1], n=0, name=IDX[0])
-def test_idx_headers(mnist, magic, shape, n, name):
+def test_idx_files_with_any_header_are_read_or_refused(mnist, magic, shape, n, name):
     path = mnist / "MNIST/raw" / name
     good = path.read_bytes()
     try:
@@ -172,7 +161,7 @@ NPZ = [
 
 @many
 @given(content=damaged(NPZ), lenient=st.booleans())
-def test_damaged_npz_files(folder, content, lenient):
+def test_damaged_npz_files_are_read_or_refused(folder, content, lenient):
     (folder / "a.npz").write_bytes(content)
     check(f"npz:{folder / 'a.npz'}", lenient=lenient)
 
@@ -200,7 +189,7 @@ TYPES = [
 
 @st.composite
 def members(draw):
-    """An npy file of any header; often its bytes are as many as it says."""
+    """Draw an npy file with any header; often it has as many bytes as the header says."""
     shape = tuple(draw(st.lists(SIZES, max_size=5)))
     kind = draw(st.sampled_from(TYPES[:1] * 12 + TYPES))
     order = draw(st.sampled_from([False, False, True, None, 3]))
@@ -211,24 +200,24 @@ def members(draw):
     ).format(kind, shape, order)
     version = draw(st.sampled_from([1] * 6 + [2, 3, 4]))
     length = draw(st.sampled_from([len(text)] * 8 + [0, 60_000]))
-    said = np.prod([float(size) for size in shape])
-    n = int(said) if draw(st.booleans()) and 0 <= said < 10_000 else draw(st.integers(0, 100))
+    size = np.prod([float(side) for side in shape])
+    n = int(size) if draw(st.booleans()) and 0 <= size < 10_000 else draw(st.integers(0, 100))
     head = b"\x93NUMPY" + struct.pack("<BBH" if version == 1 else "<BBI", version, 0, length)
     return head + text.encode() + bytes(n)
 
 
 @many
 @given(
-    held=st.dictionaries(
+    arrays=st.dictionaries(
         st.sampled_from(["images", "labels", "test_images", "test_labels", "more"]), members(), max_size=4
     ),
     images=members(),
     kind=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]),
     lenient=st.booleans(),
 )
-def test_npz_headers(folder, held, images, kind, lenient):
+def test_npz_files_with_any_headers_are_read_or_refused(folder, arrays, images, kind, lenient):
     with zipfile.ZipFile(folder / "a.npz", "w", kind) as archive:
-        for name, content in ({"images": images} | held).items():
+        for name, content in ({"images": images} | arrays).items():
             archive.writestr(f"{name}.npy", content)
     check(f"npz:{folder / 'a.npz'}", lenient=lenient)
 
@@ -252,7 +241,7 @@ PICTURES = [
 
 @many
 @given(content=damaged(PICTURES), size=st.sampled_from([None, 4]), lenient=st.booleans())
-def test_damaged_images(folder, content, size, lenient):
+def test_damaged_images_are_read_or_refused(folder, content, size, lenient):
     place = folder / "images"
     place.mkdir(exist_ok=True)
     (place / "a.png").write_bytes(content)
@@ -263,7 +252,7 @@ def test_damaged_images(folder, content, size, lenient):
 @given(
     names=st.lists(st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1, max_size=8), max_size=4)
 )
-def test_names_of_folders_and_files(folder, names):
+def test_folders_and_files_of_any_names_are_read_or_refused(folder, names):
     place = folder / "names"
     shutil.rmtree(place, ignore_errors=True)
     for name in [name for name in names if name not in (".", "..")]:
@@ -274,7 +263,7 @@ def test_names_of_folders_and_files(folder, names):
 
 
 @pytest.mark.parametrize("contents", [NPZ, PICTURES], ids=["npz", "images"])
-def test_what_is_damaged_here_is_read_when_it_is_not(contents, folder):
+def test_the_files_of_these_tests_are_read_if_they_are_not_damaged(contents, folder):
     place = folder / "whole"
     place.mkdir(exist_ok=True)
     refused = []

@@ -1,6 +1,6 @@
-"""Damaged bytes: what reads TOML and run folders reads them, or says in one line why not. No other error, and no hang.
+"""Reads damaged TOML and run folders: each is read or refused in one line, without another error and without hanging.
 
-`pytest tests/test_fuzz_runs.py --hypothesis-profile thorough` tries fifteen times as many.
+`pytest tests/robustness/test_fuzz_runs.py --hypothesis-profile thorough` tries fifteen times as many files.
 """
 
 import contextlib
@@ -16,13 +16,13 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from support.builders import small_data, small_vae
+from support.builders import small_fit
 from support.commands import pyrovae
 
-from pyrovae import Config, InputError, Run, fit
+from pyrovae import Config, InputError, Run
 from pyrovae.runs.schema import read_config, read_evaluation, read_progress, read_records, read_summary
 
-SECONDS = 20  # that reading a small file never takes, on the slowest of machines
+SECONDS = 20  # reading a small file takes less, even on a slow machine
 EVALUATION = {
     "log_likelihood": -40.5,
     "standard_error": 0.5,
@@ -46,7 +46,7 @@ MUTATIONS = st.lists(
 
 
 def mutated(content, mutations):
-    """`content` after one change of bytes after another; where each is, is told from 0 to 1."""
+    """Change the bytes of `content`, one mutation after another; `where` is a place from 0 to 1."""
     for kind, where, extra in mutations:
         at = int(where * max(0, len(content) - 1))
         content = CHANGES[kind](content[:at], content[at:], extra)
@@ -54,14 +54,14 @@ def mutated(content, mutations):
 
 
 def read_or_refused(read, errors=InputError):
-    """What `read` returns; None if it refuses, in one line."""
-    start, told = time.monotonic(), ""
+    """Return what `read` returns, or None if it refuses in one line."""
+    start, message = time.monotonic(), ""
     try:
         return read()
     except errors as error:
-        told = str(error)
+        message = str(error)
     finally:
-        assert errors is not InputError or len(told.splitlines()) < 2
+        assert errors is not InputError or len(message.splitlines()) < 2
         assert time.monotonic() - start < SECONDS
 
 
@@ -101,12 +101,12 @@ def test_any_toml_is_a_config_or_refused(settings):
 def test_any_config_file_is_read_or_refused(tmp_path_factory, changes):
     folder = tmp_path_factory.getbasetemp()
     (folder / "any.toml").write_bytes(mutated(VALID.encode(), changes))
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said):
+    errors = io.StringIO()
+    with contextlib.redirect_stderr(errors):
         assert (
             pyrovae(["train", "--config", str(folder / "any.toml"), "--epochs", "0", "--out", str(folder / "no")]) == 2
         )
-    assert len(said.getvalue().splitlines()) == 1
+    assert len(errors.getvalue().splitlines()) == 1
     assert not (folder / "no").exists()
 
 
@@ -115,12 +115,9 @@ def test_any_config_file_is_read_or_refused(tmp_path_factory, changes):
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
-    """A run folder, of a model that is given labels."""
-    vae, config = small_vae(condition="label", hidden=(4,))
-    fitting, run = (
-        fit(vae, small_data(pixels=config.pixels), config),
-        Run.create(tmp_path_factory.mktemp("sound") / "run", config),
-    )
+    """Make the run folder of a model that is conditioned on labels."""
+    fitting = small_fit(condition="label", hidden=(4,))
+    run = Run.create(tmp_path_factory.mktemp("sound") / "run", fitting.config)
     for record in fitting:
         run.record(record, fitting)
     run.finish(fitting)
@@ -154,11 +151,11 @@ def test_any_file_of_a_run_is_read_or_refused(sound, copied, name, changes):
         shutil.copy(sound / name, copied)
 
 
-USED = {  # what is taken from a file that was read, without another look
+USED = {  # what the package takes from a file that was read, without checking it again
     read_config: lambda config: config.to_toml(),
     read_records: lambda records: [record["epoch"] + record["test"]["loss"] + record["seconds"] for record in records],
     read_summary: lambda summary: summary["best"]["epoch"] + summary["best"]["test"]["kl"] + summary["images"]["test"],
-    read_evaluation: lambda found: found["log_likelihood"] + found["samples"] + len(found.get("latents", {})),
+    read_evaluation: lambda result: result["log_likelihood"] + result["samples"] + len(result.get("latents", {})),
     read_progress: lambda images: [image.shape[3] for image in images.values()],
 }
 FILES = ["config.toml", "metrics.jsonl", "summary.json", "evaluation.json", "progress.safetensors"]
@@ -166,30 +163,30 @@ FILES = ["config.toml", "metrics.jsonl", "summary.json", "evaluation.json", "pro
 
 @pytest.mark.parametrize(("name", "read"), [*zip(FILES, USED)])
 @given(changes=MUTATIONS)
-def test_what_was_read_can_be_used(sound, copied, name, read, changes):
+def test_the_contents_of_a_file_that_was_read_can_be_used(sound, copied, name, read, changes):
     assert USED[read](read(sound / name))
     (copied / name).write_bytes(mutated((sound / name).read_bytes(), changes))
     try:
-        if (found := read_or_refused(lambda: read(copied / name), Exception)) is not None:
-            USED[read](found)
+        if (content := read_or_refused(lambda: read(copied / name), Exception)) is not None:
+            USED[read](content)
     finally:
         shutil.copy(sound / name, copied)
 
 
 SHAPES = [[1, 8], [1, -8, 8], ["a", 8, 8], [1, 8.5, 8], "188", None, [1, 9, 9]]
-TOLD = [
+METADATA = [
     *(("vae", {"shape": shape}) for shape in SHAPES),
     *(("vae", {"classes": classes}) for classes in (3, None, [], ["a"], ["a", "b", 3])),
     *(("pixels", {"pixels": pixels}) for pixels in (None, [], {"protocol": "grey"}, {"mean": "a"})),
 ]
 
 
-@pytest.mark.parametrize(("asked", "told"), TOLD)
-def test_what_weights_tell_of_their_images_is_looked_at(sound, tmp_path, asked, told):
+@pytest.mark.parametrize(("attribute", "change"), METADATA)
+def test_what_a_file_of_weights_says_about_its_images_is_checked(sound, tmp_path, attribute, change):
     run = shutil.copytree(sound, tmp_path / "run")
     with safetensors.safe_open(run / "model.safetensors", "pt") as file:
         about = json.loads(file.metadata()["pyrovae"])
-    weights, metadata = load_file(run / "model.safetensors"), {"pyrovae": json.dumps(about | told)}
+    weights, metadata = load_file(run / "model.safetensors"), {"pyrovae": json.dumps(about | change)}
     save_file(weights, run / "model.safetensors", metadata)
     with pytest.raises(InputError, match=r"^.*expect.*, got.*$"):
-        getattr(Run(run), asked)
+        getattr(Run(run), attribute)

@@ -1,4 +1,4 @@
-"""Files that lie, or were made to harm: one line says what is wrong; no memory fills, nothing hangs, nothing runs."""
+"""Reads false and harmful files: each is refused in one line, without much memory or time, and without running code."""
 
 import bz2
 import gzip
@@ -6,8 +6,6 @@ import hashlib
 import io
 import os
 import pickle
-import resource
-import signal
 import struct
 import warnings
 import zipfile
@@ -16,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
 import torch
 import torchvision.datasets as tv
 from PIL import EpsImagePlugin, Image
 from support.files import bytes_of, noise, save_image, write_idx, write_like_mnist, write_pickle
+from support.limits import fail_after, peak_memory
 
 from pyrovae.data.sources import read_source
 from pyrovae.errors import InputError
@@ -29,21 +29,16 @@ SECONDS, MEGABYTES = 30, 400
 
 @pytest.fixture(autouse=True)
 def _bounded():
-    """Each test ends soon and takes little memory."""
-
-    def late(*_):
-        pytest.fail(f"not done in {SECONDS} seconds")
-
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    signal.signal(signal.SIGALRM, late)
-    signal.alarm(SECONDS)
+    """Fail a test that takes long or needs much memory."""
+    before = peak_memory()
+    fail_after(SECONDS)
     yield
-    signal.alarm(0)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEGABYTES * 1024
+    fail_after(0)
+    assert peak_memory() - before < MEGABYTES
 
 
 class Harm:
-    """Makes a file when it is unpickled."""
+    """Creates a folder when it is unpickled."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -53,7 +48,7 @@ class Harm:
 
 
 def refusal(dataset, data_dir=None, **settings):
-    """The line that refuses the data set; what warns is as before."""
+    """Return the line that refuses a dataset; check that the filters of warnings are as before."""
     filters = list(warnings.filters)
     with pytest.raises(InputError) as caught:
         read_source(dataset, data_dir, **settings)
@@ -73,7 +68,7 @@ def chunk(kind, content):
 
 
 def png(width, height, *more):
-    """A PNG file of a few bytes that says it is so large."""
+    """Make a PNG file of a few bytes whose header claims this size."""
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     return (
         b"\x89PNG\r\n\x1a\n" + head + b"".join(more) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
@@ -81,7 +76,7 @@ def png(width, height, *more):
 
 
 def real_bomb(side):
-    """All its pixels are there, in a file of some kilobytes."""
+    """Make a PNG file of a few kilobytes that really has all these pixels."""
     file = io.BytesIO()
     Image.new("1", (side, side)).save(file, "PNG", optimize=True)
     return file.getvalue()
@@ -141,7 +136,7 @@ def test_an_image_bomb_is_refused(name, image_size, tmp_path):
     assert limit == Image.MAX_IMAGE_PIXELS
 
 
-def test_a_bomb_is_refused_where_warnings_are_not_errors_too(tmp_path):
+def test_a_bomb_is_refused_even_if_warnings_are_not_errors(tmp_path):
     (tmp_path / "b.png").write_bytes(BOMBS["png real"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -161,10 +156,10 @@ def test_no_image_starts_a_program(tmp_path, monkeypatch):
     assert "expected an image in" in refusal(f"folder:{tmp_path}")
 
 
-def test_all_the_formats_that_an_ending_promises_are_read(tmp_path):
+def test_images_of_all_supported_endings_are_read(tmp_path):
     for ending in (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"):
         save_image(tmp_path / f"a{ending}", noise(8, 8))
-    images = read_source(f"folder:{tmp_path}").images  # some forms colour what is grey a little
+    images = read_source(f"folder:{tmp_path}").images  # some formats turn grey pixels into slightly coloured ones
     assert (len(images), images.shape[2:]) == (9, (8, 8))
 
 
@@ -174,7 +169,7 @@ def test_the_name_of_a_file_does_not_break_the_line(name, tmp_path):
     assert ascii(name)[1:-1] in refusal(f"folder:{tmp_path}")
 
 
-def test_pipes_devices_and_circles_in_a_folder_are_passed_by(tmp_path):
+def test_pipes_devices_and_circular_links_in_a_folder_are_skipped(tmp_path):
     images = tmp_path / "images"
     for label in ("ant", "bee"):
         save_image(images / label / "0.png", noise(6, 6))
@@ -241,14 +236,14 @@ def test_a_name_that_is_no_path_is_refused(name):
 
 
 def npy(shape, data=b"", descr="|u1", version=1, header=None, length=None):
-    """An npy file with this header, whatever follows."""
+    """Make an npy file with this header and these bytes, which may contradict each other."""
     text = header or f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape!r}}}\n"
     size = struct.pack("<H" if version == 1 else "<I", len(text) if length is None else length)
     return b"\x93NUMPY" + bytes([version, 0]) + size + text.encode() + data
 
 
 def archive(compression=zipfile.ZIP_DEFLATED, directory=None, **members):
-    """A zip archive of these members; its directory may say another size of each."""
+    """Make a zip archive of these members; `directory` is a false size of each for the archive's directory."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", compression) as made:
         for name, content in members.items():
@@ -313,14 +308,14 @@ ARCHIVES = {
 
 
 @pytest.mark.parametrize("name", ARCHIVES)
-def test_an_npz_file_that_lies_is_refused(name, tmp_path, monkeypatch):
+def test_a_false_or_unreadable_npz_file_is_refused(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("a.npz").write_bytes(ARCHIVES[name])
     refusal("npz:a.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
 
 
-def test_these_npz_files_would_be_read_but_for_what_is_wrong(tmp_path):
+def test_an_npz_file_like_these_is_read_if_nothing_is_wrong_with_it(tmp_path):
     (tmp_path / "a.npz").write_bytes(archive(images=GOOD, labels=npy((4,), bytes(4), "|i1")))
     assert read_source(f"npz:{tmp_path / 'a.npz'}").images.shape == (4, 1, 6, 6)
 
@@ -344,20 +339,20 @@ def object_array(harm):
     ],
     ids=["images", "labels", "test images", "a member", "a labels' member", "the file", "an npy file"],
 )
-def test_a_pickle_in_an_npz_file_runs_nothing(craft, tmp_path):
+def test_a_pickle_in_an_npz_file_runs_no_code(craft, tmp_path):
     (tmp_path / "a.npz").write_bytes(craft(Harm(tmp_path / "harm")))
     refusal(f"npz:{tmp_path / 'a.npz'}")
     assert not (tmp_path / "harm").exists()
 
 
-def test_arrays_that_are_not_asked_for_stay_unread(tmp_path):
+def test_other_arrays_in_an_npz_file_are_not_read(tmp_path):
     other = {"notes": object_array(Harm(tmp_path / "harm")), "bomb": npy((10**12,))}
     (tmp_path / "a.npz").write_bytes(archive(images=GOOD, **other))
     assert len(read_source(f"npz:{tmp_path / 'a.npz'}").images) == 4
     assert not (tmp_path / "harm").exists()
 
 
-def test_the_pickle_would_have_harmed(tmp_path):
+def test_the_pickle_of_these_tests_would_really_run_code(tmp_path):
     pickle.loads(pickle.dumps(Harm(tmp_path / "harm")))
     assert (tmp_path / "harm").exists()
 
@@ -419,7 +414,7 @@ def sparse(path, head):
 
 
 @pytest.mark.parametrize("name", WRONG_IDX)
-def test_an_idx_file_that_lies_is_refused_and_stays(name, tmp_path, no_network):
+def test_a_false_or_unreadable_idx_file_is_refused_and_kept(name, tmp_path, no_network):
     write_like_mnist(tmp_path / "MNIST")
     file, change = WRONG_IDX[name]
     change(tmp_path / "MNIST/raw" / file)
@@ -429,7 +424,7 @@ def test_an_idx_file_that_lies_is_refused_and_stays(name, tmp_path, no_network):
 
 
 def gz_only(folder, monkeypatch):
-    """As they are downloaded, but not unpacked."""
+    """Write MNIST's files as they are downloaded, without unpacking them."""
     write_like_mnist(folder / "MNIST")
     resources = []
     for path in sorted((folder / "MNIST/raw").iterdir()):
@@ -447,7 +442,7 @@ def test_gz_files_alone_are_unpacked(tmp_path, monkeypatch, no_network):
     assert [path.name for path in tmp_path.iterdir()] == ["MNIST"]
 
 
-def test_a_damaged_gz_file_is_refused_and_stays(tmp_path, monkeypatch, no_network):
+def test_a_damaged_gz_file_is_refused_and_kept(tmp_path, monkeypatch, no_network):
     gz_only(tmp_path, monkeypatch)
     path = tmp_path / f"MNIST/raw/{IMAGES}.gz"
     path.write_bytes(path.read_bytes()[:-1])
@@ -469,8 +464,8 @@ def cifar_batches(folder, harm=None):
 
 
 @pytest.mark.parametrize("name", ["data_batch_1", "test_batch", "batches.meta"])
-def test_a_crafted_cifar_pickle_runs_nothing(name, tmp_path, monkeypatch, no_network):
-    """Its sum is compared before it is read: here all other files count as whole, so that only this one is wrong."""
+def test_a_crafted_cifar_pickle_runs_no_code(name, tmp_path, monkeypatch, no_network):
+    """The checksum is compared before the file is read; here only the crafted file has a wrong one."""
     cifar_batches(tmp_path / "cifar-10-batches-py", name)
     for attribute in ("train_list", "test_list"):
         entries = [[file, md5 if file == name else None] for file, md5 in getattr(tv.CIFAR10, attribute)]
@@ -489,12 +484,12 @@ def test_a_crafted_archive_of_cifar_is_not_unpacked(tmp_path, no_network):
 
 
 def test_a_crafted_mat_file_is_not_read(tmp_path, monkeypatch, no_network):
-    monkeypatch.setattr("scipy.io.loadmat", lambda *_args, **_kwargs: pytest.fail("read"))
+    monkeypatch.setattr(scipy.io, "loadmat", lambda *_args, **_kwargs: pytest.fail("read"))
     (tmp_path / "train_32x32.mat").write_bytes(b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM" + b"\xff" * 100)
     refusal("svhn", tmp_path)
 
 
-LARGE = torch.zeros(1, dtype=torch.uint8).expand(10**12, 28, 28)  # a terabyte by its shape, a byte in truth
+LARGE = torch.zeros(1, dtype=torch.uint8).expand(10**12, 28, 28)  # a terabyte by its shape, but stored in one byte
 
 
 @pytest.mark.parametrize(
@@ -509,7 +504,7 @@ LARGE = torch.zeros(1, dtype=torch.uint8).expand(10**12, 28, 28)  # a terabyte b
     ],
     ids=["pickle", "large", "words", "floats", "too many labels", "number"],
 )
-def test_files_in_torchvisions_older_form_run_nothing_and_are_looked_at(content, tmp_path, no_network):
+def test_files_in_torchvisions_older_format_run_no_code_and_are_checked(content, tmp_path, no_network):
     folder = tmp_path / "MNIST/processed"
     folder.mkdir(parents=True)
     for name in ("training.pt", "test.pt"):

@@ -1,20 +1,19 @@
-"""Nothing is lost: a training ended at any moment, by any means, goes on as if it had never been."""
+"""Stops trainings at any moment and by any means: resumed, they end as if they had never been stopped."""
 
 import json
 import os
 import random
-import shlex
 import shutil
 import signal
 import time
 
 import pytest
 import torch
-from support.builders import contents, small_data, small_vae
+from support.builders import contents, small_fit, without_seconds
+from support.commands import pyrovae
 from support.forked import Training
 
-from pyrovae import Config, InputError, Run, fit
-from pyrovae.cli import main
+from pyrovae import Config, InputError, Run
 from pyrovae.training.fit import Fit
 from pyrovae.training.interrupts import Insisted, held_back
 
@@ -25,6 +24,7 @@ SETTINGS = "--hidden 16 --epochs 12 --batch-size 16 --validation 100 --device cp
 
 
 def finish(arguments, cwd, code=0, patch=""):
+    """Run `pyrovae train` to its end, expect this exit code, and return what it prints."""
     process = Training(arguments, cwd, patch)
     out, error = process.communicate(timeout=300)
     assert process.returncode == code, error
@@ -32,7 +32,7 @@ def finish(arguments, cwd, code=0, patch=""):
 
 
 def equal(state, other):
-    """Whether two checkpoints hold the same, to the last bit."""
+    """Check that two checkpoints are the same to the last bit."""
     if isinstance(state, dict):
         return state.keys() == other.keys() and all(equal(state[key], other[key]) for key in state)
     if isinstance(state, torch.Tensor):
@@ -43,6 +43,7 @@ def equal(state, other):
 
 
 def assert_same(run, whole):
+    """Check that two run folders have the same files and that no temporary file is left."""
     assert contents(run) == contents(whole)
     assert equal(*(torch.load(path / "checkpoint.pt", weights_only=True) for path in (run, whole)))
     assert not [path.name for path in run.iterdir() if path.name.startswith(".")]
@@ -50,7 +51,7 @@ def assert_same(run, whole):
 
 @pytest.fixture(scope="module", params=["no"], ids=["eager"])
 def whole(request, tmp_path_factory):
-    """A training that nothing ended, and its settings."""
+    """Train without any stop; return the run folder and its settings."""
     root, settings = tmp_path_factory.mktemp("whole"), f"{SETTINGS} --compile {request.param}"
     finish(f"--out run {settings}", root)
     return root / "run", settings
@@ -58,7 +59,7 @@ def whole(request, tmp_path_factory):
 
 # --- killed ---
 
-# Between any two of these calls the process may be killed, and in the middle of a write: half of its bytes are there.
+# Kills the process before or after some of these calls, and in the middle of some writes, after a part of the bytes.
 SAVING = """
 import io, random
 from pyrovae.runs import files
@@ -83,7 +84,7 @@ for name in ("replace", "fsync"):
 
 
 def killed(cwd, settings, seed):
-    """Kill a training again and again, by the clock or while it saves, until it ends by itself; how often that was."""
+    """Kill a training up to five times, at random moments or while it saves, and resume it; return how often."""
     chance, times = random.Random(seed), 0
     while True:
         in_a_write = chance.random() < 0.5
@@ -108,7 +109,7 @@ def killed(cwd, settings, seed):
 def test_a_training_that_is_killed_goes_on_bit_for_bit(whole, tmp_path):
     run, settings = whole
     survived, seed = 0, 0
-    while survived < KILLS / 2:  # for each of the two ways of taking steps
+    while survived < KILLS / 2:  # half of the kills for eager steps, half for compiled ones
         folder = tmp_path / str(seed)
         folder.mkdir()
         survived += killed(folder, settings, seed)
@@ -118,7 +119,7 @@ def test_a_training_that_is_killed_goes_on_bit_for_bit(whole, tmp_path):
     print(f"{survived} kills survived")
 
 
-def test_a_run_ended_before_its_first_checkpoint_begins_anew(whole, tmp_path):
+def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_again(whole, tmp_path):
     run, _ = whole
     (tmp_path / "run").mkdir()
     shutil.copy(run / "config.toml", tmp_path / "run")
@@ -128,7 +129,7 @@ def test_a_run_ended_before_its_first_checkpoint_begins_anew(whole, tmp_path):
 
 
 @pytest.mark.parametrize("left", [1, 5])
-def test_a_torn_last_line_is_repaired(left, tmp_path, whole):
+def test_a_last_line_that_is_cut_off_is_repaired(left, tmp_path, whole):
     run, _ = whole
     shutil.copytree(run, tmp_path / "run")
     with (tmp_path / "run/metrics.jsonl").open("a") as file:
@@ -172,7 +173,7 @@ def test_a_signal_waits_for_the_step_and_saves_in_the_middle_of_an_epoch(number,
     assert_same(tmp_path / "run", run)
 
 
-def test_a_second_signal_does_not_wait(whole, tmp_path):
+def test_a_second_signal_stops_the_training_at_once(whole, tmp_path):
     run, settings = whole
     with Training(f"--out run {settings}", tmp_path, SLOW.replace("sleep(1)", "sleep(30)")) as process:
         assert any("ready" in line for line in process.stdout)
@@ -188,14 +189,14 @@ def test_a_second_signal_does_not_wait(whole, tmp_path):
     assert_same(tmp_path / "run", run)
 
 
-def test_signals_are_held_back_and_come_through_at_the_end():
-    before, after = signal.signal(signal.SIGINT, signal.default_int_handler), []  # whatever others made it
+def test_signals_are_held_back_until_the_end_of_the_block():
+    before, after = signal.signal(signal.SIGINT, signal.default_int_handler), []  # other tests may have set another one
 
     def interrupted(times):
-        with held_back() as came:
+        with held_back() as interrupted_meanwhile:
             for _ in range(times):
                 signal.raise_signal(signal.SIGINT)
-            after.append(came())
+            after.append(interrupted_meanwhile())
 
     with pytest.raises(KeyboardInterrupt):
         interrupted(1)
@@ -210,10 +211,10 @@ def test_signals_are_held_back_and_come_through_at_the_end():
 # --- a full disk ---
 
 
-@pytest.mark.parametrize("limit", [300, 3000, 30_000])  # bytes: in the metrics, in the checkpoint or the weights
-def test_a_full_disk_is_told_and_what_was_saved_goes_on(limit, whole, tmp_path):
+@pytest.mark.parametrize("limit", [300, 3000, 30_000])  # bytes: the metrics, the checkpoint or the weights are too long
+def test_a_full_disk_is_reported_and_the_training_resumes_from_what_was_saved(limit, whole, tmp_path):
     run, settings = whole
-    # A write that is too long fails, as on a full disk.
+    # Beyond the limit a write fails, as on a full disk.
     limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
     patch = f"signal.signal(signal.SIGXFSZ, signal.SIG_IGN); {limited}"
     _, error = finish(f"--out run {settings}", tmp_path, 2 if limit < 500 else 1, patch=patch)
@@ -240,7 +241,7 @@ Run.record = lambda *_: (print("ready", flush=True), time.sleep(600))
 """
 
 
-def test_a_second_process_is_refused_until_the_first_one_ends_however_it_ends(whole, tmp_path):
+def test_a_second_process_is_refused_until_the_first_one_ends_or_is_killed(whole, tmp_path):
     run, settings = whole
     with Training(f"--out run {settings}", tmp_path, WAIT) as first:
         assert any("ready" in line for line in first.stdout)
@@ -256,10 +257,6 @@ def test_a_second_process_is_refused_until_the_first_one_ends_however_it_ends(wh
 
 
 # --- in the middle of an epoch, from Python ---
-
-
-def records_of(fitting):
-    return [{key: value for key, value in record.items() if key != "seconds"} for record in fitting]
 
 
 @pytest.mark.parametrize(
@@ -280,22 +277,17 @@ def records_of(fitting):
 )
 def test_a_fit_goes_on_from_any_step(settings, tmp_path):
     settings = {"epochs": 3, "seed": 3} | settings
-
-    def new():
-        vae, config = small_vae(**settings)
-        return fit(vae, small_data(pixels=config.pixels), config)
-
-    whole = new()
-    wanted = records_of(whole)
-    got, resumed, pauses = [], new(), 0
+    whole = small_fit(**settings)
+    wanted = without_seconds(whole)
+    got, resumed, pauses = [], small_fit(**settings), 0
     while not resumed.done:
         record = next(resumed.paused(0.0))  # a pause after each step
         pauses += record is None
-        got += [] if record is None else records_of([record])
+        got += [] if record is None else without_seconds([record])
         torch.save(resumed.state_dict(), tmp_path / "state")
-        resumed = new()
+        resumed = small_fit(**settings)
         resumed.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
-    assert pauses == 3 * 2  # of three steps an epoch; the third ends it
+    assert pauses == 3 * 2  # an epoch has three steps, and the third ends it without a pause
     assert got == wanted
     assert equal(resumed.state_dict(), whole.state_dict())
 
@@ -314,51 +306,41 @@ class Noisy(nn.Module):
 """
 
 
-def test_random_numbers_of_numpy_and_python_go_on_too(tmp_path):
-    (tmp_path / "noisy.py").write_text(NOISY)
+def test_random_numbers_of_numpy_and_python_are_resumed_too(tmp_path):
+    (tmp_path / "noisy.py").write_text(NOISY, encoding="utf-8")
     settings = {"epochs": 2, "likelihood": f"{tmp_path / 'noisy.py'}:Noisy"}
-
-    def new():
-        vae, config = small_vae(**settings)
-        return fit(vae, small_data(pixels=config.pixels), config)
-
-    wanted, paused = records_of(new()), new()
+    wanted, paused = without_seconds(small_fit(**settings)), small_fit(**settings)
     steps = paused.paused(0.0)
     got = [record for record in (random.seed() or next(steps) for _ in range(6)) if record]
-    assert records_of(got) == wanted
-    other = new()
+    assert without_seconds(got) == wanted
+    other = small_fit(**settings)
     random.seed(5)
-    assert records_of(other) == wanted
+    assert without_seconds(other) == wanted
 
 
 def test_the_state_of_a_fit_is_whole_after_ctrl_c_in_the_evaluation(monkeypatch):
-    def new():
-        vae, config = small_vae(epochs=2)
-        return fit(vae, small_data(pixels=config.pixels), config)
-
-    whole, stopped = new(), new()
-    wanted = records_of(whole)
+    whole, stopped = small_fit(), small_fit()
+    wanted = without_seconds(whole)
     with monkeypatch.context() as patch:
         patch.setattr(Fit, "score_epoch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             next(iter(stopped))
-    resumed = new()
+    resumed = small_fit()
     resumed.load_state_dict(stopped.state_dict())
-    assert records_of(resumed) == wanted
+    assert without_seconds(resumed) == wanted
 
 
-def test_what_was_resumed_with_other_settings_says_so(tmp_path):
+def test_a_summary_names_the_settings_that_changed_on_resuming(tmp_path):
     finish(f"--out run {SETTINGS}", tmp_path)
     finish("--resume --out run --epochs 13 --lr 0.0001", tmp_path)
     run = Run(tmp_path / "run")
     assert run.summary["changed"] == [{"epoch": 12, "lr": [0.001, 0.0001]}]
-    assert run.config == Config.from_toml((tmp_path / "run/config.toml").read_text())
+    assert run.config == Config.from_toml((tmp_path / "run/config.toml").read_text(encoding="utf-8"))
     assert run.config.lr == 0.0001
 
 
-def test_a_checkpoint_of_before_has_no_epoch_under_way():
-    vae, config = small_vae()
-    fitting = fit(vae, small_data(pixels=config.pixels), config)
+def test_an_older_checkpoint_without_an_unfinished_epoch_can_be_loaded():
+    fitting = small_fit()
     state = fitting.state_dict()
     del state["under_way"]
     fitting.load_state_dict(state)
@@ -366,11 +348,9 @@ def test_a_checkpoint_of_before_has_no_epoch_under_way():
         fitting.load_state_dict(state | {"under_way": {"step": 3}})
 
 
-def test_the_command_line_saves_long_epochs_in_between(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_the_command_line_saves_within_long_epochs(here, monkeypatch):
     saved = []
     monkeypatch.setattr(Run, "save", lambda run, fitting: saved.append((fitting.epoch, fitting.step)))
-    with pytest.raises(SystemExit):
-        main(shlex.split("train --out run --epochs 1 --batch-size 300 --save-minutes 1e-9 --no-figures --device cpu"))
+    assert pyrovae("train --out run --epochs 1 --batch-size 300 --save-minutes 1e-9 --no-figures --device cpu") == 0
     assert saved == [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (1, 0)]
-    assert len(json.loads((tmp_path / "run/metrics.jsonl").read_text())) > 0
+    assert len(json.loads((here / "run/metrics.jsonl").read_text(encoding="utf-8"))) > 0

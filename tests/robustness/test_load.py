@@ -1,4 +1,4 @@
-"""Many trainings at once, a long one, and the same one again."""
+"""Runs many trainings at once, the same training twice, and long trainings."""
 
 import json
 import os
@@ -13,29 +13,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.builders import ROOT, contents, small_data, small_vae
+from support.builders import ROOT, contents, small_fit
+from support.forked import Training
 
-from pyrovae import Config, Run, fit
+from pyrovae import Config, Run
 
-TRAIN = "train --hidden 16 --epochs 3 --device cpu"
+TRAIN = "--hidden 16 --epochs 3 --device cpu"
 RESULTS = ROOT / "results"
 
 
-def start(arguments, cwd, **environment):
-    command = [sys.executable, "-m", "pyrovae", *shlex.split(arguments)]
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, cwd=cwd, env=os.environ | {"OMP_NUM_THREADS": "1"} | environment, **streams)
-
-
 def finish(arguments, cwd):
-    process = start(arguments, cwd)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
+    process = Training(arguments, cwd, figures=True)
+    output, error = process.communicate(timeout=300)
+    assert process.returncode == 0, output + error
 
 
-def test_ten_trainings_at_once_take_a_folder_each_and_are_the_same(tmp_path):
-    processes = [start(TRAIN, tmp_path) for _ in range(10)]
-    outputs = [process.communicate(timeout=500)[0] for process in processes]
+def test_ten_trainings_at_once_take_a_folder_each_and_give_the_same_numbers(tmp_path):
+    processes = [Training(TRAIN, tmp_path, figures=True) for _ in range(10)]
+    outputs = [process.communicate(timeout=500) for process in processes]
     assert [process.returncode for process in processes] == 10 * [0], outputs
     runs = sorted((tmp_path / "results").iterdir())
     assert {run.name for run in runs} == {"digits", *(f"digits-{k}" for k in range(2, 11))}
@@ -44,7 +39,7 @@ def test_ten_trainings_at_once_take_a_folder_each_and_are_the_same(tmp_path):
 
 
 def test_the_same_seed_gives_the_same_files(tmp_path):
-    """All but the seconds that it took, figures and the page about it too."""
+    """All files are the same, with the figures and the report; only the seconds differ."""
     for name in ("one", "two"):
         finish(f"{TRAIN} --out {name}/run", tmp_path)
     one, two = (
@@ -63,19 +58,21 @@ def test_the_same_seed_gives_the_same_files(tmp_path):
 
 
 def test_a_published_run_is_repeated_by_its_config(tmp_path):
-    """Its first epochs, from its config alone; on another processor some digits differ."""
+    """Repeats the first epochs from the config alone; on another processor some digits differ."""
     config = RESULTS / "digits/config.toml"
-    finish(f"train --config {config} --epochs 3 --out again", tmp_path)
-    published = [json.loads(line) for line in (RESULTS / "digits/metrics.jsonl").read_text().splitlines()[:3]]
+    finish(f"--config {config} --epochs 3 --out again", tmp_path)
+    published = [
+        json.loads(line) for line in (RESULTS / "digits/metrics.jsonl").read_text(encoding="utf-8").splitlines()[:3]
+    ]
     for record, wanted in zip(Run(tmp_path / "again").metrics, published):
         assert record["epoch"] == wanted["epoch"]
         for part in ("train", "test"):
             assert record[part] == pytest.approx(wanted[part], rel=1e-3)
 
 
-def test_a_summary_says_how_a_run_came_about(tmp_path):
-    vae, config = small_vae(epochs=1)
-    fitting, run = fit(vae, small_data(pixels=config.pixels), config), Run.create(tmp_path / "run", config)
+def test_a_summary_says_how_a_run_was_made(tmp_path):
+    fitting = small_fit(epochs=1)
+    run = Run.create(tmp_path / "run", fitting.config)
     for record in fitting:
         run.record(record, fitting)
     summary = run.finish(fitting)
@@ -88,41 +85,46 @@ def test_a_summary_says_how_a_run_came_about(tmp_path):
         assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", summary["git"])
 
 
-# --- a long one ---
+# --- long trainings ---
 
 EPOCHS = int(os.environ.get("PYROVAE_EPOCHS", "300"))  # results/reliability.md: 10000
 
 
 def resident(pid):
-    """Megabytes of memory that a process holds."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    """The resident memory of a process, in megabytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc")
 @pytest.mark.parametrize("compiled", ["no", "yes"])
 def test_memory_does_not_grow_over_the_epochs(compiled, tmp_path):
-    line = f"train --hidden 8 --batch-size 1500 --epochs {EPOCHS} --compile {compiled} --device cpu --out run"
-    process, seen = start(line, tmp_path), []
+    settings = f"--hidden 8 --batch-size 1500 --epochs {EPOCHS} --compile {compiled} --device cpu --out run"
+    command = [sys.executable, "-m", "pyrovae", "train", *shlex.split(settings)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    seen = []
     drain = threading.Thread(target=process.stdout.read)
     drain.start()
     metrics = tmp_path / "run/metrics.jsonl"
     while process.poll() is None:
-        if metrics.exists() and (epochs := metrics.read_bytes().count(b"\n")) < EPOCHS:  # afterwards it draws
+        if (
+            metrics.exists() and (epochs := metrics.read_bytes().count(b"\n")) < EPOCHS
+        ):  # after the last epoch it draws figures
             seen.append((epochs, resident(process.pid)))
         time.sleep(0.05 if EPOCHS < 1000 else 1)
     drain.join()
     process.stdout.close()
     assert process.returncode == 0
     marks = [min(seen, key=lambda pair: abs(pair[0] - EPOCHS * part / 10)) for part in range(2, 11)]
-    print(f"compile {compiled}:", ", ".join(f"epoch {epoch} {held:.0f} MB" for epoch, held in marks))
+    print(f"compile {compiled}:", ", ".join(f"epoch {epoch} {megabytes:.0f} MB" for epoch, megabytes in marks))
     assert marks[-1][1] - marks[0][1] < 20
-    assert Run(tmp_path / "run").config == Config.from_toml((tmp_path / "run/config.toml").read_text())
+    assert Run(tmp_path / "run").config == Config.from_toml((tmp_path / "run/config.toml").read_text(encoding="utf-8"))
 
 
 LIMITED = """
-import pyrovae.data.storage as room
-room.memory = lambda device: 2**30
+import pyrovae.data.storage
+pyrovae.data.storage.memory = lambda device: 2**30
 from pyrovae.cli import main
 main()
 """
@@ -131,7 +133,7 @@ main()
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
 def test_a_million_images_stream_in_bounded_memory(tmp_path):
-    """784 MB of images on a machine that is told to have 1 GB: all of it, torch and figures too, stays below that."""
+    """Train on 784 MB of images, as if the machine had 1 GB: torch, figures and all take less memory than that."""
     images = np.random.default_rng(0).integers(0, 256, (1_000_000, 28, 28), dtype=np.uint8)
     np.savez(tmp_path / "images.npz", images=images)
     del images
@@ -142,9 +144,9 @@ def test_a_million_images_stream_in_bounded_memory(tmp_path):
     environment, most = os.environ | {"OMP_NUM_THREADS": "1", "TMPDIR": str(tmp_path)}, 0
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            held = re.search(r"RssAnon:\s+(\d+) kB", status)
-            most = max(most, int(held[1]) / 1e3 if held else 0)
+            status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+            anonymous = re.search(r"RssAnon:\s+(\d+) kB", status)
+            most = max(most, int(anonymous[1]) / 1e3 if anonymous else 0)
             time.sleep(0.05)
     assert process.returncode == 0
     assert Run(tmp_path / "run").summary["images"] == {"train": 800_000, "test": 200_000}

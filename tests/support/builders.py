@@ -1,4 +1,4 @@
-"""Small data sets and models, and what compares runs of them."""
+"""Small datasets, models and fits, and functions that compare runs of them."""
 
 import os
 import re
@@ -6,15 +6,17 @@ from pathlib import Path
 
 import torch
 
-from pyrovae import Config, build
+from pyrovae import Config, build, fit
 from pyrovae.data import Data, Images, Pixels
 
-ROOT = Path(__file__).parents[2]  # of the checkout
-SHARED = Path(os.environ.get("PYROVAE_DATA") or ROOT.parent / "shared" / "data")  # where MNIST's files may lie
+ROOT = Path(__file__).parents[2]  # the checkout
+SHARED = Path(
+    os.environ.get("PYROVAE_DATA") or ROOT.parent / "shared" / "data"
+)  # the folder of MNIST's files, if there is one
 
 
 def small_data(n: int = 40, shape: tuple[int, int, int] = (1, 8, 8), classes: int = 3, pixels: str = "grey") -> Data:
-    """Random images with labels, as a dataset."""
+    """Make a dataset of random images with labels."""
     generator = torch.Generator().manual_seed(0)
 
     def images(count: int) -> Images:
@@ -26,9 +28,15 @@ def small_data(n: int = 40, shape: tuple[int, int, int] = (1, 8, 8), classes: in
 
 
 def small_vae(shape: tuple[int, int, int] = (1, 8, 8), classes: int = 3, **settings):
-    """A VAE with few units, and its config."""
+    """Build a VAE with few units; return it and its config."""
     config = Config(**({"hidden": (16,), "latent_dim": 2, "epochs": 2, "batch_size": 16, "device": "cpu"} | settings))
     return build(config, shape, classes), config
+
+
+def small_fit(**settings):
+    """Set up the training of a small VAE on the random images of `small_data`."""
+    vae, config = small_vae(**settings)
+    return fit(vae, small_data(pixels=config.pixels), config)
 
 
 def without_seconds(records):
@@ -36,10 +44,13 @@ def without_seconds(records):
 
 
 def contents(run):
-    """All that training writes, but for the time it took, and whether somebody is at work on the code."""
+    """Read all files that training writes, without times and without the mark of uncommitted changes to the code."""
 
     def timeless(text):
         return re.sub(r'"seconds": [\d.]+|-dirty', "", text)
 
-    texts = {name: timeless((run / name).read_text()) for name in ("metrics.jsonl", "summary.json", "config.toml")}
+    texts = {
+        name: timeless((run / name).read_text(encoding="utf-8"))
+        for name in ("metrics.jsonl", "summary.json", "config.toml")
+    }
     return texts | {path.name: path.read_bytes() for path in run.glob("*.safetensors")}

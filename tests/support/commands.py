@@ -1,4 +1,4 @@
-"""Command lines, run in this process, and what they leave on the disk."""
+"""Runs command lines in this process, and makes a folder of runs and datasets for them to work on."""
 
 import shlex
 import shutil
@@ -14,13 +14,14 @@ TINY = "--hidden 16 --device cpu"
 
 
 def pyrovae(line):
-    """Run a command line, or its arguments, in this process; its exit code."""
+    """Run a command line, or a list of arguments, in this process and return its exit code."""
     with pytest.raises(SystemExit) as caught:
         main(shlex.split(line) if isinstance(line, str) else line)
     return caught.value.code
 
 
 def listing(folder):
+    """Map each path in a folder to its size and time of change, so that two listings show every change."""
     return {path: path.is_file() and (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*")}
 
 
@@ -29,7 +30,7 @@ def metrics(path):
 
 
 def make_world(root):
-    """A folder of runs and data sets, good and broken ones."""
+    """Fill a folder with runs and datasets, good and broken ones."""
     _make_data(root)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
@@ -39,7 +40,7 @@ def make_world(root):
         (root / name / missing).unlink()
     for name, file in (("weights", "model.safetensors"), ("checkpoint", "checkpoint.pt"), ("config", "config.toml")):
         shutil.copytree(root / "run", root / f"bad-{name}")
-        (root / f"bad-{name}" / file).write_text("= broken")
+        (root / f"bad-{name}" / file).write_text("= broken", encoding="utf-8")
     return root
 
 
@@ -51,20 +52,20 @@ def _make_data(root):
     np.savez(root / "floats.npz", images=images / 255)
     np.savez(root / "constant.npz", images=np.full_like(images, 3))
     np.savez(root / "numbers.npz", images=images, labels=np.arange(60) / 2)
-    (root / "text.npz").write_text("no archive")
+    (root / "text.npz").write_text("no archive", encoding="utf-8")
     for name in ("empty", "data", "broken", "mixture", "sizes", "folder.png"):
         (root / name).mkdir()
     (root / "mixture/cats").mkdir()
     for file, side in (("broken/a", 8), ("mixture/a", 8), ("mixture/cats/b", 8), ("sizes/a", 8), ("sizes/b", 9)):
         Image.fromarray(images[0]).resize((side, side)).save(root / f"{file}.png")
-    (root / "broken/b.png").write_text("no image")
+    (root / "broken/b.png").write_text("no image", encoding="utf-8")
     (root / "taken.png").touch()
     (root / "latin.toml").write_bytes(b'dataset = "\xe9"')
-    (root / "malformed.toml").write_text("epochs = = 3")
-    (root / "unknown.toml").write_text("latnet_dim = 3")
-    (root / "table.toml").write_text("[training]\nepochs = 3")
-    (root / "word.toml").write_text('epochs = "ten"')
-    (root / "number.toml").write_text("dataset = 3")
+    (root / "malformed.toml").write_text("epochs = = 3", encoding="utf-8")
+    (root / "unknown.toml").write_text("latnet_dim = 3", encoding="utf-8")
+    (root / "table.toml").write_text("[training]\nepochs = 3", encoding="utf-8")
+    (root / "word.toml").write_text('epochs = "ten"', encoding="utf-8")
+    (root / "number.toml").write_text("dataset = 3", encoding="utf-8")
 
 
 def _make_runs():

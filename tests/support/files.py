@@ -1,4 +1,4 @@
-"""Files of data, good and broken ones."""
+"""Writes files of images, and compares folders."""
 
 import pickle
 import struct

@@ -1,4 +1,4 @@
-"""`pyrovae train` in processes of their own, forked from one that has imported all: starting takes no five seconds."""
+"""Runs `pyrovae train` in processes forked from one that has imported everything, as importing takes five seconds."""
 
 import multiprocessing
 import os
@@ -8,15 +8,26 @@ import sys
 import time
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["pyrovae.cli.train", "pyrovae.commands.train"])
+FORKS.set_forkserver_preload(
+    [
+        "pyrovae.cli.train",
+        "pyrovae.commands.train",
+        "pyrovae.figures",
+        "pyrovae.pages.report",
+        "torchvision.datasets",
+    ]
+)
 
 
 class Training:
-    """The part of `subprocess.Popen` that the tests need; the code `patch` is run before the command."""
+    """A running `pyrovae train`, with the methods of `subprocess.Popen` that the tests need.
 
-    def __init__(self, arguments, cwd, patch=""):
+    The process runs the code `patch` before the command. It draws figures only with `figures=True`.
+    """
+
+    def __init__(self, arguments, cwd, patch="", figures=False):
         self.paths = [cwd / f".{name}-{time.monotonic_ns()}" for name in ("out", "error")]
-        self.process = FORKS.Process(target=_train, args=(arguments, cwd, patch, self.paths))
+        self.process = FORKS.Process(target=_train, args=(arguments, cwd, patch, figures, self.paths))
         self.process.start()
 
     def __enter__(self):
@@ -34,7 +45,7 @@ class Training:
 
     @property
     def stdout(self):
-        """Yield the lines of the output as they are written."""
+        """Yield the lines that the process prints, as soon as each is complete."""
         seen = 0
         while True:
             ended = self.poll() is not None
@@ -63,12 +74,13 @@ class Training:
         return texts
 
 
-def _train(arguments, cwd, patch, paths):
+def _train(arguments, cwd, patch, figures, paths):
     os.chdir(cwd)
     for number, path in enumerate(paths, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
-    sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False, encoding="utf-8") for number in (1, 2))  # noqa: SIM115
-    sys.argv = ["pyrovae", "train", "--no-figures", *shlex.split(arguments)]
+    streams = {"mode": "w", "buffering": 1, "encoding": "utf-8", "closefd": False}
+    sys.stdout, sys.stderr = (open(number, **streams) for number in (1, 2))  # noqa: SIM115
+    sys.argv = ["pyrovae", "train", *([] if figures else ["--no-figures"]), *shlex.split(arguments)]
     # A job in the background inherits an ignored SIGINT, and so does a process that forks.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     import torch

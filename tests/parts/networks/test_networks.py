@@ -1,0 +1,48 @@
+"""Checks the networks: sizes, colours, contexts, particles and activations."""
+
+import pytest
+import torch
+from support.builders import small_vae
+
+from pyrovae.parts.networks import ACTIVATIONS, NETWORKS, Conv
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("size", [8, 9, 10, 11, 28, 32, 64])
+@pytest.mark.parametrize("context", [(), (3,), (2, 0, 0)])
+def test_networks_take_any_size_colour_context_and_particles(network, size, context):
+    shape = (3, size, size)
+    context = (2, size, size) if len(context) == 3 else context
+    net = NETWORKS[network](shape=shape, **({"hidden": (5, 4)} if network in ("mlp", "gated") else {}))
+    encoder, decoder = net.encoder(context), net.decoder(6, 2, context)
+    y = torch.rand(4, *context) if context else None
+    assert encoder(torch.rand(4, *shape), y).shape == (4, encoder.features)
+    assert decoder(torch.randn(4, 6), y).shape == (4, 2, *shape)
+    assert decoder(torch.randn(3, 4, 6), y).shape == (3, 4, 2, *shape)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_particles_are_decoded_each_with_its_own_context(network):
+    net = NETWORKS[network](shape=(1, 8, 8), **({"hidden": (5,)} if network in ("mlp", "gated") else {}))
+    decoder = net.decoder(2, 1, (3,)).eval()
+    z, y = torch.randn(5, 4, 2), torch.eye(3)[[0, 1, 2, 0]]
+    decoded = decoder(z, y)
+    for particle, alone in zip(decoded, z):
+        torch.testing.assert_close(particle, decoder(alone, y))
+
+
+def test_conv_has_the_layers_of_the_published_experiments():
+    net = Conv((1, 28, 28))
+    kinds = [
+        (m.out_channels, *m.kernel_size, *m.stride, *m.padding) for m in net.encoder().body if hasattr(m, "stride")
+    ]
+    assert kinds == [(16, 4, 4, 2, 2, 1, 1), (32, 4, 4, 2, 2, 1, 1), (16, 3, 3, 1, 1, 1, 1)]
+    decoder = net.decoder(10, 1)
+    assert decoder.start.out_features == 16 * 7 * 7
+    assert net.encoder().features == 16 * 7 * 7
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_encoder_uses_the_activation_of_the_config(activation):
+    vae, _ = small_vae(activation=activation)
+    assert isinstance(vae.encoder.body[1], ACTIVATIONS[activation])
