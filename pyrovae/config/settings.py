@@ -70,7 +70,7 @@ class Config(BaseModel):
         (128, 128), "Model", "units of each hidden layer of mlp and gated, e.g. 512,256"
     )
     activation: str = setting("relu", "Model", "nonlinearity (pyrovae list activations); with conv the default is tanh")
-    latent_dim: int = setting(2, "Model", "number of dimensions of the code z", ge=1)
+    latent_dim: int = setting(2, "Model", "dimensions of the code z", ge=1)
     likelihood: str = setting("bernoulli", "Model", "p(x | z) (pyrovae list likelihoods)")
     scale: float | str = setting(
         "shared",
