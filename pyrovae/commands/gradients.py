@@ -51,7 +51,7 @@ def gradients(
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     run = train(Config(hidden=16, epochs=1, device="cpu"), folder + "/run", figures=False)
+    ...     run = train(Config(epochs=1, warmup=1, device="cpu"), folder + "/run", figures=False)
     ...     for row in gradients(run, draws=3, images=10, particles=[2], device="cpu"):
     ...         print(row["objective"], row["particles"], row["guide"]["variance"] > 0)
     elbo 1 True

@@ -58,7 +58,7 @@ def train(
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     run = train(Config(hidden=16, device="cpu"), folder + "/run", epochs=1, figures=False)
+    ...     run = train(Config(warmup=1, device="cpu"), folder + "/run", epochs=1, figures=False)
     ...     run.finished, len(run.metrics)
     (True, 1)
     """

@@ -44,6 +44,7 @@ def test_the_python_example_runs(capsys):
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+@pytest.mark.filterwarnings("ignore:epoch .* the posterior collapses")  # two epochs are few
 def test_the_calls_that_do_what_commands_do_run(here, capsys):
     names = {"config": pyrovae.Config(dataset="digits", condition="label", epochs=2)}
     shortened = CALLS.replace("samples=5000", "samples=50").replace('"epochs": 2', '"epochs": 1')
