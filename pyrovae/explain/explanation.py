@@ -19,7 +19,7 @@ from pyrovae.explain.formulas import Formula, Symbols, formulas
 from pyrovae.explain.listing import Site, Source, methods_of, sites_of, source_of
 from pyrovae.inference.objectives import KLWeight
 from pyrovae.inference.objectives.closed_form import known_kl
-from pyrovae.parts.densities import kl_of_gaussians, own
+from pyrovae.parts.densities import declared, kl_of_gaussians
 from pyrovae.parts.likelihoods import Unseen
 from pyrovae.vae import VAE
 
@@ -154,7 +154,7 @@ def _program(vae: VAE) -> list[Source]:
 
 def _plain(vae: VAE, kls: list[Term]) -> list[Source]:
     """What `_by_hand` calls."""
-    members = [member for member in _members(vae).values() if own(member, "log_density")]
+    members = [member for member in _members(vae).values() if declared(member, "log_density")]
     found = [source for member in members for source in methods_of(member, "log_density")]
     if any(kl.by_hand is not None for kl in kls[1:]) and (source := source_of(kl_of_gaussians)):
         found.append(source)
@@ -166,7 +166,7 @@ def _by_hand(vae: VAE, x: Tensor, y: Tensor | None, z: Tensor) -> dict[str, Tens
     given = {"prior": (y, z), "likelihood": (vae.decoder(z, y), x), "posterior": (vae.encoder(x, y), z)}
     found: dict[str, Tensor | None] = {}
     for family, member in _members(vae).items():
-        written = own(member, "log_density")
+        written = declared(member, "log_density")
         found[family] = None if written is None else written(*given[family])
     if (pixels := found["likelihood"]) is not None:
         seen = vae.likelihood.mask if isinstance(vae.likelihood, Unseen) else torch.tensor(True)
@@ -196,7 +196,7 @@ def _kls(vae: VAE, x: Tensor, y: Tensor | None, model: Any, guide: Any, scores: 
     exact = known_kl(guide.nodes["z"]["fn"], model.nodes["z"]["fn"])
     if exact is None:
         return [drawn.term()]
-    of_prior, of_posterior = own(vae.prior, "moments"), own(vae.posterior, "moments")
+    of_prior, of_posterior = declared(vae.prior, "moments"), declared(vae.posterior, "moments")
     by_hand = None
     if of_prior is not None and of_posterior is not None:
         by_hand = kl_of_gaussians(*of_posterior(vae.encoder(x, y)), *of_prior(y))

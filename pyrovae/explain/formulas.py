@@ -7,7 +7,7 @@ from torch import nn
 
 from pyrovae.config.settings import CLASSES, Config, as_text
 from pyrovae.inference.objectives import OBJECTIVES
-from pyrovae.parts.densities import own
+from pyrovae.parts.densities import declared
 from pyrovae.parts.likelihoods import Unseen
 from pyrovae.parts.registry import asked_by, lookup
 from pyrovae.programs.build import FAMILIES, is_density
@@ -74,7 +74,7 @@ def _bare(likelihood: Any) -> Any:
 def _of(symbols: Symbols, left: str, family: str, member: nn.Module, config: Config | None, *where: str) -> Formula:
     """Of a part: its own, or the name of its class."""
     named = f"{type(member).__name__}({left[2:-1].replace(' | ', '; ')})"
-    right, *letters = symbols.put(own(member, "formula") or named).split("\n")
+    right, *letters = symbols.put(declared(member, "formula") or named).split("\n")
     name = type(member).__name__ if config is None else getattr(config, family)
     asked = asked_by(type(member)) if config else ()
     return Formula(left, right, (*letters, *where), f"{family} {name}{_settings(config, asked)}")

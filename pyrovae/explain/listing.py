@@ -12,7 +12,7 @@ from pyro.poutine.util import site_is_subsample
 from torch.distributions import Independent, TransformedDistribution
 
 from pyrovae.inference.objectives.sites import sample_sites
-from pyrovae.parts.densities import own
+from pyrovae.parts.densities import declared
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -72,7 +72,7 @@ def _called_by(function: Any, kind: type) -> list[Any]:
 
 
 def _is_ours(function: Any) -> bool:
-    known = inspect.isfunction(function) and function is not own
+    known = inspect.isfunction(function) and function is not declared
     return known and not function.__module__.startswith(("torch.", "pyro."))
 
 

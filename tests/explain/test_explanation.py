@@ -24,7 +24,7 @@ from pyrovae.explain.listing import source_of, written
 from pyrovae.explain.plates import by_graphviz, plates, typeset
 from pyrovae.figures.style import as_picture
 from pyrovae.inference.objectives import OBJECTIVES
-from pyrovae.parts.densities import own
+from pyrovae.parts.densities import declared
 from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.posteriors.gaussian import Diagonal
@@ -240,9 +240,9 @@ def test_an_attribute_counts_only_where_forward_is_the_same():
         def forward(self, h):
             return super().forward(2 * h)
 
-    assert own(Renamed(3, 2), "formula") == Diagonal.formula
-    assert own(Other(3, 2), "formula") is None
-    assert own(nn.Linear(1, 1), "log_density") is None
+    assert declared(Renamed(3, 2), "formula") == Diagonal.formula
+    assert declared(Other(3, 2), "formula") is None
+    assert declared(nn.Linear(1, 1), "log_density") is None
 
 
 def test_what_has_no_file_has_no_source():
