@@ -1,4 +1,4 @@
-"""Images: a dataset, its pixels, and where it is read from."""
+"""Datasets of images: where they are read from, how they are split, and what a pixel is."""
 
 from pyrovae.data.data import Batch, Data, Images, load
 from pyrovae.data.pixels import Pixels

@@ -1,4 +1,4 @@
-"""A dataset by name becomes images and labels, held as uint8; a pixel protocol says how they are read."""
+"""A dataset: images and labels as uint8, split into sets, and the pixel protocol that reads them."""
 
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -9,17 +9,17 @@ from torch import Tensor
 from pyrovae.config.settings import Config
 from pyrovae.data.pixels import Pixels
 from pyrovae.data.sources import read_source
-from pyrovae.data.sources.source import Source
-from pyrovae.data.storage import fits, taken
+from pyrovae.data.sources.raw_data import RawData
+from pyrovae.data.storage import fits, select
 from pyrovae.display import strip, table
 from pyrovae.errors import InputError
 
-FIXED_SEED = 1  # of everything drawn once: splits, and sets that are binarised once
+FIXED_SEED = 1  # of all that is drawn once for every run: splits, and sets that are binarised once
 
 
 @dataclass(frozen=True)
 class Images:
-    """Images (N, C, H, W), uint8 from 0 to 255, and their labels (N,), int64, where there are any."""
+    """Images (N, C, H, W) as uint8 from 0 to 255, and their labels (N,) as int64, if there are any."""
 
     images: Tensor
     labels: Tensor | None = None
@@ -38,30 +38,32 @@ class Images:
         return Images(self.images[rows], None if self.labels is None else self.labels[rows])
 
     def take(self, rows: Tensor) -> "Images":
-        """A set of these rows, to keep."""
-        return Images(taken(self.images, rows), None if self.labels is None else self.labels[rows])
+        """Copy these rows to a set of their own, on disk if it does not fit in memory."""
+        return Images(select(self.images, rows), None if self.labels is None else self.labels[rows])
 
     def fits(self, device: torch.device | str) -> bool:
-        """Whether they may lie on the device, whole."""
+        """Return whether all images may be kept on the device."""
         return fits(self.images.numel(), device)
 
     def to(self, device: torch.device | str) -> "Images":
-        """On the device, if they fit there; others stay where they are."""
+        """Move all images to the device if they fit there; else return them where they are."""
         if not self.fits(device):
             return self
         return Images(self.images.to(device), None if self.labels is None else self.labels.to(device))
 
 
 class Batch(NamedTuple):
+    """Images as a model reads them, and their labels."""
+
     x: Tensor  # (n, C, H, W), in the units of the pixel protocol
     labels: Tensor | None  # (n,)
 
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset: training, test and perhaps validation images, and how their pixels are read.
+    """A dataset: training, test and perhaps validation images, and the protocol that reads their pixels.
 
-    Images lie whole on `device`, if they fit there, and are handed to it batch by batch, if they do not.
+    The images are kept on `device` if they fit there; else `batch` copies the rows that it reads.
 
     >>> data = load(Config(dataset="digits"))
     >>> data.train, data.shape
@@ -85,12 +87,12 @@ class Data:
 
     def _repr_html_(self) -> str:
         classes = ", ".join(self.classes[:20]) + (", ..." if len(self.classes) > 20 else "")
-        told = {"pixels": self.pixels.protocol, "shape": self._size, "classes": classes or "no labels"}
-        return table(f"Data: {self.name}", self._counts("images for ") | told, strip(self.train.images))
+        about = {"pixels": self.pixels.protocol, "shape": self._size, "classes": classes or "no labels"}
+        return table(f"Data: {self.name}", self._counts("images for ") | about, strip(self.train.images))
 
-    def _counts(self, what: str = "") -> dict[str, str]:
+    def _counts(self, prefix: str = "") -> dict[str, str]:
         sets = {"training": self.train, "validation": self.validation, "testing": self.test}
-        return {what + name: f"{len(images):,}" for name, images in sets.items() if images is not None}
+        return {prefix + name: f"{len(images):,}" for name, images in sets.items() if images is not None}
 
     @property
     def _size(self) -> str:
@@ -98,28 +100,31 @@ class Data:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
         _, channels, height, width = self.train.images.shape
         return channels, height, width
 
     def batch(self, images: Images, rows: Tensor | slice) -> Batch:
-        """These rows of images, on the device."""
+        """Read these rows of `images`, one of the sets of this dataset, on the device."""
         chosen = images[rows.to(images.images.device) if isinstance(rows, Tensor) else rows]
         labels = None if chosen.labels is None else chosen.labels.to(self.device)
         return self.read(chosen.images.to(self.device), labels)
 
     def read(self, images: Tensor, labels: Tensor | None = None) -> Batch:
+        """Convert uint8 images by the pixel protocol."""
         return Batch(self.pixels.read(images), labels)
 
     def to(self, device: torch.device | str) -> "Data":
+        """Move the sets that fit there to the device; batches of the others are copied to it."""
         validation = None if self.validation is None else self.validation.to(device)
         train, test = self.train.to(device), self.test.to(device)
         return replace(self, train=train, test=test, validation=validation, device=torch.device(device))
 
 
 def load(config: Config) -> Data:
-    """The images that `config` names: `dataset`, `data_dir`, `image_size`, `pixels` and `validation`.
+    """Read the dataset that `config` names, by its `dataset`, `data_dir`, `image_size`, `pixels` and `validation`.
 
-    Raises `InputError` where files are missing, broken or of the wrong shape, and says which were looked for.
+    Raises `InputError` if files are missing or damaged, or if their images do not have one shape; it names the files.
 
     >>> data = load(Config(dataset="digits", pixels="threshold", validation=100))
     >>> len(data.train), len(data.validation), len(data.test)
@@ -127,8 +132,8 @@ def load(config: Config) -> Data:
     >>> data.batch(data.train, slice(0, 10)).x.unique()
     tensor([0., 1.])
     """
-    source = read_source(config.dataset, config.data_dir, config.image_size)
-    train, test = _split(source)
+    raw = read_source(config.dataset, config.data_dir, config.image_size)
+    train, test = _split(raw)
     validation = None
     if config.validation:
         if config.validation >= len(train):
@@ -145,16 +150,19 @@ def load(config: Config) -> Data:
         train=fixed(train, drawn_once=False, seed=FIXED_SEED),
         test=fixed(test, drawn_once=True, seed=FIXED_SEED + 1),
         validation=None if validation is None else fixed(validation, drawn_once=True, seed=FIXED_SEED + 2),
-        classes=source.classes,
+        classes=raw.classes,
         pixels=pixels,
     )
 
 
-def _split(source: Source) -> tuple[Images, Images]:
-    """Training and test set; where the source has none, 80 % and 20 % of its images, by a fixed draw."""
-    images = Images(source.images, source.labels)
-    if source.test_images is not None:
-        return images, Images(source.test_images, source.test_labels)
+def _split(raw: RawData) -> tuple[Images, Images]:
+    """Return training and test set: those of the source, or, if it has no test set, 80 % and 20 % of its images.
+
+    The images of each part are a fixed draw.
+    """
+    images = Images(raw.images, raw.labels)
+    if raw.test_images is not None:
+        return images, Images(raw.test_images, raw.test_labels)
     if len(images) < 2:
         raise InputError(f"dataset: expected at least 2 images, to train and to test on, got {len(images)}")
     order = _shuffled(len(images))

@@ -1,4 +1,4 @@
-"""Images that do not fit on a device, handed to it batch by batch."""
+"""Yields the arguments of training steps, and streams images that do not fit on the device."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -8,39 +8,42 @@ from torch.utils.data import DataLoader, Dataset
 
 from pyrovae.data.data import Batch, Data, Images
 
-WORKERS = 2  # processes that fetch images for a GPU; a CPU has no time to spare
+WORKERS = 2  # processes that read images ahead for a GPU; on a CPU they would compete with the training
 
 
 class Feed:
-    """What a step on the training images is called with, for rows (n,) of each batch, and how that is read.
+    """Yields the arguments of one training step for each batch of rows, and reads them inside that step.
 
-    Rows of images that lie on the device; or images that do not, and their labels.
+    If the training images fit on the device (`resident`), a step receives rows (n,); else it receives the images
+    (n, C, H, W) of these rows, as uint8, and their labels (n,) if there are any.
     """
 
     def __init__(self, data: Data, device: torch.device) -> None:
         self.data, self.device, self.resident = data, device, data.train.fits(device)
 
     def __call__(self, batches: Sequence[Tensor]) -> Iterable[tuple[Tensor, ...]]:
+        """The arguments of one step for each of these batches of rows."""
         return ((rows,) for rows in batches) if self.resident else stream(self.data.train, batches, self.device)
 
-    def read(self, *fed: Tensor) -> Batch:
-        return self.data.batch(self.data.train, *fed) if self.resident else self.data.read(*fed)
+    def read(self, *arguments: Tensor) -> Batch:
+        """The batch that these arguments of a step stand for."""
+        return self.data.batch(self.data.train, *arguments) if self.resident else self.data.read(*arguments)
 
 
 def stream(images: Images, batches: Sequence[Tensor], device: torch.device) -> Iterator[tuple[Tensor, ...]]:
-    """The images, uint8, and their labels, if there are any, of the rows in each batch, on the device.
+    """Yield the images, as uint8, and the labels, if there are any, of the rows in each batch, on the device.
 
-    For a GPU they are fetched ahead, into pinned memory, and copied while it works.
+    For a GPU, other processes read them ahead into pinned memory, and they are copied while the GPU works.
     """
     gpu = device.type == "cuda"
     loader = DataLoader(
         _Rows(images),
         sampler=[rows.cpu() for rows in batches],
-        batch_size=None,  # a batch is what the sampler says
+        batch_size=None,  # each item of the sampler is a whole batch
         num_workers=WORKERS if gpu else 0,
-        multiprocessing_context="fork" if gpu else None,  # another way would send the images to each worker
+        multiprocessing_context="fork" if gpu else None,  # any other way would copy the images to each worker
         pin_memory=gpu,
-        generator=torch.Generator(),  # it draws a seed: not from the random numbers of the training
+        generator=torch.Generator(),  # from which it draws a seed; else it would use up a random number of the training
     )
     for batch in loader:
         yield tuple(part.to(device, non_blocking=True) for part in batch)

@@ -1,4 +1,4 @@
-"""What a pixel is: how uint8 images become the numbers that a likelihood scores."""
+"""Pixel protocols: how uint8 images become the numbers that a likelihood scores."""
 
 from dataclasses import dataclass
 from functools import reduce
@@ -6,20 +6,27 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from pyrovae.data.storage import PART, changed
+from pyrovae.data.storage import PART, convert
 from pyrovae.errors import InputError
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """A pixel protocol: how uint8 images become the numbers that a likelihood scores, and how they are drawn again."""
+    """A pixel protocol: how uint8 images become the numbers that a likelihood scores, and how these are shown again.
+
+    `protocol` is grey (x/255), dynamic, static or threshold (0 or 1), bytes (0..255) or standardized.
+    """
 
     protocol: str = "grey"
-    mean: float = 0.0  # of the training set, in units of 1; used by `standardized`
+    mean: float = 0.0  # of the training pixels x/255; only `standardized` has others than these defaults
     std: float = 1.0
 
     @classmethod
     def of(cls, protocol: str, train: Tensor) -> "Pixels":
+        """The protocol for these training images, whose mean and standard deviation `standardized` takes.
+
+        Raises `InputError` if it is `standardized` and all pixels are equal.
+        """
         if protocol != "standardized":
             return cls(protocol)
         parts = (torch.bincount(part.flatten(), minlength=256) for part in train.split(PART))
@@ -32,16 +39,16 @@ class Pixels:
         return cls(protocol, mean, std)
 
     def fix(self, images: Tensor, drawn_once: bool, seed: int) -> Tensor:
-        """What is decided once for a whole set: thresholds, and draws that are not made afresh at each visit."""
+        """Binarise a whole set once: for `threshold`, for `static`, and for `dynamic` if `drawn_once`."""
         if self.protocol == "threshold":
-            return changed(images, lambda part: (part > 127).byte() * 255)
+            return convert(images, lambda part: (part > 127).byte() * 255)
         if self.protocol == "static" or (self.protocol == "dynamic" and drawn_once):
             generator = torch.Generator().manual_seed(seed)
-            return changed(images, lambda part: torch.bernoulli(part / 255, generator=generator).byte() * 255)
+            return convert(images, lambda part: torch.bernoulli(part / 255, generator=generator).byte() * 255)
         return images
 
     def read(self, images: Tensor) -> Tensor:
-        """Uint8 images as the model sees them; `dynamic` ones are drawn here, with torch's random state."""
+        """Convert uint8 images to what the model scores; `dynamic` draws here, with torch's random state."""
         if self.protocol == "bytes":
             return images.to(torch.get_default_dtype())
         x = images.to(torch.get_default_dtype()) / 255
@@ -50,6 +57,6 @@ class Pixels:
         return (x - self.mean) / self.std if self.protocol == "standardized" else x
 
     def to_unit(self, x: Tensor) -> Tensor:
-        """The way back for drawing: [0, 1], clipped."""
+        """Convert pixels x back to brightness in [0, 1], clipped, for figures."""
         unit = x / 255 if self.protocol == "bytes" else x * self.std + self.mean
         return unit.clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Room for images: in memory, or where they would fill it, in a file that is read as they are asked for."""
+"""Memory for images, or a file on disk in its place where they are too many."""
 
 import os
 import shutil
@@ -12,28 +12,31 @@ from torch import Tensor
 
 from pyrovae.errors import InputError
 
-SHARE = 0.25  # of the memory, that one set of images may take
-PART = 4096  # images that are worked on at a time
+SHARE = 0.25  # of the memory: the most that one set of images may take
+PART = 4096  # images processed at a time
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))  # of a container
 
 
 def fits(nbytes: int, device: torch.device | str = "cpu") -> bool:
-    """Whether so many bytes of images may lie in the memory of this device."""
+    """Return whether a set of images of `nbytes` bytes may be kept in the memory of this device."""
     return nbytes <= SHARE * memory(torch.device(device))
 
 
 @cache
 def memory(device: torch.device) -> int:
-    """Bytes that the device has; of a CPU, that this process may use."""
+    """Return the bytes of memory of a CUDA device, or for a CPU those that this process may use."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**33
-    limits = [path.read_text().strip() for path in LIMITS if path.exists()]
+    limits = [path.read_text(encoding="utf-8").strip() for path in LIMITS if path.exists()]
     return min([whole, *(int(limit) for limit in limits if limit.isdigit())])
 
 
-def room(shape: Sequence[int]) -> Tensor:
-    """An uint8 tensor to be filled. One too large for the memory lies in a file without a name in $TMPDIR."""
+def allocate(shape: Sequence[int]) -> Tensor:
+    """Return an uninitialised uint8 tensor: in memory if it fits there, else in a deleted temporary file in $TMPDIR.
+
+    Raises `InputError` if it fits neither in memory nor on disk.
+    """
     n, folder = torch.Size(shape).numel(), tempfile.gettempdir()
     if fits(n):
         return torch.empty(*shape, dtype=torch.uint8)
@@ -42,21 +45,21 @@ def room(shape: Sequence[int]) -> Tensor:
             f"dataset: expected {n / 1e9:.1f} GB free in {folder}, as these images do not fit in memory,"
             f" got {free / 1e9:.1f} GB; TMPDIR names another folder"
         )
-    with tempfile.NamedTemporaryFile(prefix="pyrovae-") as file:  # soon without a name, it lasts as long as the tensor
+    with tempfile.NamedTemporaryFile(prefix="pyrovae-") as file:  # deleted at once, its data live as long as the tensor
         return torch.from_file(file.name, shared=True, size=n, dtype=torch.uint8).view(*shape)
 
 
-def changed(images: Tensor, change: Callable[[Tensor], Tensor], shape: Sequence[int] | None = None) -> Tensor:
-    """`change` of all images, a part at a time; each has this shape afterwards, or the one that it had."""
-    out = room((len(images), *(shape or images.shape[1:])))
-    for into, part in zip(out.split(PART), images.split(PART)):
-        into.copy_(change(part))
+def convert(images: Tensor, function: Callable[[Tensor], Tensor], shape: Sequence[int] | None = None) -> Tensor:
+    """Apply `function` to all images, `PART` at a time; `shape` is that of one image afterwards, if it changes."""
+    out = allocate((len(images), *(shape or images.shape[1:])))
+    for target, part in zip(out.split(PART), images.split(PART)):
+        target.copy_(function(part))
     return out
 
 
-def taken(images: Tensor, rows: Tensor) -> Tensor:
-    """The images of these rows, a part at a time."""
-    out = room((len(rows), *images.shape[1:]))
-    for into, part in zip(out.split(PART), rows.split(PART)):
-        into.copy_(images[part])
+def select(images: Tensor, rows: Tensor) -> Tensor:
+    """Copy these rows of the images, `PART` at a time."""
+    out = allocate((len(rows), *images.shape[1:]))
+    for target, part in zip(out.split(PART), rows.split(PART)):
+        target.copy_(images[part])
     return out

@@ -21,7 +21,7 @@ from pyrovae.explain.listing import Listing, Site, distribution_at, listing_of, 
 from pyrovae.inference.objectives import KLWeight
 from pyrovae.inference.objectives.closed_form import known_kl
 from pyrovae.inference.traces import guide_then_model
-from pyrovae.parts.densities import kl_of_gaussians, own
+from pyrovae.parts.densities import declared, kl_of_gaussians
 from pyrovae.parts.likelihoods import Unseen
 from pyrovae.vae import VAE
 
@@ -159,7 +159,7 @@ def _program(vae: VAE) -> list[Listing]:
 
 def _densities(vae: VAE, kls: list[Term]) -> list[Listing]:
     """List the functions by which the terms are computed in plain PyTorch."""
-    parts = [part for part in _densities_of(vae).values() if own(part, "log_density")]
+    parts = [part for part in _densities_of(vae).values() if declared(part, "log_density")]
     listings = [listing for part in parts for listing in listings_of(part, "log_density")]
     if any(kl.in_torch is not None for kl in kls[1:]) and (listing := listing_of(kl_of_gaussians)):
         listings.append(listing)
@@ -171,7 +171,7 @@ def _log_densities(vae: VAE, x: Tensor, y: Tensor | None, z: Tensor) -> dict[str
     arguments_of = {"prior": (y, z), "likelihood": (vae.decoder(z, y), x), "posterior": (vae.encoder(x, y), z)}
     densities: dict[str, Tensor | None] = {}
     for family, part in _densities_of(vae).items():
-        log_density = own(part, "log_density")
+        log_density = declared(part, "log_density")
         densities[family] = None if log_density is None else log_density(*arguments_of[family])
     if (pixels := densities["likelihood"]) is not None:
         scored = vae.likelihood.mask if isinstance(vae.likelihood, Unseen) else torch.tensor(True)
@@ -218,7 +218,7 @@ def _kls(vae: VAE, x: Tensor, y: Tensor | None, traces: Traces, terms: list[Term
     exact = known_kl(distribution_at(traces.guide.nodes["z"]), distribution_at(traces.model.nodes["z"]))
     if exact is None:
         return [estimate.mean()]
-    prior_moments, posterior_moments = own(vae.prior, "moments"), own(vae.posterior, "moments")
+    prior_moments, posterior_moments = declared(vae.prior, "moments"), declared(vae.posterior, "moments")
     in_torch = None
     if prior_moments is not None and posterior_moments is not None:
         in_torch = kl_of_gaussians(*posterior_moments(vae.encoder(x, y)), *prior_moments(y))

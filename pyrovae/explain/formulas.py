@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pyrovae.config.settings import CLASSES, Config, as_text
 from pyrovae.inference.objectives import OBJECTIVES
-from pyrovae.parts.densities import own
+from pyrovae.parts.densities import declared
 from pyrovae.parts.likelihoods import Unseen
 from pyrovae.parts.registry import asked_by, lookup
 from pyrovae.programs.build import FAMILIES, is_density
@@ -98,7 +98,7 @@ def _part(symbols: Symbols, family: str, part: object, config: Config | None, wh
     """Show the formula of a prior, likelihood or posterior, or the name of its class if it has none."""
     kind = type(part)
     unwritten = symbols.density(family, name=kind.__name__, bar="; ")
-    right, *letters = symbols.fill(own(part, "formula") or unwritten).split("\n")
+    right, *letters = symbols.fill(declared(part, "formula") or unwritten).split("\n")
     if config is None:
         label = f"{family} {kind.__name__}"
     else:

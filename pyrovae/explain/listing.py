@@ -15,7 +15,7 @@ from pyro.poutine.util import site_is_subsample
 from torch.distributions import Distribution, Independent, TransformedDistribution
 
 from pyrovae.inference.traces import sample_sites
-from pyrovae.parts.densities import own
+from pyrovae.parts.densities import declared
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -73,7 +73,7 @@ def _called_by(function: FunctionType, kind: type) -> list[FunctionType]:
 
 
 def _is_listed(attribute: object) -> TypeGuard[FunctionType]:
-    if not inspect.isfunction(attribute) or attribute is own:
+    if not inspect.isfunction(attribute) or attribute is declared:
         return False
     return not attribute.__module__.startswith(("torch.", "pyro."))
 

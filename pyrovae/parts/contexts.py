@@ -1,4 +1,8 @@
-"""y: what a conditional model is given. A context turns labels or images into the tensor that the networks read."""
+"""Contexts: what a conditional model knows about an image, as the tensor y that its parts read.
+
+A context is a module. `reads` says what its `forward` turns into y: "labels" or "images". `shape` is the shape of one
+y, and `check(y)` returns what `forward` may take, and raises `InputError` for anything else.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +11,7 @@ from pyrovae.errors import InputError
 
 
 class Label(nn.Module):
-    """The class, one-hot: integer labels (n,) become (n, classes). Rows that are one-hot already stay."""
+    """The class of an image: turns integer labels (n,) into one-hot rows (n, classes); returns such rows unchanged."""
 
     reads = "labels"
     about = (
@@ -23,35 +27,35 @@ class Label(nn.Module):
         if y.is_floating_point():
             return y
         classes = torch.arange(self.shape[0], device=y.device)
-        return (y[:, None] == classes).to(torch.get_default_dtype())  # torch's one_hot looks at its values: a wait
+        return (y[:, None] == classes).to(torch.get_default_dtype())  # torch's one_hot reads values, and waits
 
     def check(self, y: Tensor) -> Tensor:
-        """Y, if it is integers from 0 to classes − 1, or one-hot already."""
+        """Return y if it is integers from 0 to classes − 1, or rows (n, classes) that add up to 1."""
         classes = self.shape[0]
         if y.is_floating_point() and y.shape == (len(y), classes):
             if not (y >= 0).all() or ((y.sum(1) - 1).abs() > 1e-4).any():
                 raise InputError(f"y: expected rows of shares of the {classes} classes, which add up to 1, got others")
             return y
         if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool or y.dim() != 1:
-            wanted = f"integer labels of shape ({len(y)},), or one-hot ones of shape ({len(y)}, {classes})"
-            raise InputError(f"y: expected {wanted}, got {tuple(y.shape)} of {y.dtype}")
+            expected = f"integer labels of shape ({len(y)},), or one-hot ones of shape ({len(y)}, {classes})"
+            raise InputError(f"y: expected {expected}, got {tuple(y.shape)} of {y.dtype}")
         if len(y) and (y.min() < 0 or y.max() >= classes):
             raise InputError(f"y: expected labels from 0 to {classes - 1}, got {y.min()} to {y.max()}")
         return y.long()
 
 
 class Quadrants(nn.Module):
-    """The image where it is seen, and 0 elsewhere: (n, C, H, W) stays (n, C, H, W).
+    """A part of the image: keeps the pixels (n, C, H, W) of the first `seen` quadrants and sets all others to 0.
 
-    Seen are, in this order, the lower left, the upper left and the upper right quadrant, as in the experiments of
-    Sohn, Lee & Yan (2015), Learning structured output representation using deep conditional generative models.
+    The quadrants are, in this order, the lower left, the upper left and the upper right, as in the experiments of Sohn,
+    Lee & Yan (2015), Learning structured output representation using deep conditional generative models.
     """
 
     reads = "images"
     about = (
         "The model is given a part of the image and decodes the rest: the code says which of the possible rests it is."
     )
-    seen: Tensor
+    seen: Tensor  # (C, H, W), true where a pixel is kept
 
     def __init__(self, shape: tuple[int, int, int], seen: int) -> None:
         super().__init__()
@@ -67,7 +71,7 @@ class Quadrants(nn.Module):
         return torch.where(self.seen, y, 0.0)
 
     def check(self, y: Tensor) -> Tensor:
-        """Y, if it is images of the model's shape."""
+        """Return y if it is images of the model's shape."""
         if y.shape[1:] != self.shape or not y.is_floating_point():
             raise InputError(f"y: expected images of shape {self.shape}, got {tuple(y.shape[1:])} of {y.dtype}")
         return y

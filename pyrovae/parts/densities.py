@@ -1,43 +1,67 @@
-"""Densities written out in plain PyTorch: what `pyrovae explain` holds Pyro's against.
+"""Log-densities in plain PyTorch, with which `pyrovae explain` checks what Pyro computes.
 
-A member of a family may say twice what it is: `forward` returns a Pyro distribution, and `log_density`, which takes the
-same argument and a value, returns its log-density (of each pixel, or of each code) by the formula, without Pyro. Its
-`formula` is that formula as one reads it; lines after the first tell what its letters stand for. `moments` are the mean
-and covariance of a Gaussian posterior, the mean and standard deviations of a Gaussian prior, where their KL is known.
+The `forward` of a prior, a posterior or a likelihood returns a Pyro distribution. A member may write that distribution
+out a second time without Pyro: a reader then sees the mathematics, and a mistake in either version shows. It may have
+any of three attributes. Training and evaluation use none of them.
+
+`formula`
+    The density as text, as one would write it on paper: `"N(z; μ, diag σ²)"`. Each line after the first says what a
+    letter stands for. Without it `explain` shows the name of the class.
+`log_density(argument, value)`
+    The log-density of `value` by that formula, computed without Pyro. `argument` is what `forward` takes: the context
+    y (or None) of a prior, the encoder's features of a posterior, the decoder's features of a likelihood. Priors and
+    posteriors return one number for each code, (n,); likelihoods one for each pixel, (n, C, H, W). Without it
+    `explain` shows Pyro's value alone. It may return None where it has no formula after all.
+`moments(argument)`
+    Only for Gaussians whose KL has a closed form: a prior returns its mean and standard deviations, both (latent,) or
+    (n, latent), a posterior its mean (n, latent) and covariance (n, latent, latent).
+
+`explain` reads them with `declared`: a subclass that changes `forward` must not inherit the formula of another density.
 """
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
 
 
-def own(member: object, name: str) -> Any:
-    """`formula`, `log_density` or `moments` of a member; None if it has none, or its base has one of another `forward`.
+@overload
+def declared(member: object, name: Literal["formula"]) -> str | None: ...
+@overload
+def declared(member: object, name: Literal["log_density"]) -> Callable[..., Tensor] | None: ...
+@overload
+def declared(member: object, name: Literal["moments"]) -> Callable[..., tuple[Tensor, Tensor]] | None: ...
+def declared(member: object, name: str) -> Any:
+    """The attribute `name` of a member (see above), or None if it has none that describes its own `forward`.
 
-    >>> own(torch.nn.Linear(1, 1), "formula") is None
+    A class that overrides `forward` and not `name` would inherit what is true of another density.
+
+    >>> declared(torch.nn.Linear(1, 1), "formula") is None
     True
     """
-    order = type(member).__mro__
-    places = {each: next((i for i, base in enumerate(order) if each in vars(base)), None) for each in (name, "forward")}
-    place, forward = places[name], places["forward"]
+    classes = type(member).__mro__
+    first = {each: next((i for i, cls in enumerate(classes) if each in vars(cls)), None) for each in (name, "forward")}
+    place, forward = first[name], first["forward"]
     return None if place is None or (forward is not None and place > forward) else getattr(member, name)
 
 
 def log_normal(value: Tensor, loc: Tensor | float, scale: Tensor | float) -> Tensor:
-    """Log N(x; μ, σ²) = −½ ((x − μ)/σ)² − log σ − ½ log 2π, of each number."""
+    """Log N(x; μ, σ²) = −½ ((x − μ)/σ)² − log σ − ½ log 2π, elementwise."""
     return -0.5 * ((value - loc) / scale) ** 2 - torch.as_tensor(scale).log() - 0.5 * math.log(2 * math.pi)
 
 
 def log_laplace(value: Tensor, loc: Tensor | float, scale: Tensor | float) -> Tensor:
-    """−|x − μ|/b − log 2b, of each number."""
+    """The log-density of Laplace's distribution, −|x − μ|/b − log 2b, elementwise."""
     return -(value - loc).abs() / scale - torch.as_tensor(2 * scale).log()
 
 
 def log_student_t(value: Tensor, df: Tensor, loc: Tensor | float, scale: Tensor | float) -> Tensor:
-    """Log Γ(½(ν + 1)) − log Γ(½ν) − ½ log νπ − log s − ½(ν + 1) log(1 + t²/ν), t = (x − μ)/s, of each number."""
+    """The log-density of Student's t, elementwise, with ν degrees of freedom and t = (x − μ)/s.
+
+    log Γ(½(ν + 1)) − log Γ(½ν) − ½ log νπ − log s − ½(ν + 1) log(1 + t²/ν)
+    """
     constant = (
         torch.lgamma((df + 1) / 2) - torch.lgamma(df / 2) - 0.5 * (math.pi * df).log() - torch.as_tensor(scale).log()
     )
@@ -45,14 +69,19 @@ def log_student_t(value: Tensor, df: Tensor, loc: Tensor | float, scale: Tensor 
 
 
 def log_gaussian(value: Tensor, loc: Tensor, covariance: Tensor) -> Tensor:
-    """Log N(z; μ, Σ) = −½ (z − μ)ᵀ Σ⁻¹ (z − μ) − ½ log |2πΣ|, of each vector."""
+    """Log N(z; μ, Σ) = −½ (z − μ)ᵀ Σ⁻¹ (z − μ) − ½ log |2πΣ|, for each vector (..., latent)."""
     difference = (value - loc)[..., None]
     square: Tensor = (difference * torch.linalg.solve(covariance, difference)).sum((-2, -1))
     return -0.5 * square - 0.5 * log_det(2 * math.pi * covariance)
 
 
+def log_equal_mixture(log_components: Callable[[Tensor], Tensor], k: int, z: Tensor) -> Tensor:
+    """Log 1/K Σ_k p_k(z) for each code of z (n, latent); `log_components(code)` gives log p_k (K,)."""
+    return torch.stack([log_components(code).logsumexp(-1) for code in z]) - math.log(k)
+
+
 def kl_of_gaussians(loc: Tensor, covariance: Tensor, prior_loc: Tensor, prior_scale: Tensor) -> Tensor:
-    """KL(N(μ, Σ) ‖ N(m, diag s²)) = ½ Σ_j [(Σ_jj + (μ_j − m_j)²)/s_j² + log s_j² − 1] − ½ log |Σ|."""
+    """KL(N(μ, Σ) ‖ N(m, diag s²)) = ½ Σ_j [(Σ_jj + (μ_j − m_j)²)/s_j² + log s_j² − 1] − ½ log |Σ|, in nats."""
     variance = torch.diagonal(covariance, dim1=-2, dim2=-1)
     each = (variance + (loc - prior_loc) ** 2) / prior_scale**2 + 2 * prior_scale.log() - 1
     return 0.5 * each.sum(-1) - 0.5 * log_det(covariance)
@@ -60,14 +89,13 @@ def kl_of_gaussians(loc: Tensor, covariance: Tensor, prior_loc: Tensor, prior_sc
 
 @torch.enable_grad()
 def log_det_jacobian(f: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
-    """Log |det ∂f/∂z| of each row of z (n, latent), for an f that takes rows apart: the Jacobian row by row."""
+    """Log |det ∂f/∂z| at each row of z (n, latent), by automatic differentiation; f must map each row by itself."""
     z = z.detach().requires_grad_()
-    bent = f(z)
-    rows = [torch.autograd.grad(column.sum(), z, retain_graph=True)[0] for column in bent.unbind(-1)]
+    moved = f(z)
+    rows = [torch.autograd.grad(column.sum(), z, retain_graph=True)[0] for column in moved.unbind(-1)]
     return log_det(torch.stack(rows, -2))
 
 
 def log_det(matrix: Tensor) -> Tensor:
-    """Log |det A| of each matrix."""
-    found: Tensor = torch.linalg.slogdet(matrix)[1]
-    return found
+    """Log |det A| of each matrix (..., d, d)."""
+    return torch.linalg.slogdet(matrix).logabsdet

@@ -1,22 +1,30 @@
-"""Names to classes. A member of a family asks for what it needs by the names of its parameters."""
+"""Finds the class that a setting names, and calls it with the arguments that its parameters name.
+
+A constructor says what it needs by the names of its parameters: `def __init__(self, latent_dim, components)` receives
+these two settings and nothing else. So a new member needs no registration of its settings and no common base class.
+"""
 
 import importlib
 import importlib.util
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pyrovae.errors import InputError, did_you_mean
 
 
 def lookup(family: str, name: str, members: Mapping[str, Any]) -> Any:
-    """The member called `name`; or a user's own class, as `package.module:Class` or `path/to/file.py:Class`."""
+    """Return the member called `name`, or a user's own class, named `package.module:Class` or `path/to/file.py:Class`.
+
+    Raises `InputError`, with the nearest known name, if there is no such member or class. `family` is for the message.
+    """
     if name in members:
         return members[name]
     if ":" not in name:
-        own = "" if family in ("figure", "activation") else " or FILE.py:Class"
-        known = f"{', '.join(members)}{own}"
+        own_class = "" if family in ("figure", "activation") else " or FILE.py:Class"
+        known = f"{', '.join(members)}{own_class}"
         raise InputError(f"{family}: expected one of {known}, got {name!r}{did_you_mean(name, members)}")
     place, _, attribute = name.rpartition(":")
     try:
@@ -28,7 +36,8 @@ def lookup(family: str, name: str, members: Mapping[str, Any]) -> Any:
     return member
 
 
-def _module(place: str) -> Any:
+def _module(place: str) -> ModuleType:
+    """Import a module by its name or by the path of its file."""
     if not place or place.startswith("."):
         raise ImportError(f"no module is called {place!r}")
     if not place.endswith(".py"):
@@ -41,37 +50,42 @@ def _module(place: str) -> Any:
     return module
 
 
-def _is_required(parameter: inspect.Parameter) -> bool:
-    optional = (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    return parameter.default is parameter.empty and parameter.kind not in optional
-
-
 def asked_by(member: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """What a function or class asks for; a constructor that hands `**settings` on asks for what its bases ask for."""
-    wanted = dict(inspect.signature(member).parameters)
+    """Return the parameters of a function or class by name.
+
+    A constructor that takes `**settings`, to pass them on to its base class, also has the parameters of that base.
+    """
+    parameters = dict(inspect.signature(member).parameters)
     for base in inspect.getmro(member)[1:] if inspect.isclass(member) else ():
-        if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in wanted.values()):
+        if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters.values()):
             break
-        wanted = {name: found for name, found in wanted.items() if found.kind != found.VAR_KEYWORD}
-        wanted = dict(inspect.signature(base).parameters) | wanted
-    return wanted
+        named = {name: parameter for name, parameter in parameters.items() if parameter.kind != parameter.VAR_KEYWORD}
+        parameters = dict(inspect.signature(base).parameters) | named
+    return parameters
 
 
 def call(family: str, member: Callable[..., Any], offered: Mapping[str, Any]) -> Any:
-    """Call with those of the offered values that the parameters of `member` name.
+    """Call `member` with those of the offered values that its parameters name.
+
+    Raises `InputError` if it requires a value that is not offered, or if it raises `ValueError` itself.
 
     >>> call("prior", lambda latent_dim: latent_dim + 1, {"latent_dim": 2, "scale": None})
     3
     """
     try:
-        wanted = asked_by(member)
-    except ValueError as error:  # of what is built in, Python tells none
+        parameters = asked_by(member)
+    except ValueError as error:  # Python has no signature for some built-in classes
         raise InputError(f"{family}: expected a class that names what it asks for, got: {error}") from None
-    required = [name for name, parameter in wanted.items() if _is_required(parameter)]
+    required = [name for name, parameter in parameters.items() if _is_required(parameter)]
     if unknown := [name for name in required if name not in offered]:
         name = getattr(member, "__name__", repr(member))
         raise InputError(f"{family}: {name} asks for {unknown[0]!r}, expected one of {', '.join(offered)}")
     try:
-        return member(**{name: value for name, value in offered.items() if name in wanted})
+        return member(**{name: value for name, value in offered.items() if name in parameters})
     except ValueError as error:
         raise InputError(str(error).split("\n")[0]) from None
+
+
+def _is_required(parameter: inspect.Parameter) -> bool:
+    optional = (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter.default is parameter.empty and parameter.kind not in optional

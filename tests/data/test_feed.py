@@ -9,8 +9,8 @@ from PIL import Image
 from support.builders import small_data, small_vae, without_seconds
 
 from pyrovae import Config, InputError, build, fit, fit_batched, load
-from pyrovae.data import storage as rooms
-from pyrovae.data.storage import room
+from pyrovae.data import storage
+from pyrovae.data.storage import allocate
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def little_memory(monkeypatch):
     """As much as four times this many bytes."""
 
     def limit(nbytes):
-        monkeypatch.setattr(rooms, "memory", lambda device: 4 * nbytes)
+        monkeypatch.setattr(storage, "memory", lambda device: 4 * nbytes)
 
     return limit
 
@@ -28,9 +28,9 @@ def files_in_use():
 
 
 def test_what_does_not_fit_lies_in_a_file_without_a_name(little_memory):
-    assert not room((100,)).numel() > 100
+    assert not allocate((100,)).numel() > 100
     little_memory(99)
-    held = room((10, 10))
+    held = allocate((10, 10))
     held.fill_(7)
     assert held.sum() == 700
     (file,) = files_in_use()
@@ -41,11 +41,11 @@ def test_what_does_not_fit_lies_in_a_file_without_a_name(little_memory):
 
 def test_too_little_disk_is_one_line(little_memory, monkeypatch):
     little_memory(1)
-    monkeypatch.setattr(rooms.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 3 * 10**8}))
+    monkeypatch.setattr(storage.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 3 * 10**8}))
     with pytest.raises(
         InputError, match=r"dataset: expected 1.0 GB free in .*, got 0.3 GB; TMPDIR names another folder"
     ):
-        room((10**9,))
+        allocate((10**9,))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from torch import nn
 from pyrovae import Config, build
 from pyrovae.explain.formulas import Symbols, formulas
 from pyrovae.inference.objectives import OBJECTIVES
-from pyrovae.parts.densities import own
+from pyrovae.parts.densities import declared
 from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.posteriors.gaussian import Diagonal
@@ -72,9 +72,9 @@ def test_a_formula_is_inherited_only_with_the_forward_that_it_describes():
         def forward(self, h):
             return super().forward(2 * h)
 
-    assert own(Renamed(3, 2), "formula") == Diagonal.formula
-    assert own(Other(3, 2), "formula") is None
-    assert own(nn.Linear(1, 1), "log_density") is None
+    assert declared(Renamed(3, 2), "formula") == Diagonal.formula
+    assert declared(Other(3, 2), "formula") is None
+    assert declared(nn.Linear(1, 1), "log_density") is None
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

@@ -1,24 +1,41 @@
-"""Where images come from: scikit-learn's digits, torchvision's sets, a folder, an npz file."""
+"""Sources: where images are read from. scikit-learn's digits, the sets of torchvision, a folder, an npz file.
+
+A source is a function from the data folder to `RawData`, uint8 images and their labels. The first line of its docstring
+is what `pyrovae list datasets` prints. It raises `InputError` for files that are missing or damaged. For example:
+
+    def read_black(data_dir: Path) -> RawData:
+        \"\"\"100 black images, 8×8, without labels.\"\"\"
+        return RawData(torch.zeros(100, 1, 8, 8, dtype=torch.uint8))
+
+Add it to `DATASETS` below. A source without a test set is split by `pyrovae.data.load`. For images of your own,
+you need no source: `--dataset folder:PATH` and `--dataset npz:PATH` read them.
+"""
 
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import torch
 from torch import Tensor
 
+from pyrovae.data.sources.digits import read_digits
 from pyrovae.data.sources.folder import read_folder
+from pyrovae.data.sources.image_files import square
 from pyrovae.data.sources.npz import read_npz
-from pyrovae.data.sources.source import Source, checked, square
-from pyrovae.data.sources.torchvision_sets import DIGITS, TORCHVISION_SETS
-from pyrovae.data.storage import changed
+from pyrovae.data.sources.raw_data import RawData, checked
+from pyrovae.data.sources.torchvision_sets import TORCHVISION_SETS
+from pyrovae.data.storage import convert
 from pyrovae.errors import InputError, did_you_mean
 
+DATASETS: dict[str, Callable[[Path], RawData]] = {"digits": read_digits, **TORCHVISION_SETS}
 
-def read_source(dataset: str, data_dir: Path | None = None, image_size: int | None = None) -> Source:
-    """The source called `dataset`; all images `image_size` pixels a side, where that is given."""
+
+def read_source(dataset: str, data_dir: Path | None = None, image_size: int | None = None) -> RawData:
+    """Read the images called `dataset`, and resize them to `image_size` pixels a side if that is not None.
+
+    `dataset` is a name in `DATASETS`, `folder:PATH` or `npz:PATH`. Raises `InputError` for any other name, with the
+    nearest known one.
+    """
     kind, _, path = dataset.partition(":")
     if path and kind == "folder":
         return checked(read_folder(_home(path), image_size), path)
@@ -35,11 +52,17 @@ def read_source(dataset: str, data_dir: Path | None = None, image_size: int | No
     return _resized(DATASETS[dataset](data_dir or default_data_dir()), image_size)
 
 
+def default_data_dir() -> Path:
+    """Return $PYROVAE_DATA, or else the folder of pyrovae in the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("PYROVAE_DATA") or Path(cache) / "pyrovae")
+
+
 def _home(path: str) -> Path:
-    """The path, with ~ as it is meant."""
+    """Replace ~ and ~user at the start of a path."""
     try:
         return Path(path).expanduser()
-    except RuntimeError as error:  # of a user that there is not
+    except RuntimeError as error:  # there is no such user
         raise InputError(f"dataset: expected a path, got {path!r}: {error}") from None
 
 
@@ -50,30 +73,12 @@ def _exists(name: str) -> bool:
         return False
 
 
-def default_data_dir() -> Path:
-    """$PYROVAE_DATA, or pyrovae's folder in the user's cache."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("PYROVAE_DATA") or Path(cache) / "pyrovae")
-
-
-def read_digits(_: Path) -> Source:
-    """1,797 handwritten digits of 8×8 pixels inside scikit-learn, their 17 grey levels spread over 0..255."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = torch.tensor(np.rint(digits.images * (255 / 16)), dtype=torch.uint8)[:, None]
-    return Source(images, torch.tensor(digits.target, dtype=torch.int64), classes=DIGITS)
-
-
-def _resized(source: Source, size: int | None) -> Source:
+def _resized(data: RawData, size: int | None) -> RawData:
     if size is None:
-        return source
+        return data
 
     def resized(images: Tensor) -> Tensor:
-        return changed(images, lambda part: square(part, size), (images.shape[1], size, size))
+        return convert(images, lambda part: square(part, size), (images.shape[1], size, size))
 
-    test = None if source.test_images is None else resized(source.test_images)
-    return replace(source, images=resized(source.images), test_images=test)
-
-
-DATASETS: dict[str, Callable[[Path], Source]] = {"digits": read_digits, **TORCHVISION_SETS}
+    test = None if data.test_images is None else resized(data.test_images)
+    return replace(data, images=resized(data.images), test_images=test)

@@ -1,36 +1,36 @@
-"""The files that MNIST and its relatives lie in, looked at before torchvision reads them whole."""
+"""Checks the IDX files of MNIST and similar sets before torchvision reads them whole."""
 
 import math
 import struct
 from pathlib import Path
 
-from pyrovae.data.sources.source import check_file, check_pixels
+from pyrovae.data.sources.image_files import check_file, check_pixels
 from pyrovae.data.storage import fits
 from pyrovae.errors import InputError
 
-UBYTE = 0x0800  # of the first four bytes; the last is the number of dimensions
+UBYTE = 0x0800  # the first four bytes of a file of bytes; the number of dimensions is added to them
 
 
 def check_idx(path: Path) -> None:
-    """Raise InputError if there is a file that does not hold what its first bytes say; none at all is fine."""
+    """Raise `InputError` for a file whose header does not describe it, or that is too large; it may be missing."""
     dimensions = 3 if "idx3" in path.name else 1
-    wanted = 4 * (1 + dimensions)
+    header = 4 * (1 + dimensions)  # bytes
     try:
         if not path.exists():
             return
         check_file(path)
         size = path.stat().st_size
         with path.open("rb") as file:
-            head = file.read(wanted)
-        if len(head) < wanted:
+            head = file.read(header)
+        if len(head) < header:
             raise ValueError(f"{size} bytes")
         magic, *shape = struct.unpack(f">{1 + dimensions}I", head)
         if magic != UBYTE + dimensions:
             raise ValueError(f"one that begins with {head[:4].hex()}")
-        if 0 in shape or math.prod(shape) != size - wanted:
-            raise ValueError(f"a header that says {'×'.join(map(str, shape))}, and {size - wanted:,} bytes after it")
+        if 0 in shape or math.prod(shape) != size - header:
+            raise ValueError(f"a header that says {'×'.join(map(str, shape))}, and {size - header:,} bytes after it")
         check_pixels(*shape[1:] or (1, 1))
-        if not fits(2 * size):  # torchvision holds it twice
+        if not fits(2 * size):  # torchvision keeps two copies of it for a while
             raise ValueError(f"{size:,} bytes, too many for the memory")
     except (OSError, ValueError) as error:
         raise InputError(

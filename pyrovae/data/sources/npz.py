@@ -1,4 +1,4 @@
-"""Images of one's own, as arrays."""
+"""Reads images and labels from an npz file of arrays."""
 
 import io
 import math
@@ -10,36 +10,37 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyrovae.data.sources.source import Source, check_file, check_pixels
-from pyrovae.data.storage import changed, room
+from pyrovae.data.sources.image_files import check_file, check_pixels
+from pyrovae.data.sources.raw_data import RawData
+from pyrovae.data.storage import allocate, convert
 from pyrovae.errors import InputError, reason
 
 CHUNK = 2**26  # bytes read at a time
-WORD = 4096  # bytes of a label, at most
-HEADER = 16_384  # bytes that are looked at for a header, which numpy lets be of 10,000
+WORD = 4096  # the most bytes of one label
+HEADER = 16_384  # bytes read for a header; numpy allows headers of 10,000
 READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
-    (3, 0): np.lib.format.read_array_header_2_0,  # names of fields in UTF-8, which images have none of
+    (3, 0): np.lib.format.read_array_header_2_0,  # differs only in the names of fields, which images do not have
 }
-KNOWN = ("images", "test_images", "labels", "test_labels")  # other arrays stay unread
+KNOWN = ("images", "test_images", "labels", "test_labels")  # other arrays are not read
 
 
 @dataclass(frozen=True)
 class _Array:
-    """An array in a zip archive, before its values are read: what its header says of them."""
+    """An array in a zip archive of which only the header has been read."""
 
     archive: zipfile.ZipFile
     entry: zipfile.ZipInfo
     shape: tuple[int, ...]
-    by_columns: bool
+    by_columns: bool  # in Fortran order
     dtype: np.dtype
-    start: int
+    start: int  # of the values, in bytes after the start of the entry
 
     @classmethod
     def of(cls, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> "_Array":
-        """Raises ValueError for a header that does not agree with the size, and other errors for a broken one."""
-        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # zipfile unpacks others all at once
+        """Read the header of an array; raises `ValueError` if it contradicts the size, another error if it is broken."""
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # zipfile would unpack it all at once
             raise ValueError(f"{entry.filename} is compressed in another way than by numpy")
         with archive.open(entry) as file:
             head = io.BytesIO(file.read(HEADER))
@@ -56,49 +57,52 @@ class _Array:
         return math.prod(self.shape) * self.dtype.itemsize
 
     def read(self) -> np.ndarray:
-        """Its values. Bytes that do not fit in memory are read a part at a time, into a file."""
-        flat = room((self.nbytes,))
+        """Read the values, `CHUNK` bytes at a time, into memory or, if they do not fit there, into a file."""
+        flat = allocate((self.nbytes,))
         with self.archive.open(self.entry) as file:
             file.read(self.start)
             for part in flat.split(CHUNK):
                 view = memoryview(part.numpy())
-                while view:  # a compressed file hands out what it has
-                    if not (got := file.readinto(view)):  # type: ignore[attr-defined]  # its stub tells of less
+                while view:  # a compressed file may return fewer bytes than asked for
+                    if not (count := file.readinto(view)):  # type: ignore[attr-defined]  # not in its stub
                         raise EOFError(f"{self.entry.filename} ends early")
-                    view = view[got:]
+                    view = view[count:]
         array = flat.numpy().view(self.dtype)
         return array.reshape(self.shape[::-1]).T if self.by_columns else array.reshape(self.shape)
 
 
-def read_npz(path: Path) -> Source:
-    """Arrays `images` and perhaps `labels`; perhaps also `test_images` and `test_labels`.
+def read_npz(path: Path) -> RawData:
+    """Read the arrays `images`, and `labels`, `test_images` and `test_labels` if they are there.
 
-    Headers are compared with what there is before anything is read, and nothing is unpickled.
+    Images are uint8 of shape (N, H, W), (N, H, W, 1 or 3) or (N, 1 or 3, H, W), labels integers or words (N,). Headers
+    are checked before any values are read, and nothing is unpickled. Raises `InputError` for anything else.
     """
     try:
         check_file(path)
         with zipfile.ZipFile(path) as archive:
-            return _source(archive, path)
+            return _raw_data(archive, path)
     except InputError:
         raise
     except Exception as error:
         raise InputError(f"dataset: expected an npz file at {path}, got: {reason(error)}") from None
 
 
-def _source(archive: zipfile.ZipFile, path: Path) -> Source:
+def _raw_data(archive: zipfile.ZipFile, path: Path) -> RawData:
     names = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
     if "images" not in names:
         raise InputError(f"dataset: expected an array 'images' in {path}, got {', '.join(names) or 'no array'}")
-    held = {name: _Array.of(archive, names[name]) for name in KNOWN if name in names}
-    parts: dict[str, _Array] = {name: held[name] for name in ("images", "test_images") if name in held}
+    arrays = {name: _Array.of(archive, names[name]) for name in KNOWN if name in names}
+    parts: dict[str, _Array] = {name: arrays[name] for name in ("images", "test_images") if name in arrays}
     for name, array in parts.items():
         _check_images(array, name, path)
-    given = _labels(held, parts, path)
+    written = _labels(arrays, parts, path)
     images = {name: _image_tensor(array) for name, array in parts.items()}
     if len(shapes := {tuple(part.shape[1:]) for part in images.values()}) > 1:
         raise InputError(f"dataset: expected images and test_images of one shape in {path}, got {shapes}")
-    labels, classes = _counted(given)
-    return Source(images["images"], labels.get("images"), images.get("test_images"), labels.get("test_images"), classes)
+    labels, classes = _counted(written)
+    return RawData(
+        images["images"], labels.get("images"), images.get("test_images"), labels.get("test_images"), classes
+    )
 
 
 def _check_images(array: _Array, name: str, path: Path) -> None:
@@ -113,7 +117,7 @@ def _check_images(array: _Array, name: str, path: Path) -> None:
 
 
 def _with_channels(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape as (N, C, H, W), if it can be had so."""
+    """The shape as (N, C, H, W), or unchanged if it is not one of images."""
     if len(shape) == 3:
         return (shape[0], 1, *shape[1:])
     return (shape[0], shape[3], *shape[1:3]) if len(shape) == 4 and shape[3] in (1, 3) else shape
@@ -126,29 +130,32 @@ def _image_tensor(array: _Array) -> Tensor:
     elif values.shape[3] in (1, 3):
         values = values.transpose(0, 3, 1, 2)
     tensor = torch.from_numpy(values)
-    return tensor if tensor.is_contiguous() else changed(tensor, lambda part: part)
+    return tensor if tensor.is_contiguous() else convert(tensor, lambda part: part)
 
 
-def _labels(held: dict[str, _Array], parts: dict[str, _Array], path: Path) -> dict[str, np.ndarray]:
-    """Labels by the images that they are of, as the file has them."""
-    given = {name: held[name.replace("images", "labels")] for name in parts if name.replace("images", "labels") in held}
-    if given and len(given) < len(parts):
-        raise InputError(f"dataset: expected labels for images and test_images alike in {path}, got {', '.join(held)}")
-    for name, array in given.items():
+def _labels(arrays: dict[str, _Array], parts: dict[str, _Array], path: Path) -> dict[str, np.ndarray]:
+    """Read the labels as the file has them; the keys are the names of the arrays of images that they belong to."""
+    names = {name: name.replace("images", "labels") for name in parts}
+    labels = {name: arrays[other] for name, other in names.items() if other in arrays}
+    if labels and len(labels) < len(parts):
+        raise InputError(
+            f"dataset: expected labels for images and test_images alike in {path}, got {', '.join(arrays)}"
+        )
+    for name, array in labels.items():
         n = parts[name].shape[0]
         if array.shape != (n,) or array.dtype.kind not in "iuU" or array.dtype.itemsize > WORD:
             raise InputError(
                 f"dataset: expected {n} integers or words as labels of {name} in {path},"
                 f" got shape {array.shape} of type {array.dtype}"
             )
-    if len({array.dtype.kind == "U" for array in given.values()}) > 1:
+    if len({array.dtype.kind == "U" for array in labels.values()}) > 1:
         raise InputError(f"dataset: expected labels and test_labels alike in {path}, got integers and words")
-    return {name: array.read() for name, array in given.items()}
+    return {name: array.read() for name, array in labels.items()}
 
 
-def _counted(given: dict[str, np.ndarray]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Labels of any integers or words, counted from 0 in their order."""
-    if not given:
+def _counted(labels: dict[str, np.ndarray]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Number the integers or words from 0 in their order; return the numbers, and the names of the classes."""
+    if not labels:
         return {}, ()
-    names = np.unique(np.concatenate(list(given.values())))
-    return {k: torch.tensor(np.searchsorted(names, v)) for k, v in given.items()}, tuple(str(n) for n in names)
+    names = np.unique(np.concatenate(list(labels.values())))
+    return {k: torch.tensor(np.searchsorted(names, v)) for k, v in labels.items()}, tuple(str(n) for n in names)

@@ -1,4 +1,4 @@
-"""The data sets that torchvision reads and downloads."""
+"""Datasets that torchvision reads and downloads."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyrovae.data.sources.fetch import fetched
+from pyrovae.data.sources.digits import DIGITS
+from pyrovae.data.sources.fetch import read_or_download
 from pyrovae.data.sources.idx import check_idx
-from pyrovae.data.sources.source import Source, bombs_refused, checked, pixels_of, square
+from pyrovae.data.sources.image_files import bombs_refused, pixels_of, square
+from pyrovae.data.sources.raw_data import RawData, checked
 from pyrovae.errors import InputError, reason
 
-DIGITS = tuple("0123456789")
 GARMENTS = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
@@ -25,33 +26,35 @@ def torchvision_set(
     classes: Sequence[str] | None = (),
     size: int | None = None,
     upright: bool = True,
-) -> Callable[[Path], Source]:
-    """A reader of torchvision's set `name`, which lies in `files`.
+) -> Callable[[Path], RawData]:
+    """Return a function that reads torchvision's class `name`, once for each of `splits`: training and test.
 
-    `classes` None drops the labels, `upright` False turns the images.
+    `about` becomes the docstring of that function, `files` are the files that torchvision expects. `classes` names the
+    labels; if it is empty, torchvision does, and None drops the labels. `size` crops and resizes the images. Unless the
+    files hold them `upright`, images are transposed.
     """
 
-    def read(root: Path) -> Source:
+    def read(root: Path) -> RawData:
         parts = [_torchvision_part(name, root, files, split) for split in splits]
         try:
-            return checked(_source(parts, classes, size, upright), str(root))
+            return checked(_raw_data(parts, classes, size, upright), str(root))
         except InputError:
             raise
-        except Exception as error:  # files in another form may hold anything
+        except Exception as error:  # damaged files may raise anything
             raise InputError(f"dataset: expected {', '.join(files)} in {root}, got: {reason(error)}") from None
 
     read.__doc__ = about
     return read
 
 
-def _source(parts: Sequence[Any], classes: Sequence[str] | None, size: int | None, upright: bool) -> Source:
+def _raw_data(parts: Sequence[Any], classes: Sequence[str] | None, size: int | None, upright: bool) -> RawData:
     train, test = (_stacked(part, size) for part in parts)
     if not upright:
         train, test = (images.transpose(-1, -2).contiguous() for images in (train, test))
     if classes is None:
-        return Source(train, test_images=test)
+        return RawData(train, test_images=test)
     labels = [torch.as_tensor(getattr(part, "targets", getattr(part, "labels", None))).long() for part in parts]
-    return Source(train, labels[0], test, labels[1], tuple(classes or map(str, parts[0].classes)))
+    return RawData(train, labels[0], test, labels[1], tuple(classes or map(str, parts[0].classes)))
 
 
 def _torchvision_part(name: str, root: Path, files: Sequence[str], split: dict[str, Any]) -> Any:
@@ -63,10 +66,10 @@ def _torchvision_part(name: str, root: Path, files: Sequence[str], split: dict[s
     for file in files:
         if "-idx" in file:
             check_idx(root / file)
-    with contextlib.suppress(Exception):  # missing, or broken in one of many ways
-        return read(root, False)  # a read-only folder is enough if the files are there
+    with contextlib.suppress(Exception):  # missing, or damaged in one of many ways
+        return read(root, False)  # tried first, so that a read-only folder is enough
     try:
-        return fetched(name, root, {folder for file in files for folder in list(Path(file).parents)[:2]}, read)
+        return read_or_download(name, root, {folder for file in files for folder in list(Path(file).parents)[:2]}, read)
     except Exception as error:
         raise InputError(
             f"dataset: expected {', '.join(files)} in {root}, got missing or damaged files, and no download:"
@@ -75,9 +78,9 @@ def _torchvision_part(name: str, root: Path, files: Sequence[str], split: dict[s
 
 
 def _stacked(part: Any, size: int | None) -> Tensor:
-    """All images of a torchvision set as (N, C, H, W) uint8."""
+    """Return all images of a torchvision dataset, (N, C, H, W) as uint8."""
     data = getattr(part, "data", None)
-    if data is None:  # a set of files: read each
+    if data is None:  # this dataset reads one file for each image
         with bombs_refused():
             return torch.stack([square(pixels_of(image), size) for image, _ in part])
     images = torch.as_tensor(data)
@@ -92,7 +95,7 @@ def _idx(folder: str, *parts: str) -> tuple[str, ...]:
 
 
 _TRAIN_TEST = ({"train": True}, {"train": False})
-TORCHVISION_SETS: dict[str, Callable[[Path], Source]] = {
+TORCHVISION_SETS: dict[str, Callable[[Path], RawData]] = {
     "mnist": torchvision_set(
         "MNIST", "70,000 handwritten digits, 28×28.", _idx("MNIST", "train", "t10k"), *_TRAIN_TEST, classes=DIGITS
     ),
@@ -126,7 +129,7 @@ TORCHVISION_SETS: dict[str, Callable[[Path], Source]] = {
         {"split": "test"},
         classes=DIGITS,
     ),
-    # Its test characters are not among its training characters, so labels would say nothing.
+    # Its test characters are not among its training characters, so labels would be of no use.
     "omniglot": torchvision_set(
         "Omniglot",
         "32,460 handwritten characters of 50 alphabets, 28×28, without labels.",

@@ -1,12 +1,30 @@
-"""p(x | z, y): decoder features become a distribution over images. One member a file.
+"""Likelihoods: p(x | z, y), distributions over images given what the decoder returns. One member a file.
 
-A likelihood declares `features`, the decoder's outputs per pixel, and `domain`, the pixel protocols over which it is a
-density or a mass function. `relaxed` are protocols that it scores although it is neither there. Its constructor may ask
-by name for `shape` (C, H, W) and for any setting of `Config`; its `forward` takes features (..., features, C, H, W).
-It may write itself out in plain PyTorch, too: `log_density` and `formula`, in `pyrovae.parts.densities`.
+A likelihood is a module whose `forward(h)` takes the decoder's features (..., features, C, H, W) and returns a Pyro
+distribution with batch shape (...) and event shape (C, H, W), of which samples and figures take `sample` and `mean`. It
+must end in `.to_event(3)`, so that `Unseen` can leave pixels out. Two class attributes say what it takes:
+
+- `features`: how many numbers the decoder returns for each value of a pixel, such as 2 for a location and a scale.
+- `domain`: the pixel protocols over which it is a density or a mass function (`--pixels`: grey, dynamic, static,
+  threshold, bytes, standardized).
+
+Its constructor may ask, by the names of its parameters, for `shape` (C, H, W) and any setting of `Config`. It raises
+`ValueError` for what it cannot be made of. For example:
+
+    class Narrow(nn.Module):
+        features = 1
+        domain = ("grey", "standardized")
+
+        def forward(self, h: Tensor) -> dist.TorchDistribution:
+            return dist.Normal(h.squeeze(-4), 0.1).to_event(3)
+
+Add it to `LIKELIHOODS` below, or use it from your own file: `--likelihood FILE.py:Narrow`.
+
+A likelihood may have more than this:
+
+- `relaxed`: pixel protocols that it scores although it is no density over them.
+- `formula` and `log_density`, which `pyrovae explain` reads: see `pyrovae.parts.densities`.
 """
-
-from typing import Any
 
 from pyrovae.parts.likelihoods.bernoulli import Bernoulli
 from pyrovae.parts.likelihoods.beta import Beta
@@ -20,7 +38,7 @@ from pyrovae.parts.likelihoods.unseen import Unseen
 
 __all__ = ["LIKELIHOODS", "Likelihood", "Unseen"]
 
-LIKELIHOODS: dict[str, Any] = {
+LIKELIHOODS: dict[str, type[Likelihood]] = {
     "bernoulli": Bernoulli,
     "continuous_bernoulli": ContinuousBernoulli,
     "gaussian": Gaussian,

@@ -1,4 +1,4 @@
-"""Pixels that are on or off."""
+"""The Bernoulli likelihood: pixels that are on or off."""
 
 import pyro.distributions as dist
 from torch import Tensor, nn
@@ -8,18 +8,18 @@ from torch.nn import functional as F
 class Bernoulli(nn.Module):
     r"""log p(x | z) = Σ x log π + (1 − x) log(1 − π), with π the sigmoid of the feature.
 
-    On pixels 0 or 1 it is a mass function. On `grey` pixels, fractions, it is the relaxed score of most tutorials:
-    the cross-entropy, which no constant normalises; Loaiza-Ganem & Cunningham (2019), arXiv:1907.06845.
+    On pixels that are 0 or 1 it is a mass function. On `grey` pixels, which are fractions, it is the relaxed score of
+    most tutorials: the cross-entropy, which is no density; Loaiza-Ganem & Cunningham (2019), arXiv:1907.06845.
     """
 
     formula = "Πᵢ πᵢ^xᵢ (1 − πᵢ)^(1 − xᵢ)\nπᵢ = σ(hᵢ)"
     features = 1
-    domain = ("dynamic", "static", "threshold")
-    relaxed = ("grey",)
+    domain: tuple[str, ...] = ("dynamic", "static", "threshold")
+    relaxed: tuple[str, ...] = ("grey",)
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         (logits,) = h.unbind(-4)
-        return dist.Bernoulli(logits=logits, validate_args=False).to_event(3)  # unvalidated: grey pixels are fractions
+        return dist.Bernoulli(logits=logits, validate_args=False).to_event(3)  # grey pixels are fractions
 
     def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         return -F.binary_cross_entropy_with_logits(h.squeeze(-4), x, reduction="none")

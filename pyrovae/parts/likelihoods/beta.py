@@ -1,4 +1,4 @@
-"""Grey pixels with a Beta density."""
+"""The Beta likelihood of grey pixels."""
 
 import math
 
@@ -9,16 +9,16 @@ from torch.nn import functional as F
 
 
 class Beta(nn.Module):
-    r"""x = (256 b − ½) / 255 with b ~ Beta(α, β), α and β the softplus of two features.
+    r"""x = (256 b − ½) / 255 with b ~ Beta(α, β), where α and β are the softplus of two features.
 
-    The 256 grey values are the middles of 256 equal parts of the unit interval: at 0 and 1 a Beta density itself may be
-    infinite. It is a density over [−1/510, 511/510], which holds every grey pixel.
+    This maps the 256 grey values to the centres of 256 equal parts of the unit interval, because a Beta density may be
+    infinite at 0 and 1. It is a density over [−1/510, 511/510], an interval that contains every grey pixel.
     """
 
     formula = "Πᵢ 255/256 Beta(bᵢ; αᵢ, βᵢ)\nbᵢ = (255 xᵢ + ½)/256, (αᵢ, βᵢ) = softplus(hᵢ)"
     features = 2
-    domain = ("grey",)
-    floor = 1e-3  # of α and β
+    domain: tuple[str, ...] = ("grey",)
+    floor = 1e-3  # the least α and β
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         alpha, beta = self._alpha_beta(h)

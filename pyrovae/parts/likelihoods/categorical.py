@@ -1,6 +1,6 @@
-"""Bytes as 256 unordered symbols."""
+"""The categorical likelihood: bytes as 256 unordered symbols."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import pyro.distributions as dist
 import torch
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 
 class Categorical(nn.Module):
-    r"""log p(x | z) = Σ log softmax(h)_x: a free probability for each of the 256 values of each pixel.
+    r"""log p(x | z) = Σ log softmax(h)_x, with a free probability for each of the 256 values of each pixel.
 
     Van den Oord et al. (2016), Pixel recurrent neural networks, arXiv:1601.06759.
     """
 
     formula = "Πᵢ exp hᵢ[xᵢ] / Σₖ exp hᵢ[k]"
     features = 256
-    domain = ("bytes",)
+    domain: tuple[str, ...] = ("bytes",)
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         return Values(logits=h.movedim(-4, -1)).to_event(3)
@@ -25,11 +25,11 @@ class Categorical(nn.Module):
 
 
 class Values(dist.Categorical):
-    """A categorical distribution over the numbers 0, 1, 2, ..., so that it has a mean."""
+    """A categorical distribution over the numbers 0, 1, 2, ..., which unlike Pyro's has a mean."""
 
     @property
     def mean(self) -> Tensor:
         return self.probs @ torch.arange(self.probs.shape[-1], dtype=self.probs.dtype, device=self.probs.device)
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> "Values":
+    def expand(self, batch_shape: Sequence[int], _instance: None = None) -> "Values":
         return super().expand(batch_shape, self._get_checked_instance(Values, _instance))

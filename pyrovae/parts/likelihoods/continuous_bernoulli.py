@@ -1,4 +1,4 @@
-"""The Bernoulli score of grey pixels, made a density."""
+"""The continuous Bernoulli likelihood: the Bernoulli score of grey pixels, normalised to a density."""
 
 import pyro.distributions as dist
 import torch
@@ -6,11 +6,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class FromLogits(dist.ContinuousBernoulli):  # type: ignore[misc]  # Pyro makes its own of torch's as it is imported
-    """A density ∝ exp(ηx) on [0, 1], of any logit η.
+class FromLogits(dist.ContinuousBernoulli):  # type: ignore[misc]  # Pyro derives it from torch's when imported
+    """The density ∝ exp(ηx) on [0, 1], accurate for any logit η.
 
-    Torch's goes by way of the probability, clamped away from 0 and 1: in float32 it integrates to 0.53 at η = −30, and
-    a decoder that is sure of its black pixels loses nats by it.
+    The class of torch computes with the probability, clamped away from 0 and 1. In float32 its density integrates to
+    only 0.53 at η = −30, which costs a decoder nats that is sure of its black pixels.
     """
 
     def _cont_bern_log_norm(self) -> Tensor:
@@ -31,13 +31,13 @@ class FromLogits(dist.ContinuousBernoulli):  # type: ignore[misc]  # Pyro makes 
         return torch.where(near, 1 / 12 - x / 240 + x**2 / 6048, away**-2 - 0.25 / (away / 2).sinh() ** 2)
 
     def icdf(self, value: Tensor) -> Tensor:
-        """Log(1 + u (exp(η) − 1)) / η, taken from the end of [0, 1] at which exp(η) is small."""
+        """Log(1 + u (exp(η) − 1)) / η, computed from the end of [0, 1] where the exponential does not overflow."""
         falling, slope = self.logits <= 0, -self.logits.abs().clamp(min=1e-6)
-        found = torch.log1p(torch.where(falling, value, 1 - value) * slope.expm1()) / slope
-        return torch.where(falling, found, 1 - found)
+        distance = torch.log1p(torch.where(falling, value, 1 - value) * slope.expm1()) / slope
+        return torch.where(falling, distance, 1 - distance)
 
     def _split(self) -> tuple[Tensor, Tensor, Tensor]:
-        """η²; η, or 1 where it is near 0 and the formulas are differences of large numbers; whether it is."""
+        """η²; η, replaced by 1 near 0, where the formulas subtract large numbers from each other; and where that is."""
         near = self.logits.abs() < 0.1
         return self.logits**2, torch.where(near, 1.0, self.logits), near
 
@@ -50,7 +50,7 @@ class ContinuousBernoulli(nn.Module):
 
     formula = "Πᵢ C(λᵢ) λᵢ^xᵢ (1 − λᵢ)^(1 − xᵢ)\nλᵢ = σ(hᵢ), C(λ) = 2 artanh(1 − 2λ) / (1 − 2λ)"
     features = 1
-    domain = ("grey",)
+    domain: tuple[str, ...] = ("grey",)
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         (logits,) = h.unbind(-4)

@@ -1,4 +1,4 @@
-"""Bytes as counts."""
+"""Likelihoods of bytes as counts: Poisson and negative binomial."""
 
 import pyro.distributions as dist
 import torch
@@ -6,11 +6,11 @@ from torch import Tensor, nn
 
 
 class Poisson(nn.Module):
-    r"""log p(x | z) = Σ x log λ − λ − log x!, with λ = exp of the feature; mean and variance are both λ."""
+    r"""log p(x | z) = Σ x log λ − λ − log x!, where λ is exp of the feature; mean and variance are both λ."""
 
     formula = "Πᵢ λᵢ^xᵢ exp(−λᵢ) / xᵢ!\nλᵢ = exp hᵢ"
     features = 1
-    domain = ("bytes",)
+    domain: tuple[str, ...] = ("bytes",)
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         (log_rate,) = h.unbind(-4)
@@ -22,11 +22,11 @@ class Poisson(nn.Module):
 
 
 class NegativeBinomial(nn.Module):
-    r"""A Poisson of Gamma distributed rate: mean μ = exp of one feature, variance μ + μ²/r, r = exp of the other."""
+    r"""A Poisson with a Gamma distributed rate: mean μ and variance μ + μ²/r, where μ and r are exp of two features."""
 
     formula = "Πᵢ Γ(xᵢ + rᵢ) / (Γ(rᵢ) xᵢ!) pᵢ^xᵢ (1 − pᵢ)^rᵢ\npᵢ = μᵢ/(μᵢ + rᵢ), (μᵢ, rᵢ) = exp hᵢ"
     features = 2
-    domain = ("bytes",)
+    domain: tuple[str, ...] = ("bytes",)
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         log_mean, log_r = h.unbind(-4)

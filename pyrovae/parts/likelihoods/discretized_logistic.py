@@ -1,20 +1,20 @@
-"""Bytes as rounded logistic variables."""
+"""Discretized logistic likelihoods: bytes as rounded logistic variables, and mixtures of them."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import pyro.distributions as dist
 import torch
 from pyro.distributions import constraints
 from pyro.distributions.torch_distribution import TorchDistribution
-from torch import Tensor, nn
+from torch import Size, Tensor, nn
 from torch.nn import functional as F
 
-SPREAD = 127.5  # features are in units of half the range, as pixels scaled to [-1, 1]
-FLOOR = 1e-3 * SPREAD
+SPREAD = 127.5  # half the range of a byte: the unit of the features, as if pixels were scaled to [-1, 1]
+FLOOR = 1e-3 * SPREAD  # the least scale
 
 
 class RoundedLogistic(TorchDistribution):
-    r"""The integer nearest to a logistic variable, moved into 0..255.
+    r"""A logistic variable, rounded to the nearest integer and clamped to 0..255.
 
     P(k) = F(k + ½) − F(k − ½), F(v) = 1 / (1 + exp(−(v − μ)/s)), but P(0) = F(½) and P(255) = 1 − F(254½).
     Kingma et al. (2016), arXiv:1606.04934, appendix.
@@ -30,12 +30,12 @@ class RoundedLogistic(TorchDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         above, below = ((value + half - self.loc) / self.scale for half in (0.5, -0.5))
         inside = F.logsigmoid(above) + F.logsigmoid(-below) + torch.log(-torch.expm1(-1 / self.scale))
-        # F(a) − F(b) = σ(a) σ(−b) (1 − exp(b − a)), which loses no digits far from the mean; a − b is 1/s.
+        # F(a) − F(b) = σ(a) σ(−b) (1 − exp(b − a)) with a − b = 1/s: it loses no digits far from the mean
         return torch.where(value < 0.5, F.logsigmoid(above), torch.where(value > 254.5, F.logsigmoid(-below), inside))
 
     @torch.no_grad()
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        u = torch.rand(self._extended_shape(sample_shape), dtype=self.loc.dtype, device=self.loc.device)
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        u = torch.rand(self._extended_shape(Size(sample_shape)), dtype=self.loc.dtype, device=self.loc.device)
         return (self.loc + self.scale * torch.logit(u, eps=1e-6)).round().clamp(0, 255)
 
     @property
@@ -46,13 +46,13 @@ class RoundedLogistic(TorchDistribution):
             total = total + torch.sigmoid((self.loc - k - 0.5) / self.scale)
         return total
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> "RoundedLogistic":
+    def expand(self, batch_shape: Sequence[int], _instance: None = None) -> "RoundedLogistic":
         return RoundedLogistic(self.loc.expand(batch_shape), self.scale.expand(batch_shape), validate_args=False)
 
 
 def log_rounded(x: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
-    """Log (F(x + ½) − F(x − ½)), F the logistic distribution; the two ends of 0..255 take what lies beyond them."""
-    side = torch.where(x > loc, -1.0, 1.0)  # above the mean, the difference of what is left above: no digits are lost
+    """Log (F(x + ½) − F(x − ½)) for the logistic F; the values 0 and 255 also take the mass that lies beyond them."""
+    side = torch.where(x > loc, -1.0, 1.0)  # above the mean, subtract upper tails: no digits are lost
     ends = (side * (torch.where(x > 254.5, torch.inf, x + 0.5) - loc) / scale).to(x.dtype)
     starts = (side * (torch.where(x < 0.5, -torch.inf, x - 0.5) - loc) / scale).to(x.dtype)
     high, low = F.logsigmoid(torch.maximum(ends, starts)), F.logsigmoid(torch.minimum(ends, starts))
@@ -64,11 +64,11 @@ def _loc_scale(loc: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class DiscretizedLogistic(nn.Module):
-    r"""Each pixel a `RoundedLogistic` with location and log-scale its two features."""
+    r"""Each pixel is a `RoundedLogistic` whose location and log-scale are two features."""
 
     formula = "Πᵢ [F(xᵢ + ½) − F(xᵢ − ½)]\nF(v) = σ((v − μᵢ)/sᵢ), μᵢ and log sᵢ from hᵢ"
     features = 2
-    domain = ("bytes",)
+    domain: tuple[str, ...] = ("bytes",)
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         return RoundedLogistic(*_loc_scale(*h.unbind(-4))).to_event(3)
@@ -78,7 +78,7 @@ class DiscretizedLogistic(nn.Module):
 
 
 class DiscretizedLogisticMixture(nn.Module):
-    r"""Each pixel a mixture of ten `RoundedLogistic`s; of a colour, a `LinkedMixture` of its channels.
+    r"""Each pixel is a mixture of ten `RoundedLogistic`s; in colour images, a `LinkedMixture` of its channels.
 
     Salimans et al. (2017), PixelCNN++, arXiv:1701.05517.
     """
@@ -87,8 +87,8 @@ class DiscretizedLogisticMixture(nn.Module):
         "Πᵢ Σₖ πᵢₖ [Fₖ(xᵢ + ½) − Fₖ(xᵢ − ½)]\nFₖ(v) = σ((v − μᵢₖ)/sᵢₖ), log πᵢₖ, μᵢₖ and log sᵢₖ from hᵢ, k = 1..10"
     )
     parts = 10
-    features = 3 * parts  # of a grey pixel
-    domain = ("bytes",)
+    features = 3 * parts  # of a grey pixel; a colour has `parts` more
+    domain: tuple[str, ...] = ("bytes",)
 
     def __init__(self, shape: tuple[int, ...] = (1, 1, 1)) -> None:
         super().__init__()
@@ -121,11 +121,11 @@ LINKS = ((1, 0), (2, 0), (2, 1))  # green given red; blue given red, and given g
 
 
 class LinkedMixture(TorchDistribution):
-    r"""Σ_k π_k Π_c P(x_c | x_<c, k): the channels of a pixel are of one part k, and each knows those before it.
+    r"""Σ_k π_k Π_c P(x_c | x_<c, k): one part k for all channels of a pixel, each conditioned on those before it.
 
     P(x_c | x_<c, k) is a `RoundedLogistic` whose location is loc_ck + Σ_{j<c} α_cjk x_j, in units in which bytes run
-    from −1 to 1. The score of channel c is log P(x_c | x_<c), so that those of a pixel sum to that of its colour.
-    `logits` (..., H, W, parts), the others (..., C, H, W, parts); `links` holds the α in the order of LINKS.
+    from −1 to 1. `log_prob` of channel c is log P(x_c | x_<c), so the channels of a pixel sum to that of its colour.
+    Shapes: `logits` (..., H, W, parts), the others (..., C, H, W, parts); `links` holds the α in the order of LINKS.
     """
 
     arg_constraints = {"loc": constraints.real, "log_scale": constraints.real}  # noqa: RUF012
@@ -136,7 +136,7 @@ class LinkedMixture(TorchDistribution):
         super().__init__(loc.shape[:-1], validate_args=False)
 
     def part(self, c: int, before: list[Tensor]) -> RoundedLogistic:
-        """Channel c of each part, (..., H, W, parts), given those before it, (..., H, W, parts or 1)."""
+        """Channel c under each part, (..., H, W, parts), given those `before` it, each (..., H, W, parts or 1)."""
         loc, links = self.loc[..., c, :, :, :], self.links
         for link, (to, of) in enumerate(LINKS):
             if links is not None and to == c:
@@ -154,7 +154,7 @@ class LinkedMixture(TorchDistribution):
         return torch.stack(torch.broadcast_tensors(*scores), -3)
 
     @torch.no_grad()
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         k = dist.Categorical(logits=self.logits).sample(sample_shape)[..., None]
         drawn: list[Tensor] = []
         for c in range(self.loc.shape[-4]):
@@ -164,13 +164,13 @@ class LinkedMixture(TorchDistribution):
 
     @property
     def mean(self) -> Tensor:
-        """E[x_c], exact for the first channel; of the others with the means of those before them in their place."""
+        """E[x_c], exact for the first channel; the others replace the channels before them by their means."""
         means: list[Tensor] = []
         for c in range(self.loc.shape[-4]):
             means.append(self.part(c, means).mean)
         return (torch.stack(means, -4) * self.logits.exp().unsqueeze(-4)).sum(-1)
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> "LinkedMixture":
+    def expand(self, batch_shape: Sequence[int], _instance: None = None) -> "LinkedMixture":
         *batch, channels, height, width = batch_shape
         parts = self.loc.shape[-1:]
         logits = self.logits.expand(*batch, height, width, *parts)

@@ -1,4 +1,4 @@
-"""What a likelihood is, for whoever is handed one."""
+"""The interface of a likelihood, as type annotations."""
 
 from typing import Protocol
 
@@ -7,14 +7,9 @@ from torch import Tensor
 
 
 class Likelihood(Protocol):
-    """A module whose `forward` takes the decoder's features (..., features, C, H, W), and returns p(x | z, y)."""
+    """A module whose `forward` takes the decoder's features (..., features, C, H, W) and returns p(x | z, y)."""
 
-    @property
-    def features(self) -> int:
-        """The decoder's outputs per pixel."""
-
-    @property
-    def domain(self) -> tuple[str, ...]:
-        """The pixel protocols over which it is a density or a mass function."""
+    features: int  # how many numbers the decoder returns for each value of a pixel
+    domain: tuple[str, ...]  # the pixel protocols over which it is a density or a mass function
 
     def __call__(self, h: Tensor) -> dist.TorchDistribution: ...

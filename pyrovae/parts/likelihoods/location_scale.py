@@ -1,8 +1,7 @@
-"""Densities around a mean image, of one width for all pixels or one for each."""
+"""Likelihoods with a location and a scale: Gaussian, Laplace and Student's t."""
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import pyro.distributions as dist
 import torch
@@ -10,20 +9,20 @@ from torch import Tensor, nn
 
 from pyrovae.parts.densities import log_laplace, log_normal, log_student_t
 
-# Where a learned scale starts: if it is much wider, the code is not worth its KL at first, and often not later either.
+# Where a learned scale starts. If it is much wider, the code is not worth its KL at first, and often never becomes so.
 START = {"grey": 0.2, "standardized": 0.7}
 
 
 class LocationScale(nn.Module):
-    """A family of location μ, the decoder's feature, and a scale that `scale` chooses.
+    """The base of likelihoods whose location μ is the decoder's feature; `scale` says what their scale is.
 
-    A number: fixed. `shared`: one learned for all pixels. `pixel`: a second feature, its logarithm.
+    A number fixes it; `shared` learns one for all pixels; with `pixel` a second feature is its logarithm at each pixel.
     """
 
     features = 1
-    domain = ("grey", "standardized")
+    domain: tuple[str, ...] = ("grey", "standardized")
     family: Callable[..., dist.TorchDistribution]
-    floor = 1e-3  # of a scale for each pixel: without one, a pixel that is always black makes the density infinite
+    floor = 1e-3  # the least scale of a pixel: without it, one that is always black makes the density infinite
 
     def __init__(self, scale: float | str = "shared", pixels: str = "standardized") -> None:
         super().__init__()
@@ -40,18 +39,20 @@ class LocationScale(nn.Module):
         return self.distribution(*self.loc_scale(h)).to_event(3)
 
     def loc_scale(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Location (..., C, H, W), and a scale that broadcasts with it."""
         loc, *log_scale = h.unbind(-4)
         return loc, (log_scale[0] + self.start).exp() + self.floor if log_scale else self.log_scale.exp()
 
     def distribution(self, loc: Tensor, scale: Tensor) -> dist.TorchDistribution:
+        """The distribution of each pixel; a subclass whose `family` takes more arguments overrides it."""
         return self.family(loc, scale)
 
 
 class Gaussian(LocationScale):
-    r"""log p(x | z) = Σ log N(x; μ, σ²). `scale` may also be `optimal`: σ² = the mean squared error of each batch.
+    r"""log p(x | z) = Σ log N(x; μ, σ²). `scale` may also be `optimal`: σ² is the mean squared error of the batch.
 
-    The optimum is the maximum of the likelihood over σ; outside training σ is a running mean of it. σ-VAE: Rybkin,
-    Daniilidis & Levine (2021), arXiv:2006.13202.
+    That σ maximises the likelihood. Outside training, log σ is the running mean of its values in training. σ-VAE:
+    Rybkin, Daniilidis & Levine (2021), arXiv:2006.13202.
     """
 
     formula = "Πᵢ N(xᵢ; μᵢ, σ²)\nμᵢ = hᵢ"
@@ -73,9 +74,10 @@ class Gaussian(LocationScale):
 
 
 class OptimalNormal(dist.Normal):
-    """Scores a batch with the scale that fits it best, and keeps a running mean of that scale's logarithm.
+    """Scores a batch with the scale that fits it best, and updates a running mean of that scale's logarithm.
 
-    No gradient goes through the scale: at its optimum there is none. `scored` are the pixels that count, if not all do.
+    No gradient flows through the scale, as its gradient is 0 at the optimum. `scored` (C, H, W) is a mask of the pixels
+    that count, or None if all do.
     """
 
     momentum = 0.1
@@ -85,13 +87,14 @@ class OptimalNormal(dist.Normal):
         super().__init__(loc, scale)
         self.running = running
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> "OptimalNormal":
+    def expand(self, batch_shape: Sequence[int], _instance: None = None) -> "OptimalNormal":
         new = OptimalNormal(self.loc.expand(batch_shape), self.scale.expand(batch_shape), self.running)
         new.scored = self.scored
         return new
 
     @torch.no_grad()
     def best_scale(self, value: Tensor) -> Tensor:
+        """The root mean squared error over the pixels that count."""
         error = (value - self.loc).square()
         mean = error.mean() if self.scored is None else (error * self.scored).mean() / self.scored.float().mean()
         return mean.sqrt().clamp_min(LocationScale.floor)
@@ -104,7 +107,7 @@ class OptimalNormal(dist.Normal):
 
 
 class Laplace(LocationScale):
-    r"""log p(x | z) = Σ −|x − μ|/b − log 2b: the absolute error."""
+    r"""log p(x | z) = Σ −|x − μ|/b − log 2b, which penalises the absolute error."""
 
     formula = "Πᵢ exp(−|xᵢ − μᵢ|/b) / 2b\nμᵢ = hᵢ"
     family = dist.Laplace
@@ -114,7 +117,7 @@ class Laplace(LocationScale):
 
 
 class StudentT(LocationScale):
-    r"""Student's t with learned degrees of freedom ν > 2 around μ: outliers cost it less.
+    r"""Student's t around μ with learned degrees of freedom ν > 2, for which outliers cost less.
 
     Takahashi et al. (2018), Student-t variational autoencoder for robust density estimation.
     """

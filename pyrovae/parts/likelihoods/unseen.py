@@ -1,4 +1,4 @@
-"""Pixels left out."""
+"""Leaves the pixels that the context shows out of a likelihood."""
 
 import pyro.distributions as dist
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from pyrovae.parts.likelihoods.likelihood import Likelihood
 
 
 class Unseen(nn.Module):
-    """A likelihood that scores only the pixels where `mask` (C, H, W) is true: those that the context does not show."""
+    """Wraps a likelihood so that it scores only pixels where `mask` (C, H, W) is true, those that y does not show."""
 
     mask: Tensor
 
@@ -21,6 +21,6 @@ class Unseen(nn.Module):
         pixels = self.likelihood(h)
         if not isinstance(pixels, Independent):
             raise ValueError("likelihood: expected one that ends in .to_event(3), so that seen pixels can be left out")
-        if hasattr(pixels.base_dist, "scored"):  # it measures something on the pixels that count
+        if hasattr(pixels.base_dist, "scored"):  # `OptimalNormal` fits its scale to the scored pixels
             pixels.base_dist.scored = self.mask
         return pixels.base_dist.mask(self.mask).to_event(pixels.reinterpreted_batch_ndims)

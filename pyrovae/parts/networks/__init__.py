@@ -1,16 +1,41 @@
-"""Bodies of encoders and decoders: tensors in, tensors out. One kind a file.
+"""Networks: the bodies of encoder and decoder, which map tensors to tensors. One kind a file.
 
-A network builds, for images of `shape`, an `encoder(context)` and a `decoder(latent_dim, features, context)`. An
-encoder maps an image (n, C, H, W) and perhaps a context to (n, encoder.features), which a posterior reads. A decoder
-maps a code (..., latent) and perhaps a context to (..., features, C, H, W), which a likelihood reads. A context is a
-vector (n, K) or an image (n, C, H, W). Images are divided by `unit` first: 255 for bytes, else 1.
+A network is a class that builds two modules for images of one shape:
+
+- `encoder(context)` maps images (n, C, H, W), and a context if there is one, to (n, features). It states `features`.
+- `decoder(latent_dim, features, context)` maps codes (..., latent_dim), and a context if there is one, to
+  (..., features, C, H, W). Codes may have more leading dimensions than one, such as particles; contexts never do.
+
+`context` is the shape of one y, or () in an unconditional model: (K,) for a vector, (C, H, W) for an image. The modules
+then receive y as (n, K) or (n, C, H, W).
+
+Its constructor may ask, by the names of its parameters, for `shape` (C, H, W), `activation` (a class of module), `unit`
+(what to divide pixels by, so that they are of order 1: 255 for bytes, else 1) and for any setting of `Config`. It
+raises `ValueError` for images of a size that it cannot take. For example:
+
+    class Linear:
+        def __init__(self, shape: tuple[int, ...]) -> None:
+            self.shape = shape
+
+        def encoder(self, context: tuple[int, ...] = ()) -> nn.Module:
+            return MLPEncoder(nn.Sequential(), math.prod(self.shape) + math.prod(context or (0,)), unit=1.0)
+
+        def decoder(self, latent_dim: int, features: int, context: tuple[int, ...] = ()) -> nn.Module:
+            out = (features, *self.shape)
+            body = nn.Sequential(nn.Linear(latent_dim + math.prod(context or (0,)), math.prod(out)))
+            return MLPDecoder(body, out, unit=1.0)
+
+Add it to `NETWORKS` below, or use it from your own file: `--network FILE.py:Linear`.
 """
 
 from torch import nn
 
 from pyrovae.parts.networks.conv import Conv
 from pyrovae.parts.networks.mlp import MLP, GatedMLP
+from pyrovae.parts.networks.network import Network
 from pyrovae.parts.networks.resnet import ResNet
+
+__all__ = ["ACTIVATIONS", "MLP", "NETWORKS", "Conv", "GatedMLP", "Network", "ResNet"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -22,4 +47,4 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "softplus": nn.Softplus,
 }
 
-NETWORKS = {"mlp": MLP, "gated": GatedMLP, "conv": Conv, "resnet": ResNet}
+NETWORKS: dict[str, type[Network]] = {"mlp": MLP, "gated": GatedMLP, "conv": Conv, "resnet": ResNet}

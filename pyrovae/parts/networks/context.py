@@ -1,4 +1,4 @@
-"""How contexts and images enter a network."""
+"""How images and contexts enter a network."""
 
 import math
 from collections.abc import Sequence
@@ -7,36 +7,36 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Shape = tuple[int, ...]
+from pyrovae.parts.networks.network import Encoder, Shape
 
 
 def scaled(y: Tensor, unit: float) -> Tensor:
-    """An image in units of 1; a vector stays."""
+    """Divide images (n, C, H, W) by `unit`; return vectors (n, K) unchanged."""
     return y / unit if y.dim() == 4 and unit != 1 else y
 
 
 def units(context: Shape) -> int:
-    """Numbers in a context."""
+    """The number of entries of a context, 0 without one."""
     return math.prod(context) if context else 0
 
 
 def channels(context: Shape) -> int:
-    """Channels of a context at full size."""
+    """The number of channels that a context adds to an image of full size."""
     return context[0] if context else 0
 
 
 def as_channels(y: Tensor, size: Sequence[int]) -> Tensor:
-    """A vector (n, K) becomes K constant channels; an image stays."""
+    """Turn vectors (n, K) into K constant channels of `size` (H, W); return images unchanged."""
     return y[:, :, None, None].expand(-1, -1, *size) if y.dim() == 2 else y
 
 
 def quarter_channels(context: Shape) -> int:
-    """Channels of a context at a quarter of the size."""
+    """The number of channels that a context adds at a quarter of height and width."""
     return 16 * context[0] if len(context) == 3 else channels(context)
 
 
 def as_quarter_channels(y: Tensor, size: Sequence[int]) -> Tensor:
-    """A context at a quarter of the size: 4×4 pixels of an image become 16 channels, so that none is lost."""
+    """Bring a context to `size`, a quarter of height and width: 4×4 pixels become 16 channels, so that none is lost."""
     if y.dim() == 2:
         return as_channels(y, size)
     rows, columns = (4 * side - pixels for side, pixels in zip(size, y.shape[-2:]))
@@ -44,13 +44,13 @@ def as_quarter_channels(y: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def quarter(shape: Shape) -> tuple[int, int]:
-    """Height and width of an image at a quarter of its size, rounded up."""
+    """A quarter of an image's height and width, rounded up."""
     _, height, width = shape
     return math.ceil(height / 4), math.ceil(width / 4)
 
 
-class ImageEncoder(nn.Module):
-    """A body that reads the image and the context as channels, and ends in a vector of `features`."""
+class ImageEncoder(Encoder):
+    """Runs `body` on the image with the context as further channels; `body` ends in a vector of `features`."""
 
     def __init__(self, body: nn.Module, features: int, unit: float) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class ImageEncoder(nn.Module):
 
 
 class ImageDecoder(nn.Module):
-    """A linear layer to channels at a quarter of the size, the context beside them, and a body up to full size."""
+    """Maps a code to channels at a quarter of the size, adds those of the context, and runs `body` up to full size."""
 
     def __init__(self, start: nn.Linear, body: nn.Module, shape: Shape, features: int, unit: float) -> None:
         super().__init__()

@@ -1,18 +1,19 @@
-"""A small convolutional net."""
+"""The convolutional network."""
 
 import math
 
 from torch import nn
 
-from pyrovae.parts.networks.context import ImageDecoder, ImageEncoder, Shape, channels, quarter, quarter_channels
+from pyrovae.parts.networks.context import ImageDecoder, ImageEncoder, channels, quarter, quarter_channels
+from pyrovae.parts.networks.network import Shape
 
 
 class Conv:
-    """Three convolutions down to a quarter of the size, two transposed ones back, with batch normalisation.
+    """Three convolutions down to a quarter of the size and two transposed ones back, with batch normalisation.
 
     Encoder: 16 channels (kernel 4, stride 2, padding 1), 32 (4, 2, 1), 16 (3, 1, 1). Decoder: a linear layer to
     16 channels at a quarter of the size, transposed convolutions to 16 channels (4, 2, 1) and to the image (4, 2, 1).
-    A context enters as channels, at full size in the encoder and at a quarter of it in the decoder.
+    The context enters as channels, at full size in the encoder and at a quarter of it in the decoder.
     """
 
     def __init__(self, shape: Shape, activation: type[nn.Module] = nn.Tanh, unit: float = 1.0) -> None:

@@ -1,4 +1,4 @@
-"""Fully connected bodies."""
+"""Fully connected networks."""
 
 import math
 from collections.abc import Sequence
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pyrovae.parts.networks.context import Shape, scaled, units
+from pyrovae.parts.networks.context import scaled, units
+from pyrovae.parts.networks.network import Encoder, Shape
 
 
 class MLP:
-    """Fully connected layers of the given widths; the decoder mirrors the encoder. A context is concatenated."""
+    """Fully connected layers of the widths `hidden`, in reverse order in the decoder; the context is concatenated."""
 
     def __init__(
         self, shape: Shape, hidden: Sequence[int], activation: type[nn.Module] = nn.ReLU, unit: float = 1.0
@@ -34,11 +35,12 @@ class MLP:
         return layers
 
     def layer(self, units: int, width: int) -> list[nn.Module]:
+        """One hidden layer, from `units` inputs to `width` outputs; a subclass may build it differently."""
         return [nn.Linear(units, width), self.activation()]
 
 
 class GatedMLP(MLP):
-    """An MLP whose layers are h = (A x + a) ∘ σ(B x + b), as in the VampPrior paper; it has no `activation`.
+    """An MLP with gated layers h = (A x + a) ∘ σ(B x + b), as in the VampPrior paper, and so without `activation`.
 
     Dauphin et al. (2017), arXiv:1612.08083; Tomczak & Welling (2018), arXiv:1705.07120.
     """
@@ -50,7 +52,9 @@ class GatedMLP(MLP):
         return [nn.Linear(units, 2 * width), nn.GLU()]
 
 
-class MLPEncoder(nn.Module):
+class MLPEncoder(Encoder):
+    """Runs `body` on the pixels of the image and the entries of the context, side by side in one vector."""
+
     def __init__(self, body: nn.Sequential, features: int, unit: float) -> None:
         super().__init__()
         self.body, self.features, self.unit = body, features, unit
@@ -61,6 +65,8 @@ class MLPEncoder(nn.Module):
 
 
 class MLPDecoder(nn.Module):
+    """Runs `body` on the code and the entries of the context, and reshapes the result to `out`: (features, C, H, W)."""
+
     def __init__(self, body: nn.Sequential, out: Shape, unit: float) -> None:
         super().__init__()
         self.body, self.out, self.unit = body, out, unit

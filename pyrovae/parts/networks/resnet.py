@@ -1,18 +1,19 @@
-"""A residual convolutional net."""
+"""The residual convolutional network."""
 
 import math
 
 from torch import Tensor, nn
 
-from pyrovae.parts.networks.context import ImageDecoder, ImageEncoder, Shape, channels, quarter, quarter_channels
+from pyrovae.parts.networks.context import ImageDecoder, ImageEncoder, channels, quarter, quarter_channels
+from pyrovae.parts.networks.network import Shape
 
 WIDTHS = (16, 32, 64)  # channels at full, half and quarter size
 
 
 class ResNet:
-    """Residual blocks at full, half and quarter size: group normalisation, SiLU, no batch statistics.
+    """Residual blocks at full, half and quarter size, with group normalisation and SiLU; no statistics of the batch.
 
-    He et al. (2016), Identity mappings in deep residual networks, arXiv:1603.05027. A context enters as channels.
+    He et al. (2016), Identity mappings in deep residual networks, arXiv:1603.05027. The context enters as channels.
     """
 
     def __init__(self, shape: Shape, unit: float = 1.0) -> None:
@@ -57,7 +58,7 @@ class ResNet:
 
 
 class Residual(nn.Module):
-    """x + f(x), with f two 3×3 convolutions, each after normalisation and SiLU."""
+    """x + f(x), where f is two 3×3 convolutions, each after group normalisation and SiLU."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -1,11 +1,11 @@
-"""All mass on one code."""
+"""A posterior with all its mass on one code."""
 
 import pyro.distributions as dist
 from torch import Tensor, nn
 
 
 class Delta(nn.Module):
-    r"""q(z | x) = δ(z − μ(x)): it has no density and no KL, which makes a plain autoencoder."""
+    r"""q(z | x) = δ(z − μ(x)), which has no density and no KL: the model is a plain autoencoder."""
 
     formula = "δ(z − μ)\nμ = A h + a"
     about = "The encoder gives each image a single code: a point, not a region of likely ones."

@@ -1,4 +1,4 @@
-"""A Gaussian posterior, bent."""
+"""A Gaussian posterior, transformed by a flow."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,7 +11,7 @@ from pyrovae.parts.densities import log_normal
 
 
 class Flow(nn.Module):
-    r"""z = f(ε; h(x)), ε ~ N(μ(x), diag σ(x)²), with f two inverse autoregressive transforms that read the features.
+    r"""z = f(ε; h(x)), ε ~ N(μ(x), diag σ(x)²), where f is two inverse autoregressive transforms that depend on h.
 
     Kingma et al. (2016), Improving variational inference with inverse autoregressive flow, arXiv:1606.04934.
     """
@@ -41,8 +41,11 @@ class Flow(nn.Module):
     def log_density(self, h: Tensor, z: Tensor) -> Tensor:
         log_det: Tensor | float = 0.0
         for step in reversed([*self.steps]):
-            network, out = step.condition(h).arn, z  # out = s ∘ z + (1 − s) ∘ m, with s and m of the z before each
-            for _ in range(z.shape[-1] + 1):  # one more dimension of z is right after each
+            network, out = (
+                step.condition(h).arn,
+                z,
+            )  # out = s ∘ z + (1 − s) ∘ m, s and m from earlier dimensions
+            for _ in range(z.shape[-1] + 1):  # each pass computes one more dimension of z
                 m, gate = network(z)
                 s = (gate + step.kwargs.get("sigmoid_bias", 2.0)).sigmoid()
                 z = (out - (1 - s) * m) / s

@@ -1,4 +1,4 @@
-"""Gaussian posteriors, by the shape of their covariance."""
+"""Gaussian posteriors with a diagonal, a low-rank or a full covariance."""
 
 import pyro.distributions as dist
 import torch
@@ -30,13 +30,13 @@ class Diagonal(nn.Module):
         return log_normal(z, loc, (0.5 * log_variance).exp()).sum(-1)
 
     def moments(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and covariance."""
+        """Mean (n, latent) and covariance (n, latent, latent)."""
         loc, log_variance = self.head(h).chunk(2, -1)
         return loc, torch.diag_embed(log_variance.exp())
 
 
 class LowRank(nn.Module):
-    r"""q(z | x) = N(z; μ(x), W(x) W(x)ᵀ + diag σ(x)²), with W of rank 2. Rezende et al. (2014), arXiv:1401.4082."""
+    r"""q(z | x) = N(z; μ(x), W(x) W(x)ᵀ + diag σ(x)²) with W of rank 2. Rezende et al. (2014), arXiv:1401.4082."""
 
     formula = "N(z; μ, W Wᵀ + diag σ²)\n(μ, log σ², W) = A h + a"
     about = (
@@ -57,21 +57,21 @@ class LowRank(nn.Module):
         return log_gaussian(z, *self.moments(h))
 
     def moments(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and covariance."""
+        """Mean (n, latent) and covariance (n, latent, latent)."""
         loc, log_variance, *factor = self.head(h).chunk(2 + self.rank, -1)
         w = torch.stack(factor, -1)
         return loc, w @ w.mT + torch.diag_embed(log_variance.exp())
 
 
 class Full(nn.Module):
-    r"""q(z | x) = N(z; μ(x), L(x) L(x)ᵀ), with L lower triangular and its diagonal positive."""
+    r"""q(z | x) = N(z; μ(x), L(x) L(x)ᵀ), where L is lower triangular with a positive diagonal."""
 
     formula = "N(z; μ, L Lᵀ)\n(μ, L) = A h + a"
     about = (
         "The encoder gives each image a region of likely codes, a normal distribution with correlated"
         " dimensions: an ellipse that may be tilted."
     )
-    place: Tensor
+    place: Tensor  # where the entries of L stand in its rows, one after another
 
     def __init__(self, features: int, latent_dim: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class Full(nn.Module):
         return log_gaussian(z, *self.moments(h))
 
     def moments(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and covariance."""
+        """Mean (n, latent) and covariance (n, latent, latent)."""
         loc, lower = self._loc_lower(h)
         return loc, lower @ lower.mT
 

@@ -1,15 +1,14 @@
-"""A prior that depends on the context."""
-
-from typing import Any
+"""The conditional prior, which depends on the context."""
 
 import pyro.distributions as dist
 from torch import Tensor, nn
 
 from pyrovae.parts.densities import log_normal
+from pyrovae.parts.networks import Network
 
 
 class Conditional(nn.Module):
-    r"""p(z | y) = N(z; μ(y), diag σ(y)²), learned: a network of an image y, a table of a label y.
+    r"""p(z | y) = N(z; μ(y), diag σ(y)²), learned: for an image y by a network, for a label y as a table.
 
     Sohn, Lee & Yan (2015), Learning structured output representation using deep conditional generative models.
     """
@@ -20,7 +19,7 @@ class Conditional(nn.Module):
         " image, has its own region of likely codes."
     )
 
-    def __init__(self, latent_dim: int, network: Any, context: tuple[int, ...]) -> None:
+    def __init__(self, latent_dim: int, network: Network, context: tuple[int, ...]) -> None:
         super().__init__()
         if not context:
             raise ValueError("prior conditional: expected a condition (label, quadrant1, ...), got none")
@@ -28,13 +27,12 @@ class Conditional(nn.Module):
         self.head = nn.Linear(getattr(self.body, "features", context[0]), 2 * latent_dim)
 
     def forward(self, y: Tensor) -> dist.TorchDistribution:
-        loc, log_variance = self.head(self.body(y)).chunk(2, -1)
-        return dist.Normal(loc, (0.5 * log_variance).exp()).to_event(1)
+        return dist.Normal(*self.moments(y)).to_event(1)
 
     def log_density(self, y: Tensor, z: Tensor) -> Tensor:
         return log_normal(z, *self.moments(y)).sum(-1)
 
     def moments(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviations."""
+        """Mean and standard deviations, each (n, latent)."""
         loc, log_variance = self.head(self.body(y)).chunk(2, -1)
         return loc, (0.5 * log_variance).exp()

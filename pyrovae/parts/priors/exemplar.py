@@ -1,31 +1,31 @@
-"""A mixture around training images' codes."""
+"""The exemplar prior: a mixture around the codes of training images."""
 
 import contextlib
-import math
 import sys
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import TransformedDistribution
+from torch.distributions import Distribution, TransformedDistribution
 
 from pyrovae.errors import InputError
-from pyrovae.parts.densities import log_normal
+from pyrovae.parts.densities import log_equal_mixture, log_normal
+from pyrovae.parts.networks.network import Encoder
+from pyrovae.parts.priors.encoded_mixture import EncodedMixture
 from pyrovae.parts.priors.equal_mixture import EqualMixture
+from pyrovae.parts.priors.levels import Levels
 
 
-class Exemplar(nn.Module):
+class Exemplar(EncodedMixture):
     r"""p(z) = 1/N Σ N(z; μ(x_n), σ² I): μ the mean of the guide's posterior, x_n `components` training images.
 
-    Only σ is learned here, one scalar. A training step encodes `subset` exemplars, drawn afresh: the log of their mean
-    is, in expectation, below that of all, so the objective stays a bound. In evaluation mode all are used, without
-    gradient, and their means are kept for as long as the weights stay the same. Given a context, each exemplar has that
-    of its image, so that p(z) is the same for every y. The images are part of the weights: a saved model draws without
-    the data.
+    The prior itself learns only σ, one scalar. A training step encodes `subset` exemplars, drawn anew. Their mixture
+    has a log-density that is, in expectation, below that of the mixture of all, so the objective stays a bound. In
+    evaluation mode all exemplars count, without gradient, and their means are computed once for as long as the weights
+    stay the same. The images are part of the weights, so a saved model draws without the dataset.
 
-    The paper leaves an image out of its own prior. Here it may meet itself in a training step, with probability
-    `subset`/N if it is an exemplar at all; as one of `subset` it then saves at most KL − log `subset` nats, and of test
-    images, of which none is an exemplar, nothing. Norouzi, Fleet & Norouzi (2020), Exemplar VAE, arXiv:2004.04795.
+    The paper leaves an image out of its own prior. Here an exemplar may meet itself in a training step, with
+    probability `subset`/N; as one component of `subset` it then saves at most KL − log `subset` nats. Test images are
+    never exemplars, so their scores gain nothing. Norouzi, Fleet & Norouzi (2020), Exemplar VAE, arXiv:2004.04795.
     """
 
     formula = "1/K Σₖ N(z; μ(xₖ), σ² I)\nμ(xₖ) the mean of q at training image xₖ"
@@ -34,103 +34,62 @@ class Exemplar(nn.Module):
         " codes gather near those."
     )
     subset = 500
-    started: Tensor
 
     def __init__(
         self,
         shape: tuple[int, ...],
         context: tuple[int, ...],
         components: int,
-        encoder: nn.Module,
+        encoder: Encoder,
         posterior: nn.Module,
     ) -> None:
-        super().__init__()
+        super().__init__(encoder, posterior)
         self.images = Levels(components, shape)
         self.contexts = Levels(components, context) if context else None
-        self.register_buffer("started", torch.tensor(False))
         self.log_scale = nn.Parameter(torch.zeros(()))
-        self.shared = (encoder, posterior)  # in a tuple, as they are parts of the VAE and not of its prior
-        self.kept: tuple[list[Tensor], Tensor] | None = None  # means of all, and the weights they come from
+        self.cache: tuple[list[Tensor], Tensor] | None = None  # weights, and the means of all exemplars under them
 
-    def initialise(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Take these images (components, C, H, W) and their contexts as exemplars; a trained prior keeps its own."""
-        if self.started:
-            return
-        self.started.fill_(True)
-        self.images.hold(x)
-        if self.contexts is not None and y is not None:
-            self.contexts.hold(y)
-        self.kept = None
+    def stored(self) -> tuple[Levels, Levels | None]:
+        return self.images, self.contexts
 
     def forward(self, y: Tensor | None = None) -> EqualMixture:
-        return EqualMixture(self._drawn() if self.training else self._all(), self.log_scale.exp())
+        return EqualMixture(self._some_means() if self.training else self._all_means(), self.log_scale.exp())
 
     def log_density(self, y: Tensor | None, z: Tensor) -> Tensor:
-        """With all exemplars."""
-        means, scale = self._all(), self.log_scale.exp()
-        scores = [log_normal(code, means, scale).sum(-1).logsumexp(-1) for code in z]
-        return torch.stack(scores) - math.log(len(means))
+        """The log-density under all exemplars, as in evaluation mode."""
+        means, scale = self._all_means(), self.log_scale.exp()
+        return log_equal_mixture(lambda code: log_normal(code, means, scale).sum(-1), len(means), z)
 
-    def _drawn(self) -> Tensor:
+    def _some_means(self) -> Tensor:
         n = len(self.images)
         if n <= self.subset:
             return self._means(slice(None))
         return self._means(torch.randperm(n, device=self.log_scale.device)[: self.subset])
 
     @torch.no_grad()
-    def _all(self) -> Tensor:
-        with _outside_graphs():  # a graph in which it is called takes the means as they are
-            return self._kept_means()
-
-    def _kept_means(self) -> Tensor:
-        weights = self._weights()
-        if self.kept is None or not all(map(_same, self.kept[0], weights)):
-            n = len(self.images) if self.started else 1  # before the start all are blank, and one is as good
-            parts = [self._means(slice(i, min(i + self.subset, n))) for i in range(0, n, self.subset)]
-            self.kept = ([tensor.clone() for tensor in weights], torch.cat(parts))
-        return self.kept[1]
+    def _all_means(self) -> Tensor:
+        with _tracing_off():  # a graph that is being traced takes the means as a constant
+            weights = self._weights()
+            if self.cache is None or not all(map(_same, self.cache[0], weights)):
+                n = len(self.images) if self.started else 1  # before the start all images are blank: one is enough
+                parts = [self._means(slice(i, min(i + self.subset, n))) for i in range(0, n, self.subset)]
+                self.cache = ([tensor.clone() for tensor in weights], torch.cat(parts))
+            return self.cache[1]
 
     def _weights(self) -> list[Tensor]:
-        """By value: a fused optimizer changes a tensor without a new version of it."""
+        """What the means depend on, compared by value: a fused optimizer does not raise a tensor's version counter."""
         return [tensor for part in self.shared for tensor in part.state_dict().values()] + [self.started]
 
     def _means(self, rows: Tensor | slice) -> Tensor:
-        encoder, posterior = self.shared
-        return _centre(posterior(encoder(self.images[rows], self.contexts[rows] if self.contexts else None)))
+        return _mean(self.encoded(self.images[rows], self.contexts[rows] if self.contexts else None))
 
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        self.kept = None  # of other exemplars
+    def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
+        self.cache = None  # the exemplars may be others under the same weights
         super()._load_from_state_dict(*args, **kwargs)
 
 
-class Levels(nn.Module):
-    """Images of at most 256 levels, whatever these are: held as bytes, exactly."""
-
-    bytes: Tensor
-    levels: Tensor
-
-    def __init__(self, n: int, shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.register_buffer("bytes", torch.zeros(n, *shape, dtype=torch.uint8))
-        self.register_buffer("levels", torch.zeros(256))
-
-    def __len__(self) -> int:
-        return len(self.bytes)
-
-    def __getitem__(self, rows: Tensor | slice) -> Tensor:
-        return self.levels[self.bytes[rows].int()]
-
-    def hold(self, images: Tensor) -> None:
-        levels = images.unique()
-        if len(levels) > len(self.levels):
-            raise InputError(f"prior exemplar: expected images of at most 256 levels, got {len(levels)}")
-        self.levels[: len(levels)] = levels
-        for held, part in zip(self.bytes.split(1000), images.split(1000)):
-            held.copy_(torch.bucketize(part, levels))
-
-
-def _centre(q: torch.distributions.Distribution) -> Tensor:
-    """The mean; of a flow, the bent mean of its base."""
+def _mean(q: Distribution) -> Tensor:
+    """The mean of a posterior; for a flow, the point to which it moves the mean of its base."""
     base, transforms = (q.base_dist, q.transforms) if isinstance(q, TransformedDistribution) else (q, [])
     try:
         z = base.mean
@@ -144,10 +103,10 @@ def _centre(q: torch.distributions.Distribution) -> Tensor:
     return z
 
 
-def _outside_graphs() -> contextlib.AbstractContextManager[Any]:
-    """Nothing inside is traced. What traces is slow to import, and only then there."""
-    proxies = sys.modules.get("torch.fx.experimental.proxy_tensor")
-    return proxies.disable_proxy_modes_tracing() if proxies else contextlib.nullcontext()
+def _tracing_off() -> contextlib.AbstractContextManager[object]:
+    """Keeps what happens inside out of a traced graph. Only a module that is imported already can be tracing."""
+    tracing = sys.modules.get("torch.fx.experimental.proxy_tensor")  # slow to import, so not imported here
+    return tracing.disable_proxy_modes_tracing() if tracing else contextlib.nullcontext()
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

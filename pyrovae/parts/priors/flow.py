@@ -1,4 +1,4 @@
-"""A normal distribution, bent."""
+"""A normal distribution, transformed by a flow."""
 
 from collections.abc import Callable
 
@@ -13,9 +13,9 @@ from pyrovae.parts.densities import log_det_jacobian, log_normal
 class Flow(nn.Module):
     r"""log p(z) = log N(f(z); 0, I) + log |det ∂f/∂z|, with f two affine transforms of Pyro.
 
-    `flow` chooses them: `autoregressive`, each dimension given those before it in a random order (masked autoregressive
-    flow: Papamakarios et al. 2017, arXiv:1705.07057), fast to score and slow to draw from; or `coupling`, half of the
-    dimensions given the other half (Real NVP: Dinh et al. 2017, arXiv:1605.08803), fast both ways.
+    `flow` chooses the transforms. `autoregressive` maps each dimension given those before it in a random order: fast to
+    score and slow to sample (masked autoregressive flow: Papamakarios et al. 2017, arXiv:1705.07057). `coupling` maps
+    half of the dimensions given the other half: fast both ways (Real NVP: Dinh et al. 2017, arXiv:1605.08803).
     """
 
     formula = "N(f(z); 0, I) |det ∂f/∂z|\nf learned, one-to-one"
@@ -42,15 +42,15 @@ class Flow(nn.Module):
         self.steps = nn.ModuleList([makers[flow](latent_dim) for _ in range(self.layers)])
 
     def forward(self, y: Tensor | None = None) -> dist.TorchDistribution:
-        turned = transforms.Permute(self.order)
-        steps = [part.inv for step in self.steps for part in (step, turned)]  # inverted: scoring runs them forwards
+        reverse = transforms.Permute(self.order)
+        steps = [part.inv for step in self.steps for part in (step, reverse)]  # inverted: scoring runs them forwards
         return dist.TransformedDistribution(dist.Normal(self.loc, self.scale).to_event(1), steps)
 
     def log_density(self, y: Tensor | None, z: Tensor) -> Tensor:
         return log_normal(self.bent(z), 0.0, 1.0).sum(-1) + log_det_jacobian(self.bent, z)
 
     def bent(self, z: Tensor) -> Tensor:
-        """f(z): the way back to the normal distribution."""
+        """f(z), which maps codes to the normal distribution."""
         for step in reversed(self.steps):
             z = step(z.flip(-1))
         return z

@@ -1,4 +1,4 @@
-"""A learned mixture."""
+"""A learned mixture of Gaussians."""
 
 import math
 
@@ -11,7 +11,7 @@ from pyrovae.parts.densities import log_normal
 
 
 class Mixture(nn.Module):
-    r"""p(z) = Σ π_k N(z; μ_k, diag σ_k²), with `components` k, all of it learned.
+    r"""p(z) = Σ π_k N(z; μ_k, diag σ_k²), with `components` values of k; weights, means and scales are learned.
 
     Dilokthanakul et al. (2016), arXiv:1611.02648, use such a prior.
     """
@@ -35,19 +35,19 @@ class Mixture(nn.Module):
 
 
 class GaussianMixture(dist.MixtureSameFamily):
-    """A mixture of diagonal Gaussians, scored by one matrix product of (z, z²) with (μ/σ², −1/2σ²).
+    """A mixture of diagonal Gaussians whose `log_prob` is one matrix product of (z, z²) with (μ/σ², −1/2σ²).
 
-    So no difference of a code and a mean is ever held: they are as many as codes, components and dimensions together.
+    It needs no tensor (codes, components, latent) of the differences z − μ, as Pyro's mixture does.
     """
 
     def expand(self, batch_shape: torch.Size, _instance: None = None) -> ExpandedDistribution:
-        return ExpandedDistribution(self, batch_shape)  # the components stay as many as they are
+        return ExpandedDistribution(self, batch_shape)  # the number of components does not change
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
         parts = self.component_distribution.base_dist
-        middle = parts.loc.mean(0)  # near it the squares are small, and little is lost in their difference
+        middle = parts.loc.mean(0)  # measured from here the squares are small, and their difference loses few digits
         z, loc, precision = value - middle, parts.loc - middle, parts.scale.square().reciprocal()
         constant = -0.5 * (loc.square() * precision + (2 * math.pi / precision).log()).sum(-1)
         weights = torch.log_softmax(self.mixture_distribution.logits, -1)

@@ -1,4 +1,4 @@
-"""Fixed priors, the same whatever the context."""
+"""Fixed priors, which are the same for every context."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from pyrovae.parts.densities import log_laplace, log_normal, log_student_t
 
 
 class Standard(nn.Module):
-    """A family of location 0 and scale 1 in each dimension."""
+    """The base of priors that are independent over dimensions, with location 0 and scale 1 in each."""
 
     family: Callable[..., dist.TorchDistribution]
     loc: Tensor
@@ -25,6 +25,7 @@ class Standard(nn.Module):
         return self.distribution().to_event(1)
 
     def distribution(self) -> dist.TorchDistribution:
+        """The distribution of each dimension; a subclass whose `family` takes more arguments overrides it."""
         return self.family(self.loc, self.scale)
 
 
@@ -39,12 +40,12 @@ class Normal(Standard):
         return log_normal(z, 0.0, 1.0).sum(-1)
 
     def moments(self, y: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviations."""
+        """Mean and standard deviations, each (latent,)."""
         return self.loc, self.scale
 
 
 class Laplace(Standard):
-    r"""p(z) = Π exp(−|z|) / 2: more mass at 0 and in the tails, so that codes are sparse."""
+    r"""p(z) = Π exp(−|z|) / 2, with more mass near 0 and in the tails than a Gaussian, which favours sparse codes."""
 
     formula = "Πⱼ exp(−|zⱼ|) / 2"
     about = (
@@ -58,7 +59,7 @@ class Laplace(Standard):
 
 
 class StudentT(Standard):
-    r"""p(z) = Π t₅(z), Student's t with five degrees of freedom: codes may lie far out."""
+    r"""p(z) = Π t₅(z), Student's t with five degrees of freedom, whose heavy tails allow codes far from 0."""
 
     formula = "Πⱼ t(zⱼ; ν = 5, 0, 1)\nt Student's"
     about = (

@@ -9,7 +9,8 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from pyrovae import InputError, Run, fit
 from pyrovae.parts.priors.equal_mixture import EqualMixture
-from pyrovae.parts.priors.exemplar import Exemplar, Levels
+from pyrovae.parts.priors.exemplar import Exemplar
+from pyrovae.parts.priors.levels import Levels
 
 
 def started(components=30, data=None, **settings):
@@ -77,7 +78,7 @@ def test_more_exemplars_than_images_take_some_twice():
 
 def test_images_of_more_levels_than_bytes_have_are_refused():
     with pytest.raises(ValueError, match="expected images of at most 256 levels, got 300"):
-        Levels(300, (1,)).hold(torch.arange(300.0)[:, None])
+        Levels(300, (1,)).copy_(torch.arange(300.0)[:, None])
 
 
 def test_a_step_encodes_a_subset_drawn_afresh_and_evaluation_all(monkeypatch):

@@ -1,0 +1,54 @@
+"""What reading a source returns: uint8 images in memory, with their labels."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pyrovae.errors import InputError
+
+
+@dataclass(frozen=True)
+class RawData:
+    """Images (N, C, H, W) as uint8, labels (N,) as int64 if there are any, and a test set if the source has one.
+
+    `classes` names the labels 0, 1, 2, ...; it is empty without labels.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+    test_images: Tensor | None = None
+    test_labels: Tensor | None = None
+    classes: tuple[str, ...] = ()
+
+
+def checked(data: RawData, name: str) -> RawData:
+    """Return the data if types, shapes and labels agree with each other; else raise `InputError`.
+
+    Files may hold anything, and so may what torchvision makes of them. `name` says in the message where they were read.
+    """
+    parts = [(data.images, data.labels, "images"), (data.test_images, data.test_labels, "test images")]
+    for images, labels, called in parts:
+        if images is None:
+            continue
+        nbytes = images.untyped_storage().nbytes()
+        if images.dtype != torch.uint8 or images.dim() != 4 or not 0 < images.numel() <= nbytes:
+            got = f"{tuple(images.shape)} of {images.dtype} in {nbytes} bytes"
+            raise InputError(f"dataset: expected {called} (N, C, H, W) of torch.uint8 in {name}, got {got}")
+        if images.shape[1:] != data.images.shape[1:]:
+            got = f"{tuple(data.images.shape[1:])} and {tuple(images.shape[1:])}"
+            raise InputError(f"dataset: expected images and test images of one shape in {name}, got {got}")
+        if (labels is None) != (data.labels is None):
+            raise InputError(f"dataset: expected labels of images and test images alike in {name}, got one of them")
+        if labels is not None:
+            _check_labels(labels, len(images), len(data.classes), f"{called} in {name}")
+    return data
+
+
+def _check_labels(labels: Tensor, n: int, classes: int, place: str) -> None:
+    if labels.shape != (n,) or labels.dtype != torch.int64:
+        got = f"{tuple(labels.shape)} of {labels.dtype}"
+        raise InputError(f"dataset: expected {n} labels of the {place}, got {got}")
+    least, most = labels.min().item(), labels.max().item()
+    if least < 0 or most >= classes:
+        raise InputError(f"dataset: expected labels from 0 to {classes - 1} of the {place}, got {least} to {most}")
