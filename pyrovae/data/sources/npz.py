@@ -39,7 +39,7 @@ class _Array:
 
     @classmethod
     def of(cls, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> "_Array":
-        """Read the header of an array; raises `ValueError` if it contradicts the size, another error if it is broken."""
+        """Read the header of an array; raises `ValueError` if it contradicts the size, others if it is broken."""
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # zipfile would unpack it all at once
             raise ValueError(f"{entry.filename} is compressed in another way than by numpy")
         with archive.open(entry) as file:
