@@ -16,7 +16,7 @@ from .values import NAMED, examples
 
 NOT_COMPARED = {"network", "hidden", "activation", "data_dir", "device", "epochs"}  # network and hidden are one column
 FIGURES = ("losses", "rate_distortion")
-TOLD = ("dataset", "pixels", "condition", "network", "latent_dim", "likelihood", "prior", "posterior", "objective")
+SHARED = ("dataset", "pixels", "condition", "network", "latent_dim", "likelihood", "prior", "posterior", "objective")
 SCORES = {"loss": "loss", "reconstruction": "reconstruction", "kl": "KL"}
 
 
@@ -70,8 +70,8 @@ def finished(paths: Sequence[Path]) -> list[Any]:
 
     several = len(paths) > 1
     passed = [path for path in paths if several and (path.is_file() or _is_figures(path))]
-    found = [run for path in paths if path not in passed for run in runs_at(path)]
-    opened = [*{run.path.resolve(): run for run in found}.values()]  # named twice, or beside their sweep: once
+    every = [run for path in paths if path not in passed for run in runs_at(path)]
+    opened = [*{run.path.resolve(): run for run in every}.values()]  # named twice, or beside their sweep: once
     if not opened:
         raise InputError(f"run: expected a run folder with a config.toml, got {', '.join(map(str, paths))}")
     for run in opened:
@@ -120,14 +120,14 @@ def _scores(run: Any) -> dict[str, str]:
 
 
 def _estimate(run: Any) -> dict[str, str]:
-    found = run.evaluation
-    if found is None:
+    evaluation = run.evaluation
+    if evaluation is None:
         return {"log p(x)": "–", "K": "–", "images": "–"}
-    error = "" if found["standard_error"] is None else f" ± {found['standard_error']:.2f}"
+    error = "" if evaluation["standard_error"] is None else f" ± {evaluation['standard_error']:.2f}"
     return {
-        "log p(x)": f"{found['log_likelihood']:.2f}{error}",
-        "K": f"{found['samples']:,}",
-        "images": f"{found['images']:,}",
+        "log p(x)": f"{evaluation['log_likelihood']:.2f}{error}",
+        "K": f"{evaluation['samples']:,}",
+        "images": f"{evaluation['images']:,}",
     }
 
 
@@ -141,10 +141,10 @@ def _show(runs: Sequence[Any]) -> None:
     if any(run.evaluation for run in runs):
         scores = [line | _estimate(run) for line, run in zip(scores, runs)]
     differ = [name for name in settings[0] if name == "run" or len({row[name] for row in settings}) > 1]
-    shared = ", ".join(f"{name} {settings[0][name]}" for name in TOLD if name not in differ)
+    shared = ", ".join(f"{name} {settings[0][name]}" for name in SHARED if name not in differ)
     click.echo(f"test set, nats per image; all: {shared}")
     show([{name: row[name] for name in differ} | line for row, line in zip(settings, scores)], [*scores[0]])
     if "K" in scores[0]:
         click.echo("log p(x): importance sampling with K samples, ± its standard error over the images")
-    if told := estimate_differences(runs):
-        click.echo(f"log p(x) is not to be compared: {told}")
+    if differing := estimate_differences(runs):
+        click.echo(f"log p(x) is not to be compared: {differing}")

@@ -35,9 +35,9 @@ def names_in(module: str, registry: str) -> list[str]:
     names: list[str] = []
     for node in tree.body:
         target = getattr(node, "target", None) or getattr(node, "targets", [None])[0]
-        if getattr(target, "id", None) != registry or not isinstance(held := getattr(node, "value", None), ast.Dict):
+        if getattr(target, "id", None) != registry or not isinstance(members := getattr(node, "value", None), ast.Dict):
             continue
-        for key, value in zip(held.keys, held.values):
+        for key, value in zip(members.keys, members.values):
             if isinstance(key, ast.Constant):
                 names.append(str(key.value))
             elif isinstance(value, ast.Name) and (source := imported.get(value.id)):  # {**OTHERS}

@@ -28,7 +28,7 @@ from .values import NAMED, SEED, Whole, examples
 @click.option("--force", is_flag=True, help="replace the file that --out names")
 @repeats
 def command(
-    run: Path, n: int, label: str | None, seed: int, draw: bool, out: Path | None, force: bool, **given: str
+    run: Path, n: int, label: str | None, seed: int, draw: bool, out: Path | None, force: bool, **repeated: str | None
 ) -> None:
     """Draw N images from the model that RUN holds, a folder of `pyrovae train`.
 
@@ -42,7 +42,7 @@ def command(
     from pyrovae.inference import seeded
     from pyrovae.runs.run import Run
 
-    opened = Run(run, **repeated_of(given))
+    opened = Run(run, **repeated_of(repeated))
     y = _context(opened, n, label)
     with seeded(seed):
         images = opened.pixels.to_unit(opened.vae.generate(n, y, mean=not draw))
@@ -52,9 +52,9 @@ def command(
         save_out(out, as_png(square_figure(images)))
     else:
         labels = {"labels": np.array(opened.classes)[y]} if opened.config.condition == "label" else {}
-        held = io.BytesIO()
-        np.savez_compressed(held, images=(images * 255).round().byte().numpy(), **labels)
-        save_out(out, held.getvalue())
+        content = io.BytesIO()
+        np.savez_compressed(content, images=(images * 255).round().byte().numpy(), **labels)
+        save_out(out, content.getvalue())
     click.echo(out)
 
 

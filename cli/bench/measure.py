@@ -76,7 +76,7 @@ def result(rows: Sequence[Row], work: Work) -> list[dict[str, Any]]:
     """The rows as they go to a file, with what pyrovae-compiled needs of each one's time, and the target for that."""
     timed = {row.name: row for row in rows if row.seconds}
     base, targets, least = timed.get(BASE), TARGETS[work.device.type], AT_LEAST[work.device.type]
-    found = []
+    entries = []
     for row in rows:
         entry: dict[str, Any] = {"row": row.name}
         if row.skipped:
@@ -89,5 +89,5 @@ def result(rows: Sequence[Row], work: Work) -> list[dict[str, Any]]:
                     entry["target"] = targets[row.name]
                 if row.name in least:
                     entry["at_least"] = least[row.name]
-        found.append(entry)
-    return found
+        entries.append(entry)
+    return entries

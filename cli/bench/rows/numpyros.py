@@ -35,11 +35,11 @@ def numpyros_way(work: Work) -> Callable[[], float]:
 
     epoch = jax.jit(train, donate_argnums=0)
     key, start = jax.random.split(jax.random.PRNGKey(0))
-    held = {"state": svi.init(start, images[: work.batch_size] / 255.0), "key": key}
+    latest = {"state": svi.init(start, images[: work.batch_size] / 255.0), "key": key}
 
     def run() -> float:
-        held["key"], key = jax.random.split(held["key"])
-        held["state"], total = epoch(held["state"], key)
+        latest["key"], key = jax.random.split(latest["key"])
+        latest["state"], total = epoch(latest["state"], key)
         return float(total) / (steps * work.batch_size)
 
     return run
