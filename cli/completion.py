@@ -28,7 +28,8 @@ FAMILIES = {  # setting -> where its values have names
 def names_in(module: str, registry: str) -> list[str]:
     """The keys of a dict at the foot of a file, read from its source: to import it would import torch, for seconds."""
     place = PACKAGE.joinpath(*module.split(".")[1:])
-    tree = ast.parse((place / "__init__.py" if place.is_dir() else place.with_suffix(".py")).read_text())
+    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    tree = ast.parse(file.read_text(encoding="utf-8"))
     imported = {
         alias.name: node.module for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }
