@@ -14,6 +14,7 @@ from support.builders import small_data, small_vae
 from pyrovae import InputError, Run, fit
 from pyrovae.inference import processes as parallel
 from pyrovae.parts.posteriors import POSTERIORS
+from pyrovae.training import objective
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_other_random_operations_draw_for_the_rows_of_the_share(processes):
 
 
 def test_a_batch_with_fewer_images_than_processes_is_refused(processes, monkeypatch):
-    monkeypatch.setattr("pyrovae.training.objective.size", lambda: 9)
+    monkeypatch.setattr(objective, "size", lambda: 9)
     vae, config = small_vae(batch_size=16)  # 40 images: the last batch holds 8
     with pytest.raises(InputError, match="batch_size: expected an image for each of 9 processes in every batch, got 8"):
         fit(vae, small_data(pixels=config.pixels), config)

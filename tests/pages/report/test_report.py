@@ -6,6 +6,7 @@ import json
 import operator
 import shutil
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.builders import small_data, small_vae
@@ -126,11 +127,8 @@ def test_evaluate_rewrites_a_page_that_exists(world):
     assert "log p(x) was not estimated" in (world / "run/report.html").read_text(encoding="utf-8")
     assert pyrovae("evaluate run --samples 7 --device cpu") == 0
     assert "K = 7" in (world / "run/report.html").read_text(encoding="utf-8")
-    assert pyrovae("evaluate label --samples 7 --device cpu") == 0
-    assert (world / "label/report.html").exists()  # made by the training, and rewritten
-    (world / "label/report.html").unlink()
     assert pyrovae("evaluate label --samples 8 --device cpu") == 0
-    assert not (world / "label/report.html").exists()
+    assert not (world / "label/report.html").exists()  # trained without figures, it had none
 
 
 def test_the_command_writes_to_out_and_overwrites_only_with_force(world, capsys):
@@ -145,6 +143,7 @@ def test_the_command_writes_to_out_and_overwrites_only_with_force(world, capsys)
     assert (world / "report.html").read_bytes() != before
 
 
+@pytest.mark.filterwarnings("ignore:epoch .* the posterior collapses")  # one epoch is few
 def test_the_runs_of_a_sweep_with_figures_have_a_page(tmp_path):
     for seed in (0, 1):
         run = Run.create(tmp_path / f"seed={seed}", Config(epochs=1, hidden=(8,), device="cpu", seed=seed))
