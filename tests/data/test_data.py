@@ -1,6 +1,4 @@
-"""A dataset becomes splits and pixels: disjoint, the same each time, uint8 in memory, read by the pixel protocol."""
-
-from typing import get_args
+"""A dataset is split into disjoint sets, the same for every run, and gives batches of pixels and labels."""
 
 import numpy as np
 import pytest
@@ -8,22 +6,7 @@ import torch
 
 from pyrovae.config.settings import Config
 from pyrovae.data.data import Images, load
-from pyrovae.data.pixels import Pixels
 from pyrovae.errors import InputError
-
-PROTOCOLS = get_args(Config.model_fields["pixels"].annotation)
-LEVEL = 77  # of 255: an image of it is binarised to 1s in 30.2 % of its pixels
-
-
-@pytest.fixture
-def npz(tmp_path):
-    """Writes arrays and gives the settings that read them."""
-
-    def write(**arrays):
-        np.savez(tmp_path / "set.npz", **arrays)
-        return {"dataset": f"npz:{tmp_path / 'set.npz'}"}
-
-    return write
 
 
 def numbered(n, start=0):
@@ -33,13 +16,6 @@ def numbered(n, start=0):
 
 def numbers(images):
     return images.images[:, 0, 0, 0].tolist()
-
-
-def read_all(data, images):
-    return data.batch(images, slice(None)).x
-
-
-# --- splits ---
 
 
 @pytest.mark.parametrize(("n", "n_train"), [(2, 1), (3, 2), (10, 8), (101, 81)])
@@ -89,6 +65,11 @@ def test_validation_leaves_images_to_train_on(validation, npz):
         load(Config(**npz(images=numbered(10)), validation=validation))
 
 
+def test_validation_images_do_not_enter_the_mean(npz):
+    data = load(Config(**npz(images=numbered(50)), pixels="standardized", validation=20))
+    assert data.pixels.mean * 255 == pytest.approx(np.mean(numbers(data.train)))
+
+
 def test_digits():
     data = load(Config(validation=100, image_size=4))
     assert (len(data.train), len(data.validation), len(data.test)) == (1338, 100, 359)
@@ -96,7 +77,7 @@ def test_digits():
     assert data.name == "digits"
     assert data.classes == tuple("0123456789")
     assert data.test.labels.bincount().min() > 20  # no class is left out
-    assert read_all(data, data.test).shape == (359, 1, 4, 4)
+    assert data.batch(data.test, slice(None)).x.shape == (359, 1, 4, 4)
 
 
 def test_rows_and_devices_keep_images_and_labels_together():
@@ -111,126 +92,3 @@ def test_a_batch_is_pixels_and_labels_of_its_rows(npz):
     x, labels = data.batch(data.train, torch.tensor([3, 0, 3]))
     assert x.shape == (3, 1, 3, 3)
     assert (x[:, 0, 0, 0] * 255).round().tolist() == labels.tolist() == [numbers(data.train)[i] for i in (3, 0, 3)]
-
-
-# --- pixel protocols ---
-
-
-@pytest.fixture
-def noisy(npz):
-    """40 training and 20 test images of all 256 values."""
-    random = np.random.default_rng(0)
-    return npz(
-        images=random.integers(0, 256, (40, 16, 16), dtype=np.uint8),
-        test_images=random.integers(0, 256, (20, 16, 16), dtype=np.uint8),
-    )
-
-
-@pytest.mark.parametrize("pixels", PROTOCOLS)
-def test_images_stay_bytes_until_they_are_read(pixels, noisy):
-    data = load(Config(**noisy, pixels=pixels, validation=10))
-    assert data.pixels.protocol == pixels
-    for images in (data.train, data.validation, data.test):
-        assert images.images.dtype == torch.uint8
-        assert read_all(data, images).dtype == torch.get_default_dtype()
-
-
-@pytest.mark.parametrize("pixels", PROTOCOLS)
-def test_what_is_evaluated_is_the_same_at_each_visit_and_each_load(pixels, noisy):
-    data, again = (load(Config(**noisy, pixels=pixels, validation=10)) for _ in range(2))
-    for part in ("test", "validation"):
-        x = read_all(data, getattr(data, part))
-        assert torch.equal(x, read_all(data, getattr(data, part)))
-        assert torch.equal(x, read_all(again, getattr(again, part)))
-
-
-@pytest.mark.parametrize("pixels", [pixels for pixels in PROTOCOLS if pixels != "dynamic"])
-def test_training_pixels_are_the_same_at_each_visit(pixels, noisy):
-    data, again = load(Config(**noisy, pixels=pixels)), load(Config(**noisy, pixels=pixels))
-    x = read_all(data, data.train)
-    assert torch.equal(x, read_all(data, data.train))
-    assert torch.equal(x, read_all(again, again.train))
-
-
-def test_grey_is_x_over_255(noisy):
-    data = load(Config(**noisy))
-    x = read_all(data, data.train)
-    assert torch.equal(x, data.train.images / 255)
-    assert (x.min().item(), x.max().item()) == (0, 1)
-    assert data.pixels.to_unit(torch.tensor([-0.5, 0.25, 1.5])).tolist() == [0, 0.25, 1]
-
-
-def test_dynamic_is_drawn_at_each_visit_in_training(noisy):
-    data = load(Config(**noisy, pixels="dynamic"))
-    torch.manual_seed(0)
-    first, second = read_all(data, data.train), read_all(data, data.train)
-    assert not torch.equal(first, second)
-    torch.manual_seed(0)
-    assert torch.equal(first, read_all(data, data.train))  # by torch's random state, so that a run can be repeated
-
-
-@pytest.mark.parametrize("pixels", ["dynamic", "static"])
-def test_binary_pixels_are_bernoulli_draws_of_their_grey_value(pixels, npz):
-    images = np.full((3, 100, 100), LEVEL, dtype=np.uint8)
-    images[1], images[2] = 0, 255
-    data = load(Config(**npz(images=images, test_images=images), pixels=pixels))
-    torch.manual_seed(0)
-    for part in (data.train, data.test):
-        x = read_all(data, part)
-        assert set(x.unique().tolist()) == {0, 1}
-        assert x.mean((1, 2, 3)).tolist() == pytest.approx([LEVEL / 255, 0, 1], abs=0.023)  # 5 standard deviations
-
-
-def test_sets_that_are_drawn_once_are_drawn_independently(npz):
-    images = np.full((2, 50, 50), 128, dtype=np.uint8)
-    data = load(Config(**npz(images=images, test_images=images), pixels="static"))
-    drawn = torch.cat([data.train.images, data.test.images]).flatten(1).float()
-    assert torch.corrcoef(drawn).fill_diagonal_(0).abs().max() < 0.1  # 5 standard deviations
-    assert set(data.train.images.unique().tolist()) == {0, 255}
-
-
-def test_threshold_lies_between_127_and_128(npz):
-    images = np.array([[[0, 127], [128, 255]]] * 2, dtype=np.uint8)
-    data = load(Config(**npz(images=images), pixels="threshold"))
-    assert read_all(data, data.train).flatten().tolist() == [0, 0, 1, 1]
-    assert read_all(data, data.test).flatten().tolist() == [0, 0, 1, 1]
-
-
-def test_standardized_has_mean_0_and_standard_deviation_1(noisy):
-    data = load(Config(**noisy, pixels="standardized"))
-    x, test = read_all(data, data.train), read_all(data, data.test)
-    assert x.mean().item() == pytest.approx(0, abs=1e-5)
-    assert x.std(correction=0).item() == pytest.approx(1, abs=1e-5)
-    grey = data.train.images.double() / 255
-    expected = (data.test.images / 255 - grey.mean()) / grey.std(correction=0)  # by the training set's numbers
-    assert torch.allclose(test, expected.float(), atol=1e-5)
-
-
-def test_validation_images_do_not_enter_the_mean(npz):
-    data = load(Config(**npz(images=numbered(50)), pixels="standardized", validation=20))
-    assert data.pixels.mean * 255 == pytest.approx(np.mean(numbers(data.train)))
-
-
-@pytest.mark.parametrize("pixels", ["grey", "standardized"])
-def test_to_unit_inverts_read(pixels, noisy):
-    data = load(Config(**noisy, pixels=pixels))
-    unit = data.pixels.to_unit(read_all(data, data.test))
-    assert torch.allclose(unit, data.test.images / 255, atol=1e-6)
-    assert unit.min() >= 0
-    assert unit.max() <= 1
-
-
-def test_constant_images_cannot_be_standardized(npz):
-    images = np.full((10, 4, 4), LEVEL, dtype=np.uint8)
-    with pytest.raises(InputError, match="'standardized' expects images that vary, got one constant value"):
-        load(Config(**npz(images=images), pixels="standardized"))
-    assert load(Config(**npz(images=images))).shape == (1, 4, 4)
-
-
-def test_the_mean_of_many_bytes_is_exact():
-    """A sum of bytes in single precision would be off after 2^24."""
-    images = torch.full((70, 1, 512, 512), 1, dtype=torch.uint8)
-    images[:35] = 254
-    pixels = Pixels.of("standardized", images)
-    assert pixels.mean == pytest.approx(0.5, abs=1e-12)
-    assert pixels.std == pytest.approx(253 / 510, abs=1e-12)

@@ -1,16 +1,13 @@
-"""The exemplar prior: against brute force, and never stale."""
+"""The exemplar prior is the mixture around its images, and computes their means again when a weight changes."""
 
 import pyro
-import pyro.distributions as dist
 import pytest
 import torch
 from support.builders import small_data, small_vae
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from pyrovae import InputError, Run, fit
-from pyrovae.parts.priors.equal_mixture import EqualMixture
 from pyrovae.parts.priors.exemplar import Exemplar
-from pyrovae.parts.priors.levels import Levels
 
 
 def started(components=30, data=None, **settings):
@@ -25,34 +22,6 @@ def by_hand(vae):
     with torch.no_grad():
         q = vae.posterior(vae.encoder(prior.images[rows], prior.contexts[rows] if prior.contexts else None))
     return q.mean
-
-
-@pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-4), (torch.float64, 1e-9)])
-@pytest.mark.parametrize("batch", [(), (5,), (3, 5)])
-def test_its_score_is_that_of_the_mixture(dtype, error, batch, monkeypatch):
-    monkeypatch.setattr(EqualMixture, "pairs", 7 * 40)  # scored in parts
-    loc, scale = (3 + torch.randn(40, 6)).to(dtype).requires_grad_(), torch.tensor(0.5, dtype=dtype, requires_grad=True)
-    parts = dist.Normal(loc, scale).to_event(1)
-    brute = dist.MixtureSameFamily(dist.Categorical(logits=torch.zeros(40, dtype=dtype)), parts)
-    p = EqualMixture(loc, scale)
-    z = (3 + torch.randn(*batch, 6)).to(dtype).requires_grad_()
-    torch.testing.assert_close(p.log_prob(z), brute.log_prob(z), rtol=0, atol=error)
-    found, wanted = (torch.autograd.grad(q.log_prob(z).sum(), [loc, scale, z]) for q in (p, brute))
-    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=10 * error)
-    torch.testing.assert_close(p.mean, brute.mean)
-    wide = p.expand((4, *batch))
-    assert wide.log_prob(z).shape == (4, *batch)
-    assert wide.rsample((2,)).shape == (2, 4, *batch, 6)
-
-
-def test_its_draws_have_its_moments_and_carry_gradients():
-    loc, scale = torch.randn(8, 2, requires_grad=True), torch.tensor(0.3, requires_grad=True)
-    z = EqualMixture(loc, scale).rsample((100_000,))
-    torch.testing.assert_close(z.mean(0), loc.mean(0), rtol=0, atol=0.02)
-    torch.testing.assert_close(z.var(0), loc.var(0, correction=0) + 0.09, rtol=0.03, atol=0.01)
-    share, width = torch.autograd.grad(z.sum() / len(z), [loc, scale])
-    torch.testing.assert_close(share, torch.full((8, 2), 1 / 8), rtol=0, atol=0.01)
-    assert abs(width) < 0.02
 
 
 @pytest.mark.parametrize("condition", ["none", "label", "quadrant1"])
@@ -74,11 +43,6 @@ def test_it_holds_training_images_exactly_and_each_once(condition, pixels):
 def test_more_exemplars_than_images_take_some_twice():
     vae, _, _ = started(components=60)
     assert len(vae.prior.images.bytes.unique(dim=0)) == 40
-
-
-def test_images_of_more_levels_than_bytes_have_are_refused():
-    with pytest.raises(ValueError, match="expected images of at most 256 levels, got 300"):
-        Levels(300, (1,)).copy_(torch.arange(300.0)[:, None])
 
 
 def test_a_step_encodes_a_subset_drawn_afresh_and_evaluation_all(monkeypatch):

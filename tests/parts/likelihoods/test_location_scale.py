@@ -1,0 +1,44 @@
+"""Likelihoods with a location and a scale: which scales are learned, and which scale is the optimal one."""
+
+import pytest
+import torch
+from support.builders import small_data, small_vae
+
+from pyrovae import InputError, fit
+from pyrovae.parts.likelihoods import LIKELIHOODS
+
+CASES = [(name, scale) for name in ("gaussian", "laplace", "student_t") for scale in ("shared", "pixel", 0.3)]
+CASES += [("gaussian", "optimal")]
+
+
+def test_the_optimal_scale_is_the_root_mean_square_error_in_training_and_its_mean_after():
+    likelihood = LIKELIHOODS["gaussian"](scale="optimal").train()
+    h, x = torch.zeros(4, 1, 1, 8, 8), 0.2 * torch.randn(4, 1, 8, 8)
+    rms = x.square().mean().sqrt()
+    by_hand = torch.distributions.Normal(0.0, rms).log_prob(x).sum()
+    assert likelihood(h).log_prob(x).sum().item() == pytest.approx(by_hand.item(), rel=1e-5)
+    for _ in range(200):
+        likelihood(h).log_prob(x)
+    scored = likelihood.eval()(h).log_prob(x).sum()
+    assert scored.item() == pytest.approx(by_hand.item(), rel=1e-4)
+    for factor in (0.9, 1.1):
+        assert torch.distributions.Normal(0.0, factor * rms).log_prob(x).sum() < by_hand
+
+
+@pytest.mark.parametrize("name", ["laplace", "student_t"])
+def test_only_the_gaussian_has_an_optimal_scale(name):
+    with pytest.raises(InputError, match="scale: 'optimal' fits likelihood gaussian"):
+        small_vae(likelihood=name, scale="optimal")
+
+
+@pytest.mark.parametrize(("name", "scale"), CASES)
+@pytest.mark.parametrize("pixels", ["grey", "standardized"])
+@pytest.mark.parametrize("condition", ["none", "quadrant1"])
+def test_every_scale_trains_and_is_learned_unless_fixed(name, scale, pixels, condition):
+    vae, config = small_vae(likelihood=name, scale=scale, pixels=pixels, condition=condition)
+    likelihood = getattr(vae.likelihood, "likelihood", vae.likelihood)
+    before = None if scale == "pixel" else likelihood.log_scale.clone()
+    *_, last = fit(vae, small_data(pixels=pixels), config)
+    assert torch.tensor(last["test"]["loss"]).isfinite()
+    if before is not None:
+        assert torch.equal(likelihood.log_scale, before) is isinstance(scale, float)

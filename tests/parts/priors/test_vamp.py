@@ -1,0 +1,31 @@
+"""The VampPrior is the mixture of the posteriors of its pseudo-inputs, and is saved with them."""
+
+import pytest
+import torch
+from support.builders import small_data, small_vae
+
+from pyrovae import Run, fit
+
+
+@pytest.mark.parametrize("condition", ["none", "label", "quadrant1"])
+def test_a_vamp_prior_starts_from_training_images_and_is_the_mixture_of_their_posteriors(condition):
+    vae, config = small_vae(prior="vamp", components=7, condition=condition)
+    data = small_data()
+    fit(vae, data, config)
+    images = data.batch(data.train, slice(0, 40)).x
+    assert all(any(torch.equal(u, x) for x in images) for u in vae.prior.inputs)
+    z = torch.randn(3, 2)
+    parts = vae.posterior(vae.encoder(vae.prior.inputs, vae.prior.contexts))
+    by_hand = torch.stack([parts.log_prob(code.expand(7, -1)).exp().mean().log() for code in z])
+    torch.testing.assert_close(vae.prior().log_prob(z), by_hand)
+
+
+def test_a_vamp_prior_is_loaded_with_its_inputs(tmp_path):
+    vae, config = small_vae(prior="vamp", components=7, condition="label")
+    fitting, run = fit(vae, small_data(pixels=config.pixels), config), Run.create(tmp_path, config)
+    for record in fitting:
+        run.record(record, fitting)
+    z = torch.randn(5, 2)
+    assert torch.equal(run.vae.prior().log_prob(z), vae.prior().log_prob(z))
+    names = [name for name in vae.state_dict() if name.startswith("prior.")]
+    assert sorted(names) == ["prior.contexts", "prior.inputs", "prior.started"]  # the encoder is not saved twice
