@@ -432,6 +432,7 @@ def test_the_command_writes_where_it_is_told(world, capsys):
     assert (world / "report.html").read_bytes() != before
 
 
+@pytest.mark.filterwarnings("ignore:epoch .* the posterior collapses")  # after one epoch
 def test_every_run_of_a_sweep_has_one(tmp_path):
     for seed in (0, 1):
         run = Run.create(tmp_path / f"seed={seed}", Config(epochs=1, hidden=(8,), device="cpu", seed=seed))
