@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from pyrovae.cli import main
+from pyrovae.pages.report import save
 from pyrovae.runs.run import Run
 
 TINY = "--hidden 16 --device cpu"
@@ -73,3 +74,5 @@ def _make_runs():
     assert pyrovae(f"{line} --out run") == 0
     for condition in ("label", "quadrant1"):
         assert pyrovae(f"{line} --out {condition} --dataset npz:labelled.npz --condition {condition}") == 0
+    for name in ("run", "label", "quadrant1"):
+        save(Run(name))  # the page without figures, which take seconds to draw
