@@ -65,7 +65,7 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
 
 
 def finished(paths: Sequence[Path]) -> list[Any]:
-    """The runs, all finished; beside others a file and the figures of a sweep are passed over: results/* names them."""
+    """Open the runs, all of them finished. If there are several paths, files and folders of figures are left out."""
     from pyrovae.runs.sweep import runs_at
 
     several = len(paths) > 1
@@ -102,7 +102,7 @@ def _drawn(figure: str, runs: Sequence[Any], rows: Sequence[Mapping[str, Any]]) 
 
 
 def _varying(runs: Sequence[Any]) -> list[str]:
-    """The settings that are not the same in all runs."""
+    """Return the settings that differ between the runs."""
     names = [name for name in Config.model_fields if name not in ("data_dir", "device")]
     return [name for name in names if len({getattr(run.config, name) for run in runs}) > 1]
 
@@ -132,7 +132,7 @@ def _estimate(run: Any) -> dict[str, str]:
 
 
 def _show(runs: Sequence[Any]) -> None:
-    """What all runs share is said once, above the table; what differs is a column."""
+    """Print what all runs share above the table, and what differs as its columns."""
     from pyrovae.runs.comparison import estimate_differences
 
     from .tables import show

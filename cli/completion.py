@@ -1,4 +1,4 @@
-"""What the shell completes: the names of presets, of members of the families, of figures; and files."""
+"""Complete the names of presets, components and figures, and file names, in the shell."""
 
 import ast
 from collections.abc import Callable
@@ -26,7 +26,7 @@ FAMILIES = {  # setting -> where its values have names
 
 
 def names_in(module: str, registry: str) -> list[str]:
-    """The keys of a dict at the foot of a file, read from its source: to import it would import torch, for seconds."""
+    """Read the keys of a dict from a file's source, because importing the file would take seconds for torch."""
     place = PACKAGE.joinpath(*module.split(".")[1:])
     file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
     tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -47,7 +47,7 @@ def names_in(module: str, registry: str) -> list[str]:
 
 
 def choices(name: str) -> list[str]:
-    """The values of a setting that have names."""
+    """Return the named values of a setting."""
     if name in FAMILIES:
         return names_in(*FAMILIES[name])
     if name == "device":
@@ -57,13 +57,13 @@ def choices(name: str) -> list[str]:
 
 
 def of_setting(_: Context, param: Parameter, typed: str) -> list[str]:
-    """Of a flag that takes a list, what follows the last comma."""
+    """Complete the value of a setting; if the flag takes a list, complete what follows the last comma."""
     head, comma, last = typed.rpartition(",") if getattr(param, "multiple", False) else ("", "", typed)
     return [head + comma + name for name in choices(param.name or "") if name.startswith(last)]
 
 
 def of(names: Callable[[], Any]) -> Complete:
-    """Complete one of these."""
+    """Return a function that completes one of these names."""
     return lambda _ctx, _param, typed: [name for name in names() if name.startswith(typed)]
 
 

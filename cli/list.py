@@ -15,7 +15,7 @@ from .values import examples
 
 
 def _members(module: str, registry: str) -> Callable[[], dict[str, str]]:
-    """Names and the first lines of their docstrings."""
+    """Return a function that lists names with the first lines of their docstrings."""
 
     def read() -> dict[str, str]:
         import importlib

@@ -59,7 +59,7 @@ def command(
 
 
 def _context(run: Any, n: int, label: str | None) -> Any:
-    """The y of n images: the label that was asked for, all labels in turn, or test images of which parts are seen."""
+    """Return the context of n images: the label asked for, all labels in turn, or test images to complete."""
     import torch
 
     condition = run.config.condition
@@ -74,7 +74,7 @@ def _context(run: Any, n: int, label: str | None) -> Any:
 
 
 def _index(label: str, classes: tuple[str, ...]) -> int:
-    """The class of that name; or of that number, if no class has a number for a name."""
+    """Return the index of the class of that name; or of that number, if no class has a number for a name."""
     if label in classes:
         return classes.index(label)
     numbered = not any(name.lstrip("-").isdecimal() for name in classes)

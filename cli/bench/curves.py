@@ -1,4 +1,4 @@
-"""Seconds of an epoch over one dimension of the work."""
+"""Measure how the time of an epoch grows with batch size, width, latent dimensions and particles."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,11 +14,11 @@ AXES = {
     "particles": (1, 4, 16),
 }
 NAMES = ("pyro-resident", "torch", "torch-compiled", "pyrovae", "pyrovae-compiled", "floor")
-STEPS = 20  # at least, that are timed: an epoch is so many times longer
+STEPS = 20  # timed at least; their time is then scaled to a whole epoch
 
 
 def curves(work: Work, repetitions: int = 3) -> Iterator[dict[str, Any]]:
-    """A point each: the axis, its value, the row, and the shortest of some short epochs, scaled to a whole one."""
+    """Yield a point for each row and value of each axis: the shortest of some short epochs, scaled to a whole one."""
     for axis, values in AXES.items():
         for value in values:
             setting: dict[str, Any] = {axis: value}

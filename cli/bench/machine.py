@@ -1,4 +1,4 @@
-"""What the benchmark runs on: the hardware, and the versions of the packages that are compared."""
+"""Name the hardware that the benchmark runs on, and the versions of the packages that it compares."""
 
 import os
 import platform

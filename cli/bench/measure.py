@@ -1,4 +1,4 @@
-"""Times of rows against each other, in one run."""
+"""Time the rows of the benchmark in turn, in one process, so that their ratios mean something on a noisy machine."""
 
 import statistics
 import time
@@ -11,16 +11,19 @@ import torch
 from .rows import ROWS, Work
 
 BASE = "pyrovae-compiled"
-TARGETS = {  # the most that pyrovae-compiled is to take of each row's time
+TARGETS = {  # upper bounds on the time of pyrovae-compiled over that of each row
     "cpu": {"pyro": 0.25, "pyro-resident": 0.45, "torch": 0.75, "torch-compiled": 0.95, "numpyro": 1.0, "floor": 1.35},
     "cuda": {"pyro": 0.02, "torch": 0.5, "numpyro": 1.0},
 }
-AT_LEAST = {"cpu": {"pyrovae-bf16": 1.43}, "cuda": {}}  # the least of them: bf16 is to take 0.7 of it
+AT_LEAST = {
+    "cpu": {"pyrovae-bf16": 1.43},
+    "cuda": {},
+}  # lower bounds on the same ratio: bf16 is to take 0.7 of the time
 
 
 @dataclass
 class Row:
-    """What was measured of one row: `seconds` of each epoch, `building` of construction, compiling and first epoch."""
+    """The measurements of a row: the `seconds` of each epoch, and of `building`, compiling and the first epoch."""
 
     name: str
     epoch: Callable[[], float | None] | None = None
@@ -34,12 +37,12 @@ class Row:
         return statistics.median(self.seconds)
 
     def ratio(self, other: "Row") -> float:
-        """The share that this row takes of the other's time: the median over repetitions, in which both ran in turn."""
+        """Return this row's time over the other's: the median over the repetitions, in which both ran in turn."""
         return statistics.median(mine / theirs for mine, theirs in zip(self.seconds, other.seconds))
 
 
 def build(names: Sequence[str], work: Work) -> Iterator[Row]:
-    """Each row, ready to be timed; one that needs what is not installed says so and is skipped."""
+    """Build each row and run an epoch of it; a row whose package is not installed is marked as skipped."""
     for name in names:
         row, start = Row(name), time.perf_counter()
         try:
@@ -53,7 +56,7 @@ def build(names: Sequence[str], work: Work) -> Iterator[Row]:
 
 
 def repeat(rows: Sequence[Row], work: Work, repetitions: int) -> Iterator[None]:
-    """Time an epoch of every row in turn, again and again, each time beginning with another one."""
+    """Time an epoch of every row in turn, `repetitions` times; each round begins with another row."""
     for repetition in range(repetitions):
         first = repetition % max(len(rows), 1)
         for row in (*rows[first:], *rows[:first]):
@@ -73,7 +76,7 @@ def wait(work: Work) -> None:
 
 
 def result(rows: Sequence[Row], work: Work) -> list[dict[str, Any]]:
-    """The rows as they go to a file, with what pyrovae-compiled needs of each one's time, and the target for that."""
+    """Return the rows for the JSON file, with the time of pyrovae-compiled over each row's, and the target for that."""
     timed = {row.name: row for row in rows if row.seconds}
     base, targets, least = timed.get(BASE), TARGETS[work.device.type], AT_LEAST[work.device.type]
     entries = []

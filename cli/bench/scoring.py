@@ -1,4 +1,4 @@
-"""How near importance sampling comes to the rate of its matrix products."""
+"""Compare the rate of importance sampling with that of its matrix products."""
 
 import statistics
 import time
@@ -17,13 +17,13 @@ from .rows.floor import floor, flops
 from .rows.work import Work
 
 SAMPLES, TARGET = 5000, 0.6
-STEPS = 100  # of the floor that are timed beside it
+STEPS = 100  # of the floor, timed beside the scoring
 
 
 def scoring(work: Work, repetitions: int) -> dict[str, Any]:
-    """The rate of scoring a few images with K = 5,000 codes each, of the decoder's products alone, and of the floor.
+    """Measure the rate at which K = 5,000 codes of a few images are scored, and that of the floor's products.
 
-    Floating-point operations a second; `share` is the median, over repetitions, of the first rate over the second.
+    Rates are floating-point operations per second; `share` is the median over repetitions of the first over the second.
     """
     config = Config(hidden=work.hidden, latent_dim=work.latent_dim, device=str(work.device))
     images = Images(work.images[:IMAGES])

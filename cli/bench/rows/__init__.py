@@ -1,4 +1,4 @@
-"""One epoch of the same VAE by pyrovae and by its rivals.
+"""The rows of the benchmark: one epoch of the same VAE by pyrovae and by its rivals.
 
 A row of the benchmark is a function of `Work` that builds the model and returns a function: each call of that trains
 one epoch and returns its mean loss per image, or None where nothing is trained.

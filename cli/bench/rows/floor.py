@@ -1,4 +1,4 @@
-"""The matrix products alone: what no step can do without."""
+"""The matrix products of a step alone: a lower bound on the time of any implementation."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,9 @@ from .work import Work
 
 
 def floor(work: Work) -> Callable[[], None]:
-    """All products of a step, forwards and back, between tensors that are there and laid out as each likes it best.
+    """Compute all products of a step, forwards and backwards, between tensors that are in memory in the fastest layout.
 
-    No gradient is taken with respect to pixels. On the CPU by oneDNN, elsewhere by `torch.mm`.
+    There is no product for the gradient of the pixels. oneDNN computes them on the CPU, `torch.mm` elsewhere.
     """
     pairs = products(work)
     steps = len(work.images) / work.batch_size
@@ -33,13 +33,13 @@ def multiply(a: Tensor, b: Tensor) -> Tensor:
 
 
 def flops(work: Work) -> int:
-    """Of an epoch."""
+    """Count the floating-point operations of all products of an epoch."""
     each = sum(2 * a.shape[0] * a.shape[1] * b.shape[1] for a, b in products(work))
     return round(len(work.images) / work.batch_size) * each
 
 
 def products(work: Work) -> list[tuple[Tensor, Tensor]]:
-    """Factors of each product of a step: of the four layers' outputs, weights' gradients and inputs' gradients."""
+    """Return the factors of each product: for the outputs, weight gradients and input gradients of four layers."""
     n, m = work.batch_size, work.batch_size * work.particles
     layers = [
         (n, work.pixels, work.hidden),

@@ -7,7 +7,7 @@ from .work import LR, Work
 
 
 def numpyros_way(work: Work) -> Callable[[], float]:
-    """`SVI` and `numpyro.optim.Adam`, inside `jit(fori_loop)`; a last smaller batch is filled up from the first."""
+    """Train by `SVI` and `numpyro.optim.Adam` in `jit(fori_loop)`; images of the first batch fill up the last."""
     import jax
     import jax.numpy as jnp
     import numpyro

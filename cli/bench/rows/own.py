@@ -11,17 +11,17 @@ from .work import LR, Work
 
 
 def eager(work: Work) -> Callable[[], float]:
-    """`--compile no`."""
+    """Train with `--compile no`."""
     return _epoch(work, compile="no")
 
 
 def compiled(work: Work) -> Callable[[], float]:
-    """`--compile yes`."""
+    """Train with `--compile yes`."""
     return _epoch(work, compile="yes")
 
 
 def bfloat16(work: Work) -> Callable[[], float]:
-    """`--compile yes --precision bf16`."""
+    """Train with `--compile yes --precision bf16`."""
     return _epoch(work, compile="yes", precision="bf16")
 
 
@@ -37,6 +37,6 @@ def _epoch(work: Work, **settings: str) -> Callable[[], float]:
         **settings,
     )
     images = Images(work.images)
-    data = Data("bench", train=images, test=images[slice(0, 1)])  # an epoch ends with a look at one image
+    data = Data("bench", train=images, test=images[slice(0, 1)])  # an epoch ends by scoring one image
     epochs = iter(fit(build(config, data.shape), data, config))
     return lambda: next(epochs)["train"]["loss"]

@@ -17,7 +17,7 @@ _numbers = count()
 
 
 class PyroVAE(nn.Module):
-    """Model and guide, with their networks in Pyro's parameter store under names of this instance's own."""
+    """The VAE of Pyro's tutorial; each instance keeps its networks in the parameter store under names of its own."""
 
     def __init__(self, work: Work) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class PyroVAE(nn.Module):
 
 
 class Pictures(Dataset[Tensor]):
-    """As torchvision's own sets: arrays that become a picture and then a tensor at each visit."""
+    """A dataset like torchvision's: every visit turns an array into a PIL image and then into a tensor."""
 
     def __init__(self, images: Tensor) -> None:
         self.images, self.transform = images.cpu(), ToTensor()
@@ -57,13 +57,13 @@ class Pictures(Dataset[Tensor]):
 
 
 def pyros_way(work: Work) -> Callable[[], float]:
-    """`SVI`, `pyro.optim.Adam` and a `DataLoader` with `ToTensor`."""
+    """Train by `SVI` and `pyro.optim.Adam`, with a `DataLoader` that applies `ToTensor`."""
     loader = DataLoader(Pictures(work.images), work.batch_size, shuffle=True)
     return _epoch(work, lambda: (x.to(work.device).flatten(1) for x in loader))
 
 
 def on_resident_tensors(work: Work) -> Callable[[], float]:
-    """The same, without the loader."""
+    """Train by `SVI` and `pyro.optim.Adam` on images that are tensors already, without a loader."""
     return _epoch(work, work.batches)
 
 

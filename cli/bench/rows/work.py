@@ -1,4 +1,4 @@
-"""What every row of the benchmark does."""
+"""The task that every row of the benchmark does."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ LR = 1e-3  # of Adam
 
 @dataclass(frozen=True)
 class Work:
-    """An epoch over `images` (N, 1, H, W), uint8, on the device of all computation, by a VAE of one hidden layer.
+    """One epoch of a VAE with one hidden layer over `images` (N, 1, H, W), uint8, which lie on the device.
 
     Encoder and decoder have `hidden` ReLUs, the code a standard normal prior and a diagonal posterior, the pixels are
     grey and scored by a Bernoulli; Adam takes steps of `batch_size` images with `particles` codes each.
@@ -32,7 +32,7 @@ class Work:
         return self.images.device
 
     def batches(self) -> Iterator[Tensor]:
-        """The epoch's images in a new order, (n, pixels), scaled to [0, 1]."""
+        """Yield the batches of an epoch in a new order, (n, pixels), scaled to [0, 1]."""
         flat = self.images.view(len(self.images), -1)
         for rows in torch.randperm(len(flat), device=self.device).split(self.batch_size):
             yield flat[rows] / 255
