@@ -8,7 +8,7 @@ from pyrovae.data import storage
 
 @pytest.fixture
 def npz(tmp_path):
-    """Writes arrays and gives the settings that read them."""
+    """Write arrays to an npz file, and return the settings that read it."""
 
     def write(**arrays):
         np.savez(tmp_path / "set.npz", **arrays)
@@ -19,7 +19,7 @@ def npz(tmp_path):
 
 @pytest.fixture
 def little_memory(monkeypatch):
-    """As much as four times this many bytes."""
+    """Pretend that the memory has four times this many bytes, of which a quarter is for images."""
 
     def limit(nbytes):
         monkeypatch.setattr(storage, "memory", lambda device: 4 * nbytes)

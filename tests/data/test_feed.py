@@ -17,7 +17,7 @@ from pyrovae import Config, build, fit, fit_batched, load
         {"prior": "vamp", "components": 5, "condition": "quadrant2"},
     ],
 )
-def test_a_training_that_streams_has_the_numbers_of_one_that_does_not(settings, device, little_memory):
+def test_a_training_has_the_same_numbers_whether_it_streams_images_or_not(settings, device, little_memory):
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     records = []
@@ -31,18 +31,18 @@ def test_a_training_that_streams_has_the_numbers_of_one_that_does_not(settings, 
     assert records[0] == records[1]
 
 
-def test_images_that_stream_are_trained_on_by_one_run_after_another(little_memory):
+def test_fit_batched_trains_run_after_run_where_images_are_streamed(little_memory):
     little_memory(100)
-    made = []
+    fits = []
     for seed in range(4):
         vae, config = small_vae(seed=seed % 2, epochs=1)
-        made.append(fit(vae, small_data(pixels=config.pixels), config))
+        fits.append(fit(vae, small_data(pixels=config.pixels), config))
     with pytest.warns(UserWarning, match="batched: each run takes its own steps: the images do not fit on the device"):
-        (records,) = fit_batched(made[:2])
-    assert without_seconds(records) == without_seconds([next(iter(alone)) for alone in made[2:]])
+        (records,) = fit_batched(fits[:2])
+    assert without_seconds(records) == without_seconds([next(iter(alone)) for alone in fits[2:]])
 
 
-def test_unlabelled_images_stream_too(tmp_path, little_memory):
+def test_unlabelled_images_are_streamed(tmp_path, little_memory):
     np.savez(tmp_path / "unlabelled.npz", images=np.random.default_rng(0).integers(0, 256, (50, 8, 8), dtype=np.uint8))
     little_memory(100)
     config = Config(dataset=f"npz:{tmp_path / 'unlabelled.npz'}", epochs=1, hidden=(8,), device="cpu")

@@ -14,12 +14,12 @@ from pyrovae.errors import InputError
 PROTOCOLS = get_args(Config.model_fields["pixels"].annotation)
 
 
-LEVEL = 77  # of 255: an image of it is binarised to 1s in 30.2 % of its pixels
+GREY = 77  # of 255: a pixel of this value is binarised to 1 with probability 30.2 %
 
 
 @pytest.fixture
 def noisy(npz):
-    """40 training and 20 test images of all 256 values."""
+    """Write 40 training and 20 test images with all 256 values."""
     random = np.random.default_rng(0)
     return npz(
         images=random.integers(0, 256, (40, 16, 16), dtype=np.uint8),
@@ -32,7 +32,7 @@ def read_all(data, images):
 
 
 @pytest.mark.parametrize("pixels", PROTOCOLS)
-def test_images_stay_bytes_until_they_are_read(pixels, noisy):
+def test_images_are_uint8_in_memory_and_floats_when_read(pixels, noisy):
     data = load(Config(**noisy, pixels=pixels, validation=10))
     assert data.pixels.protocol == pixels
     for images in (data.train, data.validation, data.test):
@@ -41,7 +41,7 @@ def test_images_stay_bytes_until_they_are_read(pixels, noisy):
 
 
 @pytest.mark.parametrize("pixels", PROTOCOLS)
-def test_what_is_evaluated_is_the_same_at_each_visit_and_each_load(pixels, noisy):
+def test_evaluation_pixels_are_the_same_at_each_visit_and_each_load(pixels, noisy):
     data, again = (load(Config(**noisy, pixels=pixels, validation=10)) for _ in range(2))
     for part in ("test", "validation"):
         x = read_all(data, getattr(data, part))
@@ -65,28 +65,28 @@ def test_grey_is_x_over_255(noisy):
     assert data.pixels.to_unit(torch.tensor([-0.5, 0.25, 1.5])).tolist() == [0, 0.25, 1]
 
 
-def test_dynamic_is_drawn_at_each_visit_in_training(noisy):
+def test_dynamic_draws_training_pixels_at_each_visit(noisy):
     data = load(Config(**noisy, pixels="dynamic"))
     torch.manual_seed(0)
     first, second = read_all(data, data.train), read_all(data, data.train)
     assert not torch.equal(first, second)
     torch.manual_seed(0)
-    assert torch.equal(first, read_all(data, data.train))  # by torch's random state, so that a run can be repeated
+    assert torch.equal(first, read_all(data, data.train))  # drawn with torch's random state, so runs can be repeated
 
 
 @pytest.mark.parametrize("pixels", ["dynamic", "static"])
 def test_binary_pixels_are_bernoulli_draws_of_their_grey_value(pixels, npz):
-    images = np.full((3, 100, 100), LEVEL, dtype=np.uint8)
+    images = np.full((3, 100, 100), GREY, dtype=np.uint8)
     images[1], images[2] = 0, 255
     data = load(Config(**npz(images=images, test_images=images), pixels=pixels))
     torch.manual_seed(0)
     for part in (data.train, data.test):
         x = read_all(data, part)
         assert set(x.unique().tolist()) == {0, 1}
-        assert x.mean((1, 2, 3)).tolist() == pytest.approx([LEVEL / 255, 0, 1], abs=0.023)  # 5 standard deviations
+        assert x.mean((1, 2, 3)).tolist() == pytest.approx([GREY / 255, 0, 1], abs=0.023)  # 5 standard deviations
 
 
-def test_sets_that_are_drawn_once_are_drawn_independently(npz):
+def test_static_draws_training_and_test_pixels_independently(npz):
     images = np.full((2, 50, 50), 128, dtype=np.uint8)
     data = load(Config(**npz(images=images, test_images=images), pixels="static"))
     drawn = torch.cat([data.train.images, data.test.images]).flatten(1).float()
@@ -107,7 +107,7 @@ def test_standardized_has_mean_0_and_standard_deviation_1(noisy):
     assert x.mean().item() == pytest.approx(0, abs=1e-5)
     assert x.std(correction=0).item() == pytest.approx(1, abs=1e-5)
     grey = data.train.images.double() / 255
-    expected = (data.test.images / 255 - grey.mean()) / grey.std(correction=0)  # by the training set's numbers
+    expected = (data.test.images / 255 - grey.mean()) / grey.std(correction=0)  # those of the training set
     assert torch.allclose(test, expected.float(), atol=1e-5)
 
 
@@ -121,14 +121,14 @@ def test_to_unit_inverts_read(pixels, noisy):
 
 
 def test_constant_images_cannot_be_standardized(npz):
-    images = np.full((10, 4, 4), LEVEL, dtype=np.uint8)
+    images = np.full((10, 4, 4), GREY, dtype=np.uint8)
     with pytest.raises(InputError, match="'standardized' expects images that vary, got one constant value"):
         load(Config(**npz(images=images), pixels="standardized"))
     assert load(Config(**npz(images=images))).shape == (1, 4, 4)
 
 
 def test_the_mean_of_many_bytes_is_exact():
-    """A sum of bytes in single precision would be off after 2^24."""
+    """Use so many bytes that a sum in single precision, which is exact up to 2^24, would be wrong."""
     images = torch.full((70, 1, 512, 512), 1, dtype=torch.uint8)
     images[:35] = 254
     pixels = Pixels.of("standardized", images)

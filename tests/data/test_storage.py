@@ -17,7 +17,7 @@ def files_in_use():
     return [line for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines() if "pyrovae-" in line]
 
 
-def test_what_does_not_fit_lies_in_a_file_without_a_name(little_memory):
+def test_images_that_do_not_fit_in_memory_are_kept_in_a_deleted_file(little_memory):
     assert not allocate((100,)).numel() > 100
     little_memory(99)
     images = allocate((10, 10))
@@ -29,7 +29,7 @@ def test_what_does_not_fit_lies_in_a_file_without_a_name(little_memory):
     assert not files_in_use()
 
 
-def test_too_little_disk_is_one_line(little_memory, monkeypatch):
+def test_too_little_space_on_disk_is_an_error_of_one_line(little_memory, monkeypatch):
     little_memory(1)
     monkeypatch.setattr(storage.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 3 * 10**8}))
     with pytest.raises(
@@ -39,8 +39,8 @@ def test_too_little_disk_is_one_line(little_memory, monkeypatch):
 
 
 @pytest.fixture
-def sources(tmp_path):
-    """The same random images as arrays, compressed or not, by rows or by columns, and as files."""
+def folder_of_sources(tmp_path):
+    """Write the same random images as arrays, compressed or not, by rows or by columns, and as image files."""
     images = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 3), dtype=np.uint8)
     labels = np.arange(50) % 3
     np.savez(tmp_path / "plain.npz", images=images, labels=labels)
@@ -60,9 +60,11 @@ SOURCES = ["npz:plain.npz", "npz:compressed.npz", "npz:columns.npz", "npz:channe
 @pytest.mark.parametrize("size", [None, 4])
 @pytest.mark.parametrize("pixels", ["dynamic", "threshold", "standardized"])
 @pytest.mark.parametrize("name", SOURCES)
-def test_any_source_is_the_same_from_a_file(sources, name, pixels, size, little_memory, monkeypatch):
+def test_every_source_gives_the_same_images_in_a_file_as_in_memory(
+    folder_of_sources, name, pixels, size, little_memory, monkeypatch
+):
     kind, _, path = name.partition(":")
-    config = Config(dataset=f"{kind}:{sources / path}", pixels=pixels, validation=10, image_size=size)
+    config = Config(dataset=f"{kind}:{folder_of_sources / path}", pixels=pixels, validation=10, image_size=size)
     whole = load(config)
     little_memory(100)
     monkeypatch.setattr(storage, "PART", 7)

@@ -42,7 +42,10 @@ def read_or_download(name: str, root: Path, places: set[Path], read: Callable[[P
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Wait until no other process is in here. The file of the lock is deleted; a process that waits makes a new one."""
+    """Wait until no other process has the lock, and keep it inside the `with` block.
+
+    The file of the lock is deleted afterwards; a process that waits makes a new one.
+    """
     from filelock import FileLock
 
     with FileLock(path):

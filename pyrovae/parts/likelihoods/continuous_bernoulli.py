@@ -10,7 +10,7 @@ class FromLogits(dist.ContinuousBernoulli):  # type: ignore[misc]  # Pyro derive
     """The density ∝ exp(ηx) on [0, 1], accurate for any logit η.
 
     The class of torch computes with the probability, clamped away from 0 and 1. In float32 its density integrates to
-    only 0.53 at η = −30, which costs a decoder nats that is sure of its black pixels.
+    only 0.53 at η = −30, which costs nats to a decoder that is sure of its black pixels.
     """
 
     def _cont_bern_log_norm(self) -> Tensor:
@@ -37,7 +37,10 @@ class FromLogits(dist.ContinuousBernoulli):  # type: ignore[misc]  # Pyro derive
         return torch.where(falling, distance, 1 - distance)
 
     def _split(self) -> tuple[Tensor, Tensor, Tensor]:
-        """η²; η, replaced by 1 near 0, where the formulas subtract large numbers from each other; and where that is."""
+        """Return η², η with its values near 0 replaced by 1, and a mask of these values.
+
+        Near 0 the formulas would subtract large numbers from each other, so a series replaces them there.
+        """
         near = self.logits.abs() < 0.1
         return self.logits**2, torch.where(near, 1.0, self.logits), near
 

@@ -41,10 +41,8 @@ class Flow(nn.Module):
     def log_density(self, h: Tensor, z: Tensor) -> Tensor:
         log_det: Tensor | float = 0.0
         for step in reversed([*self.steps]):
-            network, out = (
-                step.condition(h).arn,
-                z,
-            )  # out = s ∘ z + (1 − s) ∘ m, s and m from earlier dimensions
+            # out = s ∘ z + (1 − s) ∘ m, where s and m depend on earlier dimensions of z
+            network, out = step.condition(h).arn, z
             for _ in range(z.shape[-1] + 1):  # each pass computes one more dimension of z
                 m, gate = network(z)
                 s = (gate + step.kwargs.get("sigmoid_bias", 2.0)).sigmoid()

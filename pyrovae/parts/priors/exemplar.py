@@ -77,7 +77,10 @@ class Exemplar(EncodedMixture):
             return self.cache[1]
 
     def _weights(self) -> list[Tensor]:
-        """What the means depend on, compared by value: a fused optimizer does not raise a tensor's version counter."""
+        """Return the tensors that the means depend on.
+
+        They are compared by value, because a fused optimizer does not raise a tensor's version counter.
+        """
         return [tensor for part in self.shared for tensor in part.state_dict().values()] + [self.started]
 
     def _means(self, rows: Tensor | slice) -> Tensor:

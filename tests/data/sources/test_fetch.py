@@ -9,7 +9,7 @@ from pyrovae.errors import InputError
 
 
 @pytest.mark.parametrize("name", TORCHVISION_SETS)
-def test_a_failed_download_leaves_nothing_behind(name, tmp_path, no_network):
+def test_a_failed_download_leaves_no_files_and_no_folders(name, tmp_path, no_network):
     with pytest.raises(InputError):
         read_source(name, tmp_path / "data")
     assert bytes_of(tmp_path) == {}

@@ -9,27 +9,27 @@ from pyrovae.data.sources import read_source
 from pyrovae.errors import InputError
 
 
-def test_a_flat_folder_has_no_labels(tmp_path):
-    made = noise(3, 6, 9)
-    for i, image in enumerate(made):
+def test_images_of_a_folder_without_sub_folders_have_no_labels(tmp_path):
+    images = noise(3, 6, 9)
+    for i, image in enumerate(images):
         save_image(tmp_path / f"{i}.png", image)
     (tmp_path / "notes.txt").write_text("not an image", encoding="utf-8")
-    source = read_source(f"folder:{tmp_path}")
-    assert np.array_equal(source.images[:, 0], made)
-    assert source.images.dtype == torch.uint8
-    assert source.labels is None
+    raw = read_source(f"folder:{tmp_path}")
+    assert np.array_equal(raw.images[:, 0], images)
+    assert raw.images.dtype == torch.uint8
+    assert raw.labels is None
 
 
-def test_one_sub_folder_per_label(tmp_path):
+def test_the_names_of_sub_folders_are_the_labels(tmp_path):
     for i, name in enumerate(["dog", "cat", "dog", "ant"]):
         save_image(tmp_path / name / f"{i}.PNG", np.full((5, 5), i, dtype=np.uint8))
-    source = read_source(f"folder:{tmp_path}")
-    assert source.classes == ("ant", "cat", "dog")
-    found = [(source.classes[label], int(image.max())) for label, image in zip(source.labels, source.images)]
-    assert sorted(found) == [("ant", 3), ("cat", 1), ("dog", 0), ("dog", 2)]
+    raw = read_source(f"folder:{tmp_path}")
+    assert raw.classes == ("ant", "cat", "dog")
+    pairs = [(raw.classes[label], int(image.max())) for label, image in zip(raw.labels, raw.images)]
+    assert sorted(pairs) == [("ant", 3), ("cat", 1), ("dog", 0), ("dog", 2)]
 
 
-def test_colour_is_kept_and_grey_detected(tmp_path):
+def test_colour_images_keep_three_channels_and_grey_ones_get_one(tmp_path):
     colour = noise(2, 4, 4, 3)
     for i, image in enumerate(colour):
         save_image(tmp_path / "colour" / f"{i}.png", image)
@@ -42,17 +42,17 @@ def test_colour_is_kept_and_grey_detected(tmp_path):
 
 
 @pytest.fixture
-def mixed_sizes(tmp_path):
+def folder_of_three_sizes(tmp_path):
     save_image(tmp_path / "a.png", noise(8, 8))
     save_image(tmp_path / "b.png", noise(8, 16))
     save_image(tmp_path / "c.png", noise(40, 20))
     return f"folder:{tmp_path}"
 
 
-def test_images_of_several_sizes_need_an_image_size(mixed_sizes):
+def test_images_of_several_sizes_need_an_image_size(folder_of_three_sizes):
     with pytest.raises(InputError, match="--image-size, got 3 sizes"):
-        read_source(mixed_sizes)
-    assert read_source(mixed_sizes, image_size=8).images.shape == (3, 1, 8, 8)
+        read_source(folder_of_three_sizes)
+    assert read_source(folder_of_three_sizes, image_size=8).images.shape == (3, 1, 8, 8)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("a.png", np.uint16), ("a.tiff", np.uint16), ("a.tiff", np.float32)])
@@ -62,7 +62,7 @@ def test_images_of_more_than_8_bits_are_refused(name, kind, tmp_path):
         read_source(f"folder:{tmp_path}")
 
 
-def test_a_folder_may_be_called_like_an_image(tmp_path):
+def test_a_sub_folder_may_have_the_name_of_an_image(tmp_path):
     save_image(tmp_path / "set.png" / "0.png", noise(4, 4))
     save_image(tmp_path / "other" / "1.png", noise(4, 4))
     assert read_source(f"folder:{tmp_path}").classes == ("other", "set.png")
@@ -97,7 +97,7 @@ def cut_an_image(folder):
 
 
 @pytest.mark.parametrize(
-    ("breaks", "message"),
+    ("damage", "message"),
     [
         (remove, "expected a folder of images at {}, got nothing"),
         (put_a_file_there, "expected a folder of images at {}, got a file"),
@@ -108,9 +108,9 @@ def cut_an_image(folder):
         (cut_an_image, "expected an image in {}/b.png, got"),
     ],
 )
-def test_a_wrong_folder_is_refused(breaks, message, tmp_path):
+def test_a_folder_without_readable_images_is_refused(damage, message, tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
-    breaks(folder)
+    damage(folder)
     with pytest.raises(InputError, match=message.format(folder)):
         read_source(f"folder:{folder}")

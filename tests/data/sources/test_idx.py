@@ -8,7 +8,7 @@ from pyrovae.errors import InputError
 
 
 @pytest.mark.parametrize("size", [0, 10, 3000])
-def test_a_broken_idx_file_is_not_called_missing(size, tmp_path, no_network):
+def test_a_cut_off_idx_file_is_reported_as_damaged_not_as_missing(size, tmp_path, no_network):
     write_like_mnist(tmp_path / "KMNIST")
     path = tmp_path / "KMNIST/raw/train-images-idx3-ubyte"
     path.write_bytes(path.read_bytes()[:size])

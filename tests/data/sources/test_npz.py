@@ -17,7 +17,7 @@ def save_npz(path, **arrays):
 
 
 @pytest.mark.parametrize(
-    ("shape", "axes", "read"),
+    ("shape", "axes", "expected"),
     [
         ((5, 8, 7), (0, 1, 2), (5, 1, 8, 7)),
         ((5, 8, 7, 1), (0, 3, 1, 2), (5, 1, 8, 7)),
@@ -26,94 +26,102 @@ def save_npz(path, **arrays):
         ((5, 3, 8, 7), (0, 1, 2, 3), (5, 3, 8, 7)),
     ],
 )
-def test_npz_shapes(shape, axes, read, tmp_path):
+def test_images_of_each_shape_are_read_with_channels_first(shape, axes, expected, tmp_path):
     images = noise(*shape)
-    source = read_source(save_npz(tmp_path / "a.npz", images=images))
-    assert np.array_equal(source.images, images.transpose(axes).reshape(read))
-    assert source.images.dtype == torch.uint8
-    assert source.labels is source.test_images is None
+    raw = read_source(save_npz(tmp_path / "a.npz", images=images))
+    assert np.array_equal(raw.images, images.transpose(axes).reshape(expected))
+    assert raw.images.dtype == torch.uint8
+    assert raw.labels is raw.test_images is None
 
 
 @pytest.mark.parametrize(
-    ("labels", "test_labels", "classes", "counted", "test_counted"),
+    ("labels", "test_labels", "classes", "numbers", "test_numbers"),
     [
         ([7, 3, 3], [3, 9], ("3", "7", "9"), [1, 0, 0], [0, 2]),
         (["dog", "cat", "dog"], ["ant", "cat"], ("ant", "cat", "dog"), [2, 1, 2], [0, 1]),
-        ([10, 9, -1], [9, 10], ("-1", "9", "10"), [2, 1, 0], [1, 2]),  # numbers in their order, not their spelling's
+        ([10, 9, -1], [9, 10], ("-1", "9", "10"), [2, 1, 0], [1, 2]),  # sorted as numbers, not as text
     ],
 )
-def test_npz_labels(labels, test_labels, classes, counted, test_counted, tmp_path):
-    parts = {"images": noise(3, 4, 4), "test_images": noise(2, 4, 4)}
-    source = read_source(save_npz(tmp_path / "a.npz", **parts, labels=labels, test_labels=test_labels))
-    assert source.classes == classes
-    assert source.labels.tolist() == counted
-    assert source.test_labels.tolist() == test_counted
-    assert source.labels.dtype == source.test_labels.dtype == torch.int64
-    assert np.array_equal(source.test_images[:, 0], parts["test_images"])
+def test_labels_are_numbered_in_the_order_of_their_classes(
+    labels, test_labels, classes, numbers, test_numbers, tmp_path
+):
+    images = {"images": noise(3, 4, 4), "test_images": noise(2, 4, 4)}
+    raw = read_source(save_npz(tmp_path / "a.npz", **images, labels=labels, test_labels=test_labels))
+    assert raw.classes == classes
+    assert raw.labels.tolist() == numbers
+    assert raw.test_labels.tolist() == test_numbers
+    assert raw.labels.dtype == raw.test_labels.dtype == torch.int64
+    assert np.array_equal(raw.test_images[:, 0], images["test_images"])
 
 
-GOOD = noise(4, 6, 6)
+IMAGES = noise(4, 6, 6)
 
 
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"pictures": GOOD}, "expected an array 'images' in .*, got pictures"),
+        ({"pictures": IMAGES}, "expected an array 'images' in .*, got pictures"),
         ({}, "expected an array 'images' in .*, got no array"),
-        ({"images": GOOD.astype(np.float32)}, r"expected images of type uint8 .*, got float32"),
-        ({"images": GOOD.astype(np.int64)}, "got int64"),
-        ({"images": GOOD > 9}, "got bool"),
-        ({"images": GOOD, "test_images": GOOD / 255}, "expected test_images of type uint8 .*, got float64"),
+        ({"images": IMAGES.astype(np.float32)}, r"expected images of type uint8 .*, got float32"),
+        ({"images": IMAGES.astype(np.int64)}, "got int64"),
+        ({"images": IMAGES > 9}, "got bool"),
+        ({"images": IMAGES, "test_images": IMAGES / 255}, "expected test_images of type uint8 .*, got float64"),
         ({"images": np.uint8(3)}, r"expected images of shape .*, got \(\)"),
-        ({"images": GOOD[0]}, r"expected images of shape .*, got \(6, 6\)"),
+        ({"images": IMAGES[0]}, r"expected images of shape .*, got \(6, 6\)"),
         ({"images": noise(4, 2, 6, 6)}, r"got \(4, 2, 6, 6\)"),
         ({"images": noise(4, 6, 6, 4)}, r"got \(4, 6, 6, 4\)"),
         ({"images": noise(1, 4, 3, 6, 6)}, r"got \(1, 4, 3, 6, 6\)"),
-        ({"images": GOOD[:0]}, r"got \(0, 6, 6\)"),
+        ({"images": IMAGES[:0]}, r"got \(0, 6, 6\)"),
         ({"images": noise(4, 0, 6)}, r"got \(4, 0, 6\)"),
-        ({"images": GOOD, "test_images": noise(4, 7, 6)}, "expected .*test_images .*, got"),
-        ({"images": GOOD, "test_images": noise(4, 6, 6, 3)}, "expected .*test_images .*, got"),
-        ({"images": GOOD, "labels": [1, 2, 3]}, r"expected 4 integers or words .*, got shape \(3,\)"),
-        ({"images": GOOD, "labels": np.eye(4, dtype=int)}, r"got shape \(4, 4\)"),
-        ({"images": GOOD, "labels": [1.0, 2.0, 3.0, 4.0]}, "of type float64"),
-        ({"images": GOOD, "test_images": GOOD, "labels": [1, 2, 3, 4]}, "expected labels for images and test_images"),
-        ({"images": GOOD, "test_images": GOOD, "test_labels": [1, 2, 3, 4]}, "expected labels for images and test"),
-        ({"images": GOOD, "test_images": GOOD, "labels": [1] * 4, "test_labels": list("abcd")}, "expected .*labels"),
+        ({"images": IMAGES, "test_images": noise(4, 7, 6)}, "expected .*test_images .*, got"),
+        ({"images": IMAGES, "test_images": noise(4, 6, 6, 3)}, "expected .*test_images .*, got"),
+        ({"images": IMAGES, "labels": [1, 2, 3]}, r"expected 4 integers or words .*, got shape \(3,\)"),
+        ({"images": IMAGES, "labels": np.eye(4, dtype=int)}, r"got shape \(4, 4\)"),
+        ({"images": IMAGES, "labels": [1.0, 2.0, 3.0, 4.0]}, "of type float64"),
         (
-            {"images": GOOD, "labels": np.array([1, "a", 2, 3], dtype=object)},
+            {"images": IMAGES, "test_images": IMAGES, "labels": [1, 2, 3, 4]},
+            "expected labels for images and test_images",
+        ),
+        ({"images": IMAGES, "test_images": IMAGES, "test_labels": [1, 2, 3, 4]}, "expected labels for images and test"),
+        (
+            {"images": IMAGES, "test_images": IMAGES, "labels": [1] * 4, "test_labels": list("abcd")},
+            "expected .*labels",
+        ),
+        (
+            {"images": IMAGES, "labels": np.array([1, "a", 2, 3], dtype=object)},
             "expected 4 integers or words .*, got .*object",
         ),
     ],
 )
-def test_wrong_npz_arrays_are_refused(arrays, message, tmp_path):
+def test_arrays_of_wrong_names_types_or_shapes_are_refused(arrays, message, tmp_path):
     with pytest.raises(InputError, match=message):
         read_source(save_npz(tmp_path / "a.npz", **arrays))
 
 
-def npy(path):
+def write_npy(path):
     with path.open("wb") as file:
-        np.save(file, GOOD)
+        np.save(file, IMAGES)
 
 
-def cut(path):
+def write_cut_off(path):
     np.savez(path, images=noise(10, 28, 28))
     path.write_bytes(path.read_bytes()[:3000])
 
 
 @pytest.mark.parametrize(
-    "breaks",
+    "damage",
     [
         lambda path: None,
         lambda path: path.touch(),
         lambda path: path.write_text("text", encoding="utf-8"),
         Path.mkdir,
-        npy,
-        cut,
+        write_npy,
+        write_cut_off,
     ],
     ids=["missing", "empty", "text", "folder", "npy", "cut"],
 )
-def test_what_is_no_npz_file_is_refused(breaks, tmp_path):
+def test_a_file_that_is_not_npz_is_refused(damage, tmp_path):
     path = tmp_path / "a.npz"
-    breaks(path)
+    damage(path)
     with pytest.raises(InputError, match=rf"expected an npz file at {path}, got: \S"):
         read_source(f"npz:{path}")

@@ -7,7 +7,7 @@ from pyrovae.parts.likelihoods import LIKELIHOODS
 
 
 @pytest.mark.parametrize("logit", [-300.0, -30.0, -5.0, -0.11, -0.09, 1e-5, 0.0, 1.0, 100.0])
-def test_a_continuous_bernoulli_of_any_logit_is_a_density_with_that_mean_and_those_draws(logit):
+def test_density_mean_variance_and_draws_agree_for_every_logit(logit):
     pixels = LIKELIHOODS["continuous_bernoulli"]()(torch.full((1, 1, 1, 1, 1), logit))
     x = torch.linspace(0, 1, 200_001, dtype=torch.float64)
     density = pixels.log_prob(x.float().view(-1, 1, 1, 1)).double().exp()

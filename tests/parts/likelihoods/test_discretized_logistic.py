@@ -16,7 +16,7 @@ def test_rounded_logistic_is_the_integral_of_the_logistic_density():
     assert rounded.log_prob(torch.tensor(120.0)).exp().item() == pytest.approx(mass.item(), rel=1e-6)
 
 
-def colour_of(shape=(3, 1, 1), log_scale=0.0, link=0.0):
+def random_pixel(shape=(3, 1, 1), log_scale=0.0, link=0.0):
     torch.manual_seed(1)
     likelihood = LIKELIHOODS["discretized_logistic_mixture"](shape=shape)
     h = torch.randn(likelihood.features, *shape, dtype=torch.float64)
@@ -25,32 +25,32 @@ def colour_of(shape=(3, 1, 1), log_scale=0.0, link=0.0):
     return likelihood(h)
 
 
-def test_a_colours_channels_sum_to_one_together():
-    """Over all 65,536 values of two channels, and over the third given two values of these."""
-    pixel = colour_of(shape=(2, 1, 1))
+def test_the_probabilities_of_all_colours_sum_to_one():
+    """Sum over all 65,536 values of two channels, and over the third channel given one value of the others."""
+    pixel = random_pixel(shape=(2, 1, 1))
     values = torch.cartesian_prod(*[torch.arange(256, dtype=torch.float64)] * 2).view(-1, 2, 1, 1)
     assert pixel.log_prob(values).exp().sum().item() == pytest.approx(1, abs=1e-9)
-    pixel = colour_of()
+    pixel = random_pixel()
     values = torch.tensor([100.0, 7.0, 0.0]).view(3, 1, 1).expand(256, 3, 1, 1).double().clone()
     values[:, 2, 0, 0] = torch.arange(256)
     conditional = pixel.base_dist.log_prob(values)[:, 2]
     assert conditional.exp().sum().item() == pytest.approx(1, abs=1e-9)
 
 
-def test_a_colours_draws_are_those_it_scores():
-    """Frequencies of coarse colours against the sums of all 65,536 probabilities."""
-    pixel = colour_of(shape=(2, 1, 1), log_scale=-1.0, link=2.0)
+def test_draws_of_colours_have_the_probabilities_that_are_scored():
+    """Compare the frequencies of 64 coarse colours with sums over all 65,536 probabilities."""
+    pixel = random_pixel(shape=(2, 1, 1), log_scale=-1.0, link=2.0)
     samples = pixel.sample((100_000,))[..., 0, 0]
-    assert samples.T.corrcoef()[0, 1] > 0.3  # the link is felt
+    assert samples.T.corrcoef()[0, 1] > 0.3  # the channels are linked
     values = torch.cartesian_prod(*[torch.arange(256, dtype=torch.float64)] * 2)
     mass = pixel.log_prob(values.view(-1, 2, 1, 1)).exp()
     cells = [(x // 32).long() @ torch.tensor([8, 1]) for x in (samples, values)]
-    seen = torch.bincount(cells[0], minlength=64) / len(samples)
+    frequencies = torch.bincount(cells[0], minlength=64) / len(samples)
     expected = torch.zeros(64, dtype=torch.float64).index_add(0, cells[1], mass)
-    torch.testing.assert_close(seen.double(), expected, rtol=0, atol=0.006)
+    torch.testing.assert_close(frequencies.double(), expected, rtol=0, atol=0.006)
 
 
-def test_a_grey_mixture_is_one_of_rounded_logistics():
+def test_a_grey_mixture_agrees_with_the_mixture_of_torch():
     likelihood = LIKELIHOODS["discretized_logistic_mixture"]()
     h = torch.randn(30, 1, 2, 2)
     logits, loc, log_scale = h.movedim(0, -1).chunk(3, -1)

@@ -13,7 +13,7 @@ CASES += [("gaussian", "optimal")]
 
 
 def features_to_pixels(name, scale="shared", shape=(1, 2, 2), n=1):
-    """A likelihood and what it says of random features, in float64."""
+    """Make a likelihood, and its distribution for random features, in float64."""
     torch.manual_seed(0)
     settings = {"scale": scale} if name in WITH_SCALE else {}
     likelihood = LIKELIHOODS[name](**settings).double().eval()
@@ -21,13 +21,13 @@ def features_to_pixels(name, scale="shared", shape=(1, 2, 2), n=1):
 
 
 def support_of(likelihood):
-    """A grid of pixel values, and the weight of each in the integral or sum over all of them."""
+    """Return a grid of pixel values, and the weight of each in the integral or sum over all of them."""
     if "bytes" in likelihood.domain:
         grid = torch.arange(0, 256 if likelihood.support_ends else 20_000, dtype=torch.float64)
         return grid, torch.ones_like(grid)
     if "static" in likelihood.domain:
         return torch.tensor([0.0, 1.0], dtype=torch.float64), torch.ones(2, dtype=torch.float64)
-    if type(likelihood).__name__ == "Beta":  # infinite at its ends: a grid that is ever finer towards them
+    if type(likelihood).__name__ == "Beta":  # infinite at the ends, so the grid gets ever finer towards them
         t = torch.linspace(-40, 40, 400_001, dtype=torch.float64)
         b = torch.sigmoid(t)
         return (256 * b - 0.5) / 255, 256 / 255 * b * torch.sigmoid(-t) * 80 / 400_000
@@ -71,7 +71,7 @@ def test_every_event_is_an_image(name, scale):
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_extreme_pixels_have_finite_scores_and_gradients(name):
-    """Black and white images, in float32, with a decoder far from them."""
+    """Score black and white images in float32, with features that predict other pixels."""
     protocol = LIKELIHOODS[name].domain[0]
     vae, _ = small_vae(likelihood=name, pixels=protocol)
     white = 255.0 if protocol == "bytes" else 1.0

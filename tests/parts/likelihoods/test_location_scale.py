@@ -11,7 +11,7 @@ CASES = [(name, scale) for name in ("gaussian", "laplace", "student_t") for scal
 CASES += [("gaussian", "optimal")]
 
 
-def test_the_optimal_scale_is_the_root_mean_square_error_in_training_and_its_mean_after():
+def test_the_optimal_scale_is_the_root_mean_squared_error_in_training_and_its_running_mean_after():
     likelihood = LIKELIHOODS["gaussian"](scale="optimal").train()
     h, x = torch.zeros(4, 1, 1, 8, 8), 0.2 * torch.randn(4, 1, 8, 8)
     rms = x.square().mean().sqrt()

@@ -30,3 +30,8 @@ def test_gaussian_posteriors_have_the_covariance_of_their_name(posterior, correl
     assert bool(covariance.tril(-1).abs().max() > 1e-3) is correlated
     by_hand = MultivariateNormal(q.mean[0], covariance).log_prob(samples[:5])
     torch.testing.assert_close(q.log_prob(samples[:5, None])[:, 0], by_hand, rtol=1e-3, atol=1e-3)
+
+
+def test_a_flow_needs_two_dimensions():
+    with pytest.raises(ValueError, match="expected two latent dimensions or more, got 1"):
+        POSTERIORS["flow"](latent_dim=1, features=3)

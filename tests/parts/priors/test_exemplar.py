@@ -16,8 +16,8 @@ def started(components=30, data=None, **settings):
     return vae, fit(vae, data, config), data
 
 
-def by_hand(vae):
-    """The means of all exemplars, from the images that the prior holds."""
+def expected_means(vae):
+    """Encode all exemplars of the prior, and return their means."""
     prior, rows = vae.prior, slice(None)
     with torch.no_grad():
         q = vae.posterior(vae.encoder(prior.images[rows], prior.contexts[rows] if prior.contexts else None))
@@ -26,29 +26,29 @@ def by_hand(vae):
 
 @pytest.mark.parametrize("condition", ["none", "label", "quadrant1"])
 @pytest.mark.parametrize("pixels", ["grey", "dynamic", "bytes", "standardized"])
-def test_it_holds_training_images_exactly_and_each_once(condition, pixels):
-    fitting = {"grey": "gaussian", "dynamic": "bernoulli", "bytes": "categorical", "standardized": "gaussian"}
-    vae, _, data = started(pixels=pixels, condition=condition, likelihood=fitting[pixels])
-    held = vae.prior.images[slice(None)]
+def test_exemplars_are_training_images_and_no_image_is_taken_twice(condition, pixels):
+    likelihoods = {"grey": "gaussian", "dynamic": "bernoulli", "bytes": "categorical", "standardized": "gaussian"}
+    vae, _, data = started(pixels=pixels, condition=condition, likelihood=likelihoods[pixels])
+    exemplars = vae.prior.images[slice(None)]
     assert vae.prior.images.bytes.dtype == torch.uint8
-    assert len(held.unique(dim=0)) == len(held) == 30
-    if pixels != "dynamic":  # those are drawn at each visit
+    assert len(exemplars.unique(dim=0)) == len(exemplars) == 30
+    if pixels != "dynamic":  # dynamic pixels are drawn anew at each visit
         images = data.batch(data.train, slice(0, 40)).x
-        assert all(any(torch.equal(u, x) for x in images) for u in held)
+        assert all(any(torch.equal(u, x) for x in images) for u in exemplars)
     if condition == "quadrant1":
-        torch.testing.assert_close(vae.prior.contexts[slice(None)], vae.context(held), rtol=0, atol=0)
-    torch.testing.assert_close(vae.prior().loc, by_hand(vae))
+        torch.testing.assert_close(vae.prior.contexts[slice(None)], vae.context(exemplars), rtol=0, atol=0)
+    torch.testing.assert_close(vae.prior().loc, expected_means(vae))
 
 
-def test_more_exemplars_than_images_take_some_twice():
+def test_some_images_are_taken_twice_if_there_are_more_exemplars_than_images():
     vae, _, _ = started(components=60)
     assert len(vae.prior.images.bytes.unique(dim=0)) == 40
 
 
-def test_a_step_encodes_a_subset_drawn_afresh_and_evaluation_all(monkeypatch):
+def test_a_step_encodes_a_new_random_subset_and_evaluation_encodes_all(monkeypatch):
     monkeypatch.setattr(Exemplar, "subset", 10)
     vae, _, _ = started()
-    everything = by_hand(vae)
+    everything = expected_means(vae)
     torch.testing.assert_close(vae.prior().loc, everything)
     assert not vae.prior().loc.requires_grad
     vae.train()
@@ -63,7 +63,7 @@ def test_a_step_encodes_a_subset_drawn_afresh_and_evaluation_all(monkeypatch):
     assert torch.equal(vae.prior().loc, again)
 
 
-def test_the_log_of_a_subset_is_a_bound_in_the_mean(monkeypatch):
+def test_the_log_density_of_a_subset_is_a_lower_bound_in_expectation(monkeypatch):
     vae, _, _ = started()
     z = torch.randn(50, 2)
     monkeypatch.setattr(Exemplar, "subset", 5)
@@ -77,28 +77,28 @@ def test_the_log_of_a_subset_is_a_bound_in_the_mean(monkeypatch):
     torch.testing.assert_close(parts.logsumexp(0) - torch.tensor(2000.0).log(), whole, rtol=0, atol=0.1)
 
 
-def test_means_are_computed_once_and_anew_when_a_weight_moves():
+def test_means_are_computed_once_and_again_when_a_weight_changes():
     vae, fitting, _ = started()
     first = vae.prior().loc
     assert vae.prior().loc is first
-    fitting.svi.step(torch.arange(16))  # in evaluation mode; the fused step leaves no version
-    torch.testing.assert_close(vae.prior().loc, by_hand(vae))
+    fitting.svi.step(torch.arange(16))  # the fused optimizer raises no version counter, even in evaluation mode
+    torch.testing.assert_close(vae.prior().loc, expected_means(vae))
     assert not torch.equal(vae.prior().loc, first)
     vae.encoder.body[0].weight.data.mul_(2)
-    torch.testing.assert_close(vae.prior().loc, by_hand(vae))
+    torch.testing.assert_close(vae.prior().loc, expected_means(vae))
     other, _, _ = started(data=small_data(n=50), seed=5)
     vae.load_state_dict(other.state_dict())
     torch.testing.assert_close(vae.prior().loc, other.prior().loc)
-    torch.testing.assert_close(vae.double().prior().loc, by_hand(vae))
+    torch.testing.assert_close(vae.double().prior().loc, expected_means(vae))
 
 
-def test_new_exemplars_under_the_same_weights_are_seen():
+def test_means_are_computed_again_for_new_exemplars_under_the_same_weights():
     vae, _, _ = started()
     state = vae.state_dict()
     state["prior.images.bytes"] = state["prior.images.bytes"].flip(1, 2, 3)
     first = vae.prior().loc
     vae.load_state_dict(state)
-    torch.testing.assert_close(vae.prior().loc, by_hand(vae))
+    torch.testing.assert_close(vae.prior().loc, expected_means(vae))
     assert not torch.allclose(vae.prior().loc, first)
 
 
@@ -118,7 +118,7 @@ def test_a_loaded_run_draws_the_same_without_the_data(tmp_path, condition):
     assert not [name for name in vae.state_dict() if "kept" in name or name.startswith("prior.shared")]
 
 
-def test_a_flow_has_the_bent_mean_of_its_base():
+def test_the_mean_of_a_flow_is_the_transformed_mean_of_its_base():
     vae, _, _ = started(posterior="flow")
     loc = vae.prior().loc
     q = vae.posterior(vae.encoder(vae.prior.images[slice(None)]))
@@ -155,8 +155,8 @@ class Own(nn.Module):
         small_vae(prior="exemplar", posterior=f"{file}:Own")
 
 
-def test_a_graph_of_an_evaluation_takes_the_means_as_they_are():
-    """It neither reads a value of a tensor in the making nor computes them again at each call."""
+def test_a_traced_evaluation_takes_the_means_as_constants():
+    """The graph has one matrix product, that of the scores, and so does not encode the exemplars."""
     vae, _, _ = started()
     with torch.no_grad(), pyro.validation_enabled(False):
         graph = make_fx(lambda z: vae.prior().log_prob(z))(torch.randn(4, 2))
@@ -165,8 +165,8 @@ def test_a_graph_of_an_evaluation_takes_the_means_as_they_are():
     torch.testing.assert_close(graph(z), vae.prior().log_prob(z))
 
 
-def test_a_step_can_be_traced(monkeypatch):
-    """No value is read: what is left is a plain graph, with its own draw in it."""
+def test_a_traced_step_draws_a_new_subset_at_each_call(monkeypatch):
+    """Tracing reads no value of a tensor, and the graph draws by itself."""
     monkeypatch.setattr(Exemplar, "subset", 10)
     vae, _, _ = started()
     vae.train()
@@ -175,6 +175,6 @@ def test_a_step_can_be_traced(monkeypatch):
     z = torch.randn(4, 2)
     assert not torch.equal(graph(z), graph(z))
     torch.manual_seed(0)
-    found = graph(z)
+    score = graph(z)
     torch.manual_seed(0)
-    torch.testing.assert_close(found, vae.prior().log_prob(z))
+    torch.testing.assert_close(score, vae.prior().log_prob(z))

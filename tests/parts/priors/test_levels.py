@@ -6,6 +6,6 @@ import torch
 from pyrovae.parts.priors.levels import Levels
 
 
-def test_images_of_more_levels_than_bytes_have_are_refused():
+def test_images_of_more_than_256_levels_are_refused():
     with pytest.raises(ValueError, match="expected images of at most 256 levels, got 300"):
         Levels(300, (1,)).copy_(torch.arange(300.0)[:, None])

@@ -9,17 +9,17 @@ from pyrovae.parts.priors.mixture import GaussianMixture
 
 @pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 2e-3), (torch.float64, 1e-9)])
 @pytest.mark.parametrize("batch", [(), (5,), (3, 5)])
-def test_a_mixture_by_matrix_products_is_the_mixture(dtype, error, batch):
+def test_scores_and_gradients_agree_with_the_mixture_of_pyro(dtype, error, batch):
     loc, scale = 3 + torch.randn(40, 6), 0.05 + torch.rand(40, 6)
     tensors = [x.to(dtype).requires_grad_() for x in (torch.randn(40), loc, scale, 3 + torch.randn(*batch, 6))]
     logits, loc, scale, z = tensors
-    brute, mine = (
+    reference, mixture = (
         kind(dist.Categorical(logits=logits), dist.Normal(loc, scale).to_event(1))
         for kind in (dist.MixtureSameFamily, GaussianMixture)
     )
-    torch.testing.assert_close(mine.log_prob(z), brute.log_prob(z), rtol=0, atol=error)
-    found, wanted = (torch.autograd.grad(q.log_prob(z).sum(), tensors) for q in (mine, brute))
-    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=10 * error)
-    wide = mine.expand((4, *batch))
-    torch.testing.assert_close(wide.log_prob(z), brute.log_prob(z).expand(4, *batch), rtol=0, atol=error)
+    torch.testing.assert_close(mixture.log_prob(z), reference.log_prob(z), rtol=0, atol=error)
+    gradients, expected = (torch.autograd.grad(q.log_prob(z).sum(), tensors) for q in (mixture, reference))
+    torch.testing.assert_close(gradients, expected, rtol=1e-3, atol=10 * error)
+    wide = mixture.expand((4, *batch))
+    torch.testing.assert_close(wide.log_prob(z), reference.log_prob(z).expand(4, *batch), rtol=0, atol=error)
     assert wide.sample((2,)).shape == (2, 4, *batch, 6)

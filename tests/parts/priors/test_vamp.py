@@ -8,7 +8,7 @@ from pyrovae import Run, fit
 
 
 @pytest.mark.parametrize("condition", ["none", "label", "quadrant1"])
-def test_a_vamp_prior_starts_from_training_images_and_is_the_mixture_of_their_posteriors(condition):
+def test_it_starts_from_training_images_and_is_the_mixture_of_their_posteriors(condition):
     vae, config = small_vae(prior="vamp", components=7, condition=condition)
     data = small_data()
     fit(vae, data, config)
@@ -20,7 +20,7 @@ def test_a_vamp_prior_starts_from_training_images_and_is_the_mixture_of_their_po
     torch.testing.assert_close(vae.prior().log_prob(z), by_hand)
 
 
-def test_a_vamp_prior_is_loaded_with_its_inputs(tmp_path):
+def test_it_is_saved_and_loaded_with_its_inputs(tmp_path):
     vae, config = small_vae(prior="vamp", components=7, condition="label")
     fitting, run = fit(vae, small_data(pixels=config.pixels), config), Run.create(tmp_path, config)
     for record in fitting:
