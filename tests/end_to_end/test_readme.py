@@ -90,8 +90,8 @@ def test_a_program_of_ones_own_takes_the_compiled_step():
     assert loc.item() == pytest.approx(2, abs=0.1)
 
 
-def test_the_commands_run_one_after_the_other(tmp_path, monkeypatch, data_dir):
-    """Run the commands as they are in the README, for fewer epochs; `bench` takes minutes and has tests of its own."""
+def test_the_commands_run_one_after_the_other(tmp_path, monkeypatch, data_dir, in_this_process):
+    """Run the commands of the README for fewer epochs, sweeps in this process; `bench` has tests of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYROVAE_DATA", str(data_dir))
     (block,) = (text for text in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "pyrovae compare" in text)
