@@ -1,4 +1,4 @@
-"""pyrovae compare: runs in one table and one picture."""
+"""pyrovae compare: show runs in one table and one picture."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from .values import NAMED, examples
 
 NOT_COMPARED = {"network", "hidden", "activation", "data_dir", "device", "epochs"}  # network and hidden are one column
 FIGURES = ("losses", "rate_distortion")
-TOLD = ("dataset", "pixels", "condition", "network", "latent_dim", "likelihood", "prior", "posterior", "objective")
+SHOWN = ("dataset", "pixels", "condition", "network", "latent_dim", "likelihood", "prior", "posterior", "objective")
 SCORES = {"loss": "loss", "reconstruction": "reconstruction", "kl": "KL"}
 
 
@@ -65,13 +65,16 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
 
 
 def finished(paths: Sequence[Path]) -> list[Any]:
-    """The runs, all finished; beside others a file and the figures of a sweep are passed over: results/* names them."""
+    """Return the runs at `paths`; raise `InputError` if one is not finished.
+
+    Among several paths, files and the figures of a sweep are ignored, because a pattern like results/* names them, too.
+    """
     from pyrovae.runs.sweep import runs_at
 
     several = len(paths) > 1
     passed = [path for path in paths if several and (path.is_file() or _is_figures(path))]
-    found = [run for path in paths if path not in passed for run in runs_at(path)]
-    opened = [*{run.path.resolve(): run for run in found}.values()]  # named twice, or beside their sweep: once
+    named = [run for path in paths if path not in passed for run in runs_at(path)]
+    opened = [*{run.path.resolve(): run for run in named}.values()]  # each run once
     if not opened:
         raise InputError(f"run: expected a run folder with a config.toml, got {', '.join(map(str, paths))}")
     for run in opened:
@@ -102,7 +105,7 @@ def _drawn(figure: str, runs: Sequence[Any], rows: Sequence[Mapping[str, Any]]) 
 
 
 def _varying(runs: Sequence[Any]) -> list[str]:
-    """The settings that are not the same in all runs."""
+    """List the settings that are not the same in all runs."""
     names = [name for name in Config.model_fields if name not in ("data_dir", "device")]
     return [name for name in names if len({getattr(run.config, name) for run in runs}) > 1]
 
@@ -120,19 +123,19 @@ def _scores(run: Any) -> dict[str, str]:
 
 
 def _estimate(run: Any) -> dict[str, str]:
-    found = run.evaluation
-    if found is None:
+    estimate = run.evaluation
+    if estimate is None:
         return {"log p(x)": "–", "K": "–", "images": "–"}
-    error = "" if found["standard_error"] is None else f" ± {found['standard_error']:.2f}"
+    error = "" if estimate["standard_error"] is None else f" ± {estimate['standard_error']:.2f}"
     return {
-        "log p(x)": f"{found['log_likelihood']:.2f}{error}",
-        "K": f"{found['samples']:,}",
-        "images": f"{found['images']:,}",
+        "log p(x)": f"{estimate['log_likelihood']:.2f}{error}",
+        "K": f"{estimate['samples']:,}",
+        "images": f"{estimate['images']:,}",
     }
 
 
 def _show(runs: Sequence[Any]) -> None:
-    """What all runs share is said once, above the table; what differs is a column."""
+    """Print the settings that all runs share above a table; those that differ are columns of it."""
     from pyrovae.runs.comparison import estimate_differences
 
     from .tables import show
@@ -141,10 +144,10 @@ def _show(runs: Sequence[Any]) -> None:
     if any(run.evaluation for run in runs):
         scores = [line | _estimate(run) for line, run in zip(scores, runs)]
     differ = [name for name in settings[0] if name == "run" or len({row[name] for row in settings}) > 1]
-    shared = ", ".join(f"{name} {settings[0][name]}" for name in TOLD if name not in differ)
+    shared = ", ".join(f"{name} {settings[0][name]}" for name in SHOWN if name not in differ)
     click.echo(f"test set, nats per image; all: {shared}")
     show([{name: row[name] for name in differ} | line for row, line in zip(settings, scores)], [*scores[0]])
     if "K" in scores[0]:
         click.echo("log p(x): importance sampling with K samples, ± its standard error over the images")
-    if told := estimate_differences(runs):
-        click.echo(f"log p(x) is not to be compared: {told}")
+    if differing := estimate_differences(runs):
+        click.echo(f"log p(x) is not to be compared: {differing}")

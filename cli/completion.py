@@ -1,4 +1,4 @@
-"""What the shell completes: the names of presets, of members of the families, of figures; and files."""
+"""Complete the names of presets, of members of the families and of figures in the shell."""
 
 import ast
 from collections.abc import Callable
@@ -26,7 +26,7 @@ FAMILIES = {  # setting -> where its values have names
 
 
 def names_in(module: str, registry: str) -> list[str]:
-    """The keys of a dict at the foot of a file, read from its source: to import it would import torch, for seconds."""
+    """Read the keys of the dict `registry` from the source of a module, because importing it would take seconds."""
     place = PACKAGE.joinpath(*module.split(".")[1:])
     tree = ast.parse((place / "__init__.py" if place.is_dir() else place.with_suffix(".py")).read_text())
     imported = {
@@ -35,9 +35,9 @@ def names_in(module: str, registry: str) -> list[str]:
     names: list[str] = []
     for node in tree.body:
         target = getattr(node, "target", None) or getattr(node, "targets", [None])[0]
-        if getattr(target, "id", None) != registry or not isinstance(held := getattr(node, "value", None), ast.Dict):
+        if getattr(target, "id", None) != registry or not isinstance(members := getattr(node, "value", None), ast.Dict):
             continue
-        for key, value in zip(held.keys, held.values):
+        for key, value in zip(members.keys, members.values):
             if isinstance(key, ast.Constant):
                 names.append(str(key.value))
             elif isinstance(value, ast.Name) and (source := imported.get(value.id)):  # {**OTHERS}
@@ -46,7 +46,7 @@ def names_in(module: str, registry: str) -> list[str]:
 
 
 def choices(name: str) -> list[str]:
-    """The values of a setting that have names."""
+    """Return the names that a setting may have as its value."""
     if name in FAMILIES:
         return names_in(*FAMILIES[name])
     if name == "device":
@@ -56,13 +56,13 @@ def choices(name: str) -> list[str]:
 
 
 def of_setting(_: Context, param: Parameter, typed: str) -> list[str]:
-    """Of a flag that takes a list, what follows the last comma."""
+    """Complete the value of a setting; in a list, complete the value after the last comma."""
     head, comma, last = typed.rpartition(",") if getattr(param, "multiple", False) else ("", "", typed)
     return [head + comma + name for name in choices(param.name or "") if name.startswith(last)]
 
 
 def of(names: Callable[[], Any]) -> Complete:
-    """Complete one of these."""
+    """Return a function that completes one of these names."""
     return lambda _ctx, _param, typed: [name for name in names() if name.startswith(typed)]
 
 

@@ -1,4 +1,4 @@
-"""pyrovae evaluate: the log-likelihood of the test set."""
+"""pyrovae evaluate: estimate the log-likelihood of the test set."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -51,7 +51,7 @@ def command(
     written again.
 
     RUN is a folder of `pyrovae train`. Twice the samples take twice the time, and come closer to log p(x) from below.
-    Ended or killed, the same command goes on with --resume, to the same number.
+    If the command is stopped or killed, repeat it with --resume: it goes on, and ends with the same number.
     """
     from pyrovae.runs.evaluating import Evaluating
     from pyrovae.runs.run import Run

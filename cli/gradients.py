@@ -1,4 +1,4 @@
-"""pyrovae gradients: how noisy each objective's gradient is at a run's weights."""
+"""pyrovae gradients: measure how noisy each objective's gradient is at the weights of a run."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""pyrovae list: what there is to choose from."""
+"""pyrovae list: print the names of presets, datasets, components and figures."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ from .values import examples
 
 
 def _members(module: str, registry: str) -> Callable[[], dict[str, str]]:
-    """Names and the first lines of their docstrings."""
+    """Return a function that reads a registry: each name with the first line of its member's docstring."""
 
     def read() -> dict[str, str]:
         import importlib

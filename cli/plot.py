@@ -1,4 +1,4 @@
-"""pyrovae plot: the figures of a run."""
+"""pyrovae plot: draw the figures of a run."""
 
 from pathlib import Path
 

@@ -70,7 +70,7 @@ class Progress(Lines):
 class SweepProgress(Lines):
     """The progress of a sweep: a bar over the epochs of all runs, and one for each run that is being trained.
 
-    Without a terminal, a line for each run that has ended.
+    Without a terminal, it prints a line for each run that has ended.
     """
 
     def __init__(self, epochs: Mapping[str, int], done: Collection[str]) -> None:

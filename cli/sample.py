@@ -1,4 +1,4 @@
-"""pyrovae sample: images from a trained model."""
+"""pyrovae sample: draw images from a trained model."""
 
 import io
 from pathlib import Path
@@ -52,14 +52,14 @@ def command(
         save_out(out, as_png(square_figure(images)))
     else:
         labels = {"labels": np.array(opened.classes)[y]} if opened.config.condition == "label" else {}
-        held = io.BytesIO()
-        np.savez_compressed(held, images=(images * 255).round().byte().numpy(), **labels)
-        save_out(out, held.getvalue())
+        content = io.BytesIO()
+        np.savez_compressed(content, images=(images * 255).round().byte().numpy(), **labels)
+        save_out(out, content.getvalue())
     click.echo(out)
 
 
 def _context(run: Any, n: int, label: str | None) -> Any:
-    """The y of n images: the label that was asked for, all labels in turn, or test images of which parts are seen."""
+    """Return the contexts y of n images: the `label`, all labels in turn, or test images of which parts are seen."""
     import torch
 
     condition = run.config.condition
@@ -74,7 +74,7 @@ def _context(run: Any, n: int, label: str | None) -> Any:
 
 
 def _index(label: str, classes: tuple[str, ...]) -> int:
-    """The class of that name; or of that number, if no class has a number for a name."""
+    """Return the index of the class with this name or, if no class has a number as its name, with this number."""
     if label in classes:
         return classes.index(label)
     numbered = not any(name.lstrip("-").isdecimal() for name in classes)

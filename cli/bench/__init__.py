@@ -1,1 +1,1 @@
-"""pyrovae bench."""
+"""The command `pyrovae bench`."""

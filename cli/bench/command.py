@@ -39,8 +39,8 @@ def command(
 ) -> None:
     """Time one epoch of the same VAE by pyrovae, Pyro, PyTorch and NumPyro, in turn, in one run.
 
-    A table, and DIR/benchmark-HARDWARE.json and .png: medians, ratios, losses, the peak memory of `pyrovae train`.
-    Rows of NumPyro need pip install 'pyrovae[bench]'.
+    Prints a table, and writes DIR/benchmark-HARDWARE.json and .png: medians, ratios, losses, and the peak memory of
+    `pyrovae train`. The row of NumPyro needs pip install 'pyrovae[bench]'.
     """
     if threads:  # set before anything starts threads of its own: JAX starts one for each core that it sees
         os.environ["OMP_NUM_THREADS"] = str(threads)

@@ -1,4 +1,4 @@
-"""Benchmarks."""
+"""Figures of the benchmark: the time of each row, and how it grows with the size of the work."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ TITLES = {
 
 
 def benchmark(rows: Sequence[Mapping[str, Any]], base: str, title: str) -> Figure:
-    """A bar for the median epoch of each row, a line from its fastest to its slowest, and its ratio to `base`."""
+    """Draw a bar for the median epoch of each row, a line from fastest to slowest, and its ratio to the row `base`."""
     timed = sorted((row for row in rows if "median" in row), key=lambda row: row["median"])
     figure, axes = new_figure(7.2, 0.9 + 0.36 * len(timed))
     panel, longest = axes[0, 0], max(max(row["seconds"]) for row in timed)
@@ -41,7 +41,7 @@ def benchmark(rows: Sequence[Mapping[str, Any]], base: str, title: str) -> Figur
 
 
 def benchmark_curves(points: Sequence[Mapping[str, Any]], title: str) -> Figure:
-    """Seconds an epoch over each axis, a line for each row, both logarithmic."""
+    """Draw the seconds of an epoch over each axis, one line per row, on logarithmic scales."""
     drawn = list(dict.fromkeys(point["axis"] for point in points))
     names = list(dict.fromkeys(point["row"] for point in points))
     colours = {name: PALE if name == "floor" else colour for name, colour in zip(names, LABELS)}

@@ -1,4 +1,4 @@
-"""What the benchmark runs on: the hardware, and the versions of the packages that are compared."""
+"""Name what the benchmark runs on: the hardware, and the versions of the packages that are compared."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Times of rows against each other, in one run."""
+"""Time the rows of the benchmark in turn, in one run, so that they compare."""
 
 import statistics
 import time
@@ -20,7 +20,7 @@ AT_LEAST = {"cpu": {"pyrovae-bf16": 1.43}, "cuda": {}}  # the least of them: bf1
 
 @dataclass
 class Row:
-    """What was measured of one row: `seconds` of each epoch, `building` of construction, compiling and first epoch."""
+    """One row with its times in seconds: of each epoch, and of `building` it, with compiling and the first epoch."""
 
     name: str
     epoch: Callable[[], float | None] | None = None
@@ -34,12 +34,12 @@ class Row:
         return statistics.median(self.seconds)
 
     def ratio(self, other: "Row") -> float:
-        """The share that this row takes of the other's time: the median over repetitions, in which both ran in turn."""
+        """Return this row's time divided by the other's: the median over the repetitions, in which both ran in turn."""
         return statistics.median(mine / theirs for mine, theirs in zip(self.seconds, other.seconds))
 
 
 def build(names: Sequence[str], work: Work) -> Iterator[Row]:
-    """Each row, ready to be timed; one that needs what is not installed says so and is skipped."""
+    """Yield each row, ready to be timed, or marked as skipped if a package that it needs is not installed."""
     for name in names:
         row, start = Row(name), time.perf_counter()
         try:
@@ -53,7 +53,7 @@ def build(names: Sequence[str], work: Work) -> Iterator[Row]:
 
 
 def repeat(rows: Sequence[Row], work: Work, repetitions: int) -> Iterator[None]:
-    """Time an epoch of every row in turn, again and again, each time beginning with another one."""
+    """Time an epoch of every row in turn, `repetitions` times, each time beginning with another row."""
     for repetition in range(repetitions):
         first = repetition % max(len(rows), 1)
         for row in (*rows[first:], *rows[:first]):
@@ -73,10 +73,10 @@ def wait(work: Work) -> None:
 
 
 def result(rows: Sequence[Row], work: Work) -> list[dict[str, Any]]:
-    """The rows as they go to a file, with what pyrovae-compiled needs of each one's time, and the target for that."""
+    """Return the rows for the JSON file, each with the time of pyrovae-compiled relative to it, and its target."""
     timed = {row.name: row for row in rows if row.seconds}
     base, targets, least = timed.get(BASE), TARGETS[work.device.type], AT_LEAST[work.device.type]
-    found = []
+    entries = []
     for row in rows:
         entry: dict[str, Any] = {"row": row.name}
         if row.skipped:
@@ -89,5 +89,5 @@ def result(rows: Sequence[Row], work: Work) -> list[dict[str, Any]]:
                     entry["target"] = targets[row.name]
                 if row.name in least:
                     entry["at_least"] = least[row.name]
-        found.append(entry)
-    return found
+        entries.append(entry)
+    return entries

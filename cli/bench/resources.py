@@ -1,4 +1,4 @@
-"""Where the time and the memory of a training go."""
+"""Measure the peak memory of a training, and where the time of a step goes."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ TOP = 12  # lines of a profile
 def peak_memory(work: Work, dataset: str) -> dict[str, Any]:
     """Measure the peak main memory of `pyrovae train` over one epoch, in a process of its own.
 
-    To be called first, because a process begins as large as the one that starts it.
+    Call it before anything else, because a process begins as large as the one that starts it.
     """
     settings = f"--dataset {dataset} --hidden {work.hidden} --latent-dim {work.latent_dim} --epochs 1 --compile yes"
     arguments = ["train", *settings.split(), "--device", str(work.device), "--batch-size", str(work.batch_size)]

@@ -25,7 +25,7 @@ from .scoring import scoring
 def measure(
     work: Work, names: Sequence[str], repetitions: int, dataset: str, over_axes: bool, profiled: bool
 ) -> dict[str, Any]:
-    """Measure the rows of these names, in turn; the contents of benchmark-HARDWARE.json."""
+    """Measure the rows of these names in turn; return the contents of benchmark-HARDWARE.json."""
     memory = peak_memory(work, dataset)
     rows = list(track(build(names, work), "building", len(names), transient=True))
     ready = [row for row in rows if row.epoch]

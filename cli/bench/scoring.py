@@ -1,4 +1,4 @@
-"""How near importance sampling comes to the rate of its matrix products."""
+"""Compare the rate of importance sampling with that of matrix products alone."""
 
 import statistics
 import time
@@ -21,9 +21,10 @@ STEPS = 100  # of the floor that are timed beside it
 
 
 def scoring(work: Work, repetitions: int) -> dict[str, Any]:
-    """The rate of scoring a few images with K = 5,000 codes each, of the decoder's products alone, and of the floor.
+    """Measure the rate of scoring a few images with K = 5,000 codes each, and that of the products in `floor`.
 
-    Floating-point operations a second; `share` is the median, over repetitions, of the first rate over the second.
+    Rates are floating-point operations per second, where scoring counts only the decoder's matrix products; `share`
+    is the median, over repetitions, of the first rate divided by the second.
     """
     config = Config(hidden=work.hidden, latent_dim=work.latent_dim, device=str(work.device))
     images = Images(work.images[:IMAGES])

@@ -13,7 +13,7 @@ from pyrovae.training.fit import Fit, fit
 
 
 def train_batched(runs: Sequence[Run], settings: Mapping[str, object]) -> FloatingPointError | None:
-    """Train the runs as one batched program, each from its checkpoint if it has one; `settings` go over all configs.
+    """Train the runs as one batched program, each from its checkpoint if it has one; `settings` override all configs.
 
     A run whose loss was not finite stays unfinished; returns the error of the first such run, or None.
     """

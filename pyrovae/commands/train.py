@@ -30,7 +30,7 @@ MAY_CHANGE = {"epochs", "device", "lr", "grad_clip", "on_nan", "save_minutes"}  
 
 
 class NoRoom(OSError):
-    """The run folder could not be written, as on a full disk. The files in it are whole."""
+    """Raised if the run folder cannot be written, for instance on a full disk. The files in it are whole."""
 
 
 def train(
@@ -46,8 +46,8 @@ def train(
 ) -> Run:
     """Train `config` in the folder `out`, as `pyrovae train` does, and return the run.
 
-    `settings` go over `config`. Without `out` the folder is results/NAME, or NAME-2, ... if that exists: `name`, or the
-    name of the dataset. With `force` a run that is there is replaced. With `resume` the run at `out`, or the newest of
+    `settings` override `config`. Without `out` the folder is results/NAME, or NAME-2, ... if that exists; NAME is `name`
+    or the name of the dataset. With `force` a run that is there is replaced. With `resume` the run at `out`, or the newest of
     that name, goes on from its checkpoint; `settings` may then be the epochs, the device and a few others, and the
     classes and paths of your own that the run names, which must be given again. `figures` draws figures/*.png and
     writes report.html; `tensorboard` writes each epoch to the folder tensorboard.
@@ -219,7 +219,7 @@ def _resumed_config(run: Run, settings: Mapping[str, object]) -> Config:
 
 
 def _prepare(config: Config) -> Fit:
-    """Build the program and its fit, the first process before the others, as it may have to download the data."""
+    """Build the program and its fit. The first process goes first, because it may have to download the data."""
     if rank() > 0:
         wait_for_all()
     data = load(config)

@@ -1,4 +1,4 @@
-"""The process that works on some runs of a sweep: it trains them, or goes on with them, evaluates and draws them.
+"""The process that works on some runs of a sweep: it trains or resumes them, evaluates them and draws figures.
 
 Started as `python -m pyrovae.commands.worker TASK`, where TASK is one line of JSON; `workers.py` starts it.
 """
@@ -79,7 +79,7 @@ def _evaluate_and_draw(run: Any, samples: int | None, figures: bool, device: str
 
 
 def _end_with_the_sweep() -> NoReturn:
-    """End this process with the sweep, which holds the other end of this pipe and loses it however it ends."""
+    """End this process when the sweep ends, in whatever way: its end of the pipe to this process is then closed."""
     os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read(): its lock, still held at the end, aborts the interpreter
     _thread.interrupt_main()
     time.sleep(GRACE)

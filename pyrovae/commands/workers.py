@@ -15,7 +15,7 @@ Names = tuple[str, ...]  # of the runs of a task
 
 
 class Task(TypedDict):
-    """What `worker.work` is called with."""
+    """The arguments of `worker.work`, as the sweep sends them to a process."""
 
     paths: list[str]
     repeated: list[dict[str, str]]
@@ -56,7 +56,7 @@ class Workers:
         return bool(self.waiting or self.running)
 
     def step(self) -> dict[Names, tuple[str | None, list[str]]]:
-        """Start as many tasks as may run; return those that ended since: why one failed, or None, and its warnings."""
+        """Start as many tasks as may run; return those that have ended, each with its failure, if any, and its warnings."""
         while self.waiting and len(self.running) < self.jobs:
             names = next(iter(self.waiting))
             self.running[names] = Worker(self.waiting.pop(names), self.threads if self.jobs > 1 else None)
@@ -85,7 +85,7 @@ class Worker:
             self.process.stdin.close()
 
     def outcome(self) -> tuple[str | None, list[str]]:
-        """Return why the process failed, the last line of its errors, or None; and its lines of warning."""
+        """Return the last line of the process's errors, or None if it succeeded, and its lines of warning."""
         self.close_input()
         with self.errors:
             self.errors.seek(0)

@@ -100,7 +100,7 @@ class Data:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
+        """The shape (C, H, W) of an image."""
         _, channels, height, width = self.train.images.shape
         return channels, height, width
 

@@ -1,4 +1,4 @@
-"""Memory for images, or a file on disk in its place where they are too many."""
+"""Allocate memory for images, or a file on disk if they do not fit in memory."""
 
 import os
 import shutil

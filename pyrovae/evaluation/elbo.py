@@ -80,7 +80,7 @@ def arguments(vae: VAE, batch: Batch, share: Share | None = None) -> tuple[Tenso
 
 
 class Total:
-    """Adds up the scores of batches, on the device, as reading each would make a GPU wait.
+    """Adds up the scores of batches on the device, because reading each would make a GPU wait.
 
     Set `n` to the number of images before a batch is added. With `skip`, a batch that is not finite adds nothing.
     """

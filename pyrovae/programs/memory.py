@@ -28,7 +28,7 @@ def built_in_memory(make: Callable[[], M], device: str, rehearse: bool) -> M:
     """Return the model that `make` returns, if it can be trained on `device`; else raise `InputError`.
 
     To `rehearse`, `make` is first called on the meta device, where tensors have a shape but no memory, so that a model
-    that is too large is refused before it allocates any. Leave that out for a class of a user's, which may do anything.
+    that is too large is refused before it allocates any. Leave that out for a user's own class, which may do anything.
     """
     if rehearse and (shapes := on_meta(make)) is not None:
         expect_room(shapes, device)

@@ -176,7 +176,7 @@ class Fit:
 
     @property
     def epoch_seed(self) -> int:
-        """The seed of the next epoch's random numbers: those of the order of images, of the steps, of the scores."""
+        """The seed of the next epoch's random numbers: for the order of images, the steps and the scores."""
         return self.config.seed * 1_000_003 + self.epoch + 1
 
     @property

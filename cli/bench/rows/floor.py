@@ -1,4 +1,4 @@
-"""The matrix products alone: what no step can do without."""
+"""Time the matrix products of a step alone, which no implementation can do without."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,10 @@ from .work import Work
 
 
 def floor(work: Work) -> Callable[[], None]:
-    """All products of a step, forwards and back, between tensors that are there and laid out as each likes it best.
+    """Return a function that does all matrix products of an epoch, on existing tensors in the fastest memory layout.
 
-    No gradient is taken with respect to pixels. On the CPU by oneDNN, elsewhere by `torch.mm`.
+    They are those of forward and backward passes, without the gradient in the pixels; by oneDNN on the CPU, by
+    `torch.mm` elsewhere.
     """
     pairs = products(work)
     steps = len(work.images) / work.batch_size
@@ -33,13 +34,13 @@ def multiply(a: Tensor, b: Tensor) -> Tensor:
 
 
 def flops(work: Work) -> int:
-    """Of an epoch."""
+    """Count the floating-point operations in the matrix products of an epoch."""
     each = sum(2 * a.shape[0] * a.shape[1] * b.shape[1] for a, b in products(work))
     return round(len(work.images) / work.batch_size) * each
 
 
 def products(work: Work) -> list[tuple[Tensor, Tensor]]:
-    """Factors of each product of a step: of the four layers' outputs, weights' gradients and inputs' gradients."""
+    """Return the factors of each product of a step: outputs, weight gradients and input gradients of four layers."""
     n, m = work.batch_size, work.batch_size * work.particles
     layers = [
         (n, work.pixels, work.hidden),

@@ -7,7 +7,7 @@ from .work import LR, Work
 
 
 def numpyros_way(work: Work) -> Callable[[], float]:
-    """`SVI` and `numpyro.optim.Adam`, inside `jit(fori_loop)`; a last smaller batch is filled up from the first."""
+    """Train by `SVI` and `numpyro.optim.Adam` in `jit(fori_loop)`; a last smaller batch gets images of the first."""
     import jax
     import jax.numpy as jnp
     import numpyro
@@ -35,11 +35,11 @@ def numpyros_way(work: Work) -> Callable[[], float]:
 
     epoch = jax.jit(train, donate_argnums=0)
     key, start = jax.random.split(jax.random.PRNGKey(0))
-    held = {"state": svi.init(start, images[: work.batch_size] / 255.0), "key": key}
+    carried = {"state": svi.init(start, images[: work.batch_size] / 255.0), "key": key}
 
     def run() -> float:
-        held["key"], key = jax.random.split(held["key"])
-        held["state"], total = epoch(held["state"], key)
+        carried["key"], key = jax.random.split(carried["key"])
+        carried["state"], total = epoch(carried["state"], key)
         return float(total) / (steps * work.batch_size)
 
     return run

@@ -1,4 +1,4 @@
-"""pyrovae, by its public interface."""
+"""Train by pyrovae, through its public interface."""
 
 from collections.abc import Callable
 
@@ -11,17 +11,17 @@ from .work import LR, Work
 
 
 def eager(work: Work) -> Callable[[], float]:
-    """`--compile no`."""
+    """Train with `--compile no`."""
     return _epoch(work, compile="no")
 
 
 def compiled(work: Work) -> Callable[[], float]:
-    """`--compile yes`."""
+    """Train with `--compile yes`."""
     return _epoch(work, compile="yes")
 
 
 def bfloat16(work: Work) -> Callable[[], float]:
-    """`--compile yes --precision bf16`."""
+    """Train with `--compile yes --precision bf16`."""
     return _epoch(work, compile="yes", precision="bf16")
 
 

@@ -1,4 +1,4 @@
-"""Pyro's own way, as its VAE tutorial shows it."""
+"""Train by Pyro alone, as its VAE tutorial does."""
 
 from collections.abc import Callable, Iterable
 from itertools import count
@@ -17,7 +17,7 @@ _numbers = count()
 
 
 class PyroVAE(nn.Module):
-    """Model and guide, with their networks in Pyro's parameter store under names of this instance's own."""
+    """The tutorial's model and guide; each instance has names of its own in Pyro's parameter store."""
 
     def __init__(self, work: Work) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class PyroVAE(nn.Module):
 
 
 class Pictures(Dataset[Tensor]):
-    """As torchvision's own sets: arrays that become a picture and then a tensor at each visit."""
+    """Images that become a Pillow image and then a tensor at each visit, as in torchvision's datasets."""
 
     def __init__(self, images: Tensor) -> None:
         self.images, self.transform = images.cpu(), ToTensor()
@@ -57,13 +57,13 @@ class Pictures(Dataset[Tensor]):
 
 
 def pyros_way(work: Work) -> Callable[[], float]:
-    """`SVI`, `pyro.optim.Adam` and a `DataLoader` with `ToTensor`."""
+    """Train by `SVI` and `pyro.optim.Adam`, with a `DataLoader` and `ToTensor`."""
     loader = DataLoader(Pictures(work.images), work.batch_size, shuffle=True)
     return _epoch(work, lambda: (x.to(work.device).flatten(1) for x in loader))
 
 
 def on_resident_tensors(work: Work) -> Callable[[], float]:
-    """The same, without the loader."""
+    """Train as `pyros_way` does, but on images that stay on the device, without a `DataLoader`."""
     return _epoch(work, work.batches)
 
 

@@ -1,4 +1,4 @@
-"""A loop written by hand in PyTorch, with the KL in closed form."""
+"""Train by a loop written by hand in PyTorch, with the KL in closed form."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from .work import LR, Work
 
 
 class TorchVAE(nn.Module):
-    """The loss is all that it computes."""
+    """A VAE as one module that returns its loss."""
 
     def __init__(self, work: Work) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class TorchVAE(nn.Module):
         self.draw = nn.Linear(work.hidden, work.pixels)
 
     def forward(self, images: Tensor, rows: Tensor) -> Tensor:
-        """The negative ELBO of these rows of `images` (N, pixels), uint8."""
+        """Return the negative ELBO, in nats, of these rows of `images` (N, pixels), uint8."""
         x = images[rows] / 255
         loc, log_variance = self.code(self.encode(x).relu()).chunk(2, -1)
         noise = torch.randn(self.particles, *loc.shape, device=loc.device)
@@ -32,12 +32,12 @@ class TorchVAE(nn.Module):
 
 
 def torch_eager(work: Work) -> Callable[[], float]:
-    """One operation at a time, with one fused Adam."""
+    """Train one operation at a time, with a fused Adam."""
     return _epoch(work, compiled=False)
 
 
 def torch_compiled(work: Work) -> Callable[[], float]:
-    """By `torch.compile`: the batch, the loss and its gradients are one graph each way."""
+    """Train by `torch.compile`, with one graph for batch and loss and one for the gradients."""
     return _epoch(work, compiled=True)
 
 

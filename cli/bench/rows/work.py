@@ -1,4 +1,4 @@
-"""What every row of the benchmark does."""
+"""The work that every row of the benchmark does."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Work:
         return self.images.device
 
     def batches(self) -> Iterator[Tensor]:
-        """The epoch's images in a new order, (n, pixels), scaled to [0, 1]."""
+        """Yield an epoch's images in a new order: batches (n, pixels), scaled to [0, 1]."""
         flat = self.images.view(len(self.images), -1)
         for rows in torch.randperm(len(flat), device=self.device).split(self.batch_size):
             yield flat[rows] / 255

@@ -42,7 +42,7 @@ def read_or_download(name: str, root: Path, places: set[Path], read: Callable[[P
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Wait until no other process is in here. The file of the lock is deleted; a process that waits makes a new one."""
+    """Wait for the lock `path` and hold it inside; on leaving, delete its file, so that a waiting process makes a new one."""
     from filelock import FileLock
 
     with FileLock(path):

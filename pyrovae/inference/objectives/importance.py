@@ -82,7 +82,7 @@ class DReG(IWAE):
 
 
 def log_weight(model_trace: Trace, guide_trace: Trace) -> Tensor:
-    """Log p(x, z) − log q(z | x) of each particle and image: (K, n)."""
+    """Return log p(x, z) − log q(z | x) of each particle and image: (K, n)."""
     log_p = total(site["log_prob"] for site in sample_sites(model_trace).values())
     log_q = total(site["log_prob"] for site in sample_sites(guide_trace).values())
     log_w = log_p - log_q
@@ -90,5 +90,5 @@ def log_weight(model_trace: Trace, guide_trace: Trace) -> Tensor:
 
 
 def log_mean_exp(log_w: Tensor) -> Tensor:
-    """Log 1/K Σ_k w_k, over the first dimension."""
+    """Return log 1/K Σ_k w_k, over the first dimension."""
     return torch.logsumexp(log_w, 0) - math.log(len(log_w))

@@ -38,7 +38,7 @@ class PictureModel:
     pixels: Pixels
 
     def decode(self, z: Tensor, y: Tensor | None = None, u: Tensor | None = None) -> Tensors:
-        """Return `image`, the mean of p(x | z, y); a model of quadrants copies those that it sees from u."""
+        """Return `image`, the mean of p(x | z, y); if y is quadrants of a picture, they are copied from u."""
         context = self._context(y, u)
         x = mean_of(self.vae.likelihood(self.vae.decoder(z, context)))
         if context is not None and isinstance(self.vae.context, Quadrants):

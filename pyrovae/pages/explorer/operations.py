@@ -33,12 +33,12 @@ def _both(values: Any) -> tuple[int, ...]:
 
 
 def _pair(values: Any, rows: int) -> list[int]:
-    """Return a number for rows and one for columns; an operation on lines has only that for columns."""
+    """Return a number for rows and one for columns; a one-dimensional operation has only the latter: add `rows`."""
     return [rows] * (2 - len(values)) + [*values]
 
 
 def weighted(name: str) -> Operation:
-    """Add or subtract; the second term may be multiplied by `alpha`."""
+    """Return the operation that adds or subtracts; it may multiply the second term by `alpha`."""
 
     def add_steps(steps: Steps, node: Node, shape: torch.Size) -> int:
         first, second = (steps.broadcast(term, shape) for term in node.args[:2])
@@ -58,7 +58,7 @@ def clamp(steps: Steps, node: Node, shape: torch.Size) -> int:
 
 
 def filled(value: float | None = None) -> Operation:
-    """Fill a tensor of the size of another one with a number."""
+    """Return the operation that fills a tensor, of the size of another one, with a number."""
 
     def add_steps(steps: Steps, node: Node, shape: torch.Size) -> int:
         number = steps.slot(node.args[1] if value is None else value)

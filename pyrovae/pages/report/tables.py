@@ -1,6 +1,6 @@
 """The tables of a report: one row for each number or setting, with one cell for each run.
 
-A run folder may come from anyone, so every value that its files need not hold is checked before it is shown.
+A run folder may come from anyone, so every value that is optional in its files is checked before it is shown.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -10,34 +10,34 @@ class FromLogits(dist.ContinuousBernoulli):  # type: ignore[misc]  # Pyro derive
     """The density ∝ exp(ηx) on [0, 1], accurate for any logit η.
 
     The class of torch computes with the probability, clamped away from 0 and 1. In float32 its density integrates to
-    only 0.53 at η = −30, which costs a decoder nats that is sure of its black pixels.
+    only 0.53 at η = −30, which costs nats to a decoder that is sure of its black pixels.
     """
 
     def _cont_bern_log_norm(self) -> Tensor:
-        """Log C = log(η / tanh(η/2))."""
+        """Return log C = log(η / tanh(η/2)), the logarithm of the normalising constant."""
         x, away, near = self._split()
         return torch.where(near, 2 + x / 6 - x**2 / 360, away / (away / 2).tanh()).log()
 
     @property
     def mean(self) -> Tensor:
-        """½ coth(η/2) + ½ − 1/η."""
+        """The mean, ½ coth(η/2) + ½ − 1/η."""
         x, away, near = self._split()
         return 0.5 + torch.where(near, self.logits * (1 / 12 - x / 720), 0.5 / (away / 2).tanh() - 1 / away)
 
     @property
     def variance(self) -> Tensor:
-        """1/η² − ¼ / sinh²(η/2)."""
+        """The variance, 1/η² − ¼ / sinh²(η/2)."""
         x, away, near = self._split()
         return torch.where(near, 1 / 12 - x / 240 + x**2 / 6048, away**-2 - 0.25 / (away / 2).sinh() ** 2)
 
     def icdf(self, value: Tensor) -> Tensor:
-        """Log(1 + u (exp(η) − 1)) / η, computed from the end of [0, 1] where the exponential does not overflow."""
+        """Return log(1 + u (exp(η) − 1)) / η, computed from the end of [0, 1] where the exponential cannot overflow."""
         falling, slope = self.logits <= 0, -self.logits.abs().clamp(min=1e-6)
         distance = torch.log1p(torch.where(falling, value, 1 - value) * slope.expm1()) / slope
         return torch.where(falling, distance, 1 - distance)
 
     def _split(self) -> tuple[Tensor, Tensor, Tensor]:
-        """η²; η, replaced by 1 near 0, where the formulas subtract large numbers from each other; and where that is."""
+        """Return η², η with 1 in place of values near 0, where the formulas lose all digits, and a mask of these."""
         near = self.logits.abs() < 0.1
         return self.logits**2, torch.where(near, 1.0, self.logits), near
 
