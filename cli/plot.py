@@ -22,5 +22,5 @@ def command(run: Path, figures: tuple[str, ...], **given: str) -> None:
     from pyrovae.runs.run import Run
 
     opened = Run(run, **repeated_of(given))
-    for name, figure in list(draw(opened, figures)):  # all or none
+    for name, figure in list(draw(opened, figures)):  # draw all before saving any, so that an error leaves no file
         click.echo(opened.save_figure(name, figure))

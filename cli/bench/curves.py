@@ -14,7 +14,7 @@ AXES = {
     "particles": (1, 4, 16),
 }
 NAMES = ("pyro-resident", "torch", "torch-compiled", "pyrovae", "pyrovae-compiled", "floor")
-STEPS = 20  # at least, that are timed: an epoch is so many times longer
+STEPS = 20  # the fewest steps that are timed; their time is scaled to a whole epoch
 
 
 def curves(work: Work, repetitions: int = 3) -> Iterator[dict[str, Any]]:

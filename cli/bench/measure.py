@@ -11,11 +11,11 @@ import torch
 from .rows import ROWS, Work
 
 BASE = "pyrovae-compiled"
-TARGETS = {  # the most that pyrovae-compiled is to take of each row's time
+TARGETS = {  # upper limits of pyrovae-compiled's time divided by the row's
     "cpu": {"pyro": 0.25, "pyro-resident": 0.45, "torch": 0.75, "torch-compiled": 0.95, "numpyro": 1.0, "floor": 1.35},
     "cuda": {"pyro": 0.02, "torch": 0.5, "numpyro": 1.0},
 }
-AT_LEAST = {"cpu": {"pyrovae-bf16": 1.43}, "cuda": {}}  # the least of them: bf16 is to take 0.7 of it
+AT_LEAST = {"cpu": {"pyrovae-bf16": 1.43}, "cuda": {}}  # lower limits of that ratio: bf16 takes at most 0.7
 
 
 @dataclass

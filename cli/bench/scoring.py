@@ -17,7 +17,7 @@ from .rows.floor import floor, flops
 from .rows.work import Work
 
 SAMPLES, TARGET = 5000, 0.6
-STEPS = 100  # of the floor that are timed beside it
+STEPS = 100  # steps of `floor` that are timed for comparison
 
 
 def scoring(work: Work, repetitions: int) -> dict[str, Any]:

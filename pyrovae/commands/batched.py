@@ -42,7 +42,7 @@ def _train(pairs: Sequence[tuple[Run, Fit]]) -> FloatingPointError | None:
         if member.step:  # it was stopped in the middle of an epoch: finish that epoch alone
             run.record(next(iter(member)), member)
     failed: dict[str, FloatingPointError] = {}
-    for epoch in {member.epoch for _, member in pairs}:  # two, if a kill came after some runs had saved an epoch
+    for epoch in {member.epoch for _, member in pairs}:  # two, if a kill came before all runs had saved an epoch
         group = [(run, member) for run, member in pairs if member.epoch == epoch]
         for records in fit_batched([member for _, member in group]):
             for (run, member), record in zip(group, records):

@@ -23,7 +23,7 @@ def main() -> None:
     from pyrovae.inference.processes import Lost
 
     task = json.loads(sys.argv[1])
-    if len(task["paths"]) > 1:  # as when the step cannot be batched: the sweep shows these lines
+    if len(task["paths"]) > 1:  # for instance if the step cannot be batched: the sweep shows these lines
         warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     else:
         warnings.simplefilter("ignore")
@@ -74,7 +74,7 @@ def _evaluate_and_draw(run: Any, samples: int | None, figures: bool, device: str
     if figures and not is_drawn(run):
         for name, figure in reversed(list(draw(run))):  # `losses` comes last: it says that all others are there
             if name == "losses":
-                save(run)  # with all the others; the page draws its own curves
+                save(run)  # the page shows all other figures, and draws the curves itself
             run.save_figure(name, figure)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Self, TypedDict
 
 from pyrovae.commands.worker import GRACE
 
-Names = tuple[str, ...]  # of the runs of a task
+Names = tuple[str, ...]  # the names of a task's runs
 
 
 class Task(TypedDict):
@@ -56,7 +56,7 @@ class Workers:
         return bool(self.waiting or self.running)
 
     def step(self) -> dict[Names, tuple[str | None, list[str]]]:
-        """Start as many tasks as may run; return those that have ended, each with its failure, if any, and its warnings."""
+        """Start as many tasks as may run; return those that have ended, each with its failure or None, and warnings."""
         while self.waiting and len(self.running) < self.jobs:
             names = next(iter(self.waiting))
             self.running[names] = Worker(self.waiting.pop(names), self.threads if self.jobs > 1 else None)
@@ -76,7 +76,7 @@ class Worker:
             stdout=subprocess.DEVNULL,
             stderr=self.errors,
             start_new_session=True,
-            env=limit | os.environ,  # the user's own OMP_NUM_THREADS goes over it
+            env=limit | os.environ,  # the user's own OMP_NUM_THREADS overrides it
         )
 
     def close_input(self) -> None:

@@ -14,7 +14,7 @@ from pyrovae.data.storage import fits, select
 from pyrovae.display import strip, table
 from pyrovae.errors import InputError
 
-FIXED_SEED = 1  # of all that is drawn once for every run: splits, and sets that are binarised once
+FIXED_SEED = 1  # the seed of all that is drawn once for every run: splits, and sets that are binarised once
 
 
 @dataclass(frozen=True)

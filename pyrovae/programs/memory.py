@@ -13,7 +13,7 @@ from pyrovae.data.storage import memory
 from pyrovae.errors import InputError
 
 M = TypeVar("M", bound=nn.Module)
-COPIES = 4  # of each weight in training: itself, its gradient, and Adam's two moments
+COPIES = 4  # a weight takes this many numbers in training: itself, its gradient, Adam's two moments
 LOWER = {
     "encoder": "--hidden or --image-size",
     "decoder": "--hidden, --latent-dim or --image-size",
@@ -21,7 +21,7 @@ LOWER = {
     "posterior": "--latent-dim or --hidden",
 }
 ANY = "--hidden, --latent-dim, --components, --image-size or, in training, --batch-size or --particles"
-TOO_LARGE = r"alloc|out of memory|overflow"  # what torch's errors say of sizes that no machine has
+TOO_LARGE = r"alloc|out of memory|overflow"  # occurs in the messages of torch's errors about sizes that no machine has
 
 
 def built_in_memory(make: Callable[[], M], device: str, rehearse: bool) -> M:

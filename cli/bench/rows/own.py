@@ -37,6 +37,6 @@ def _epoch(work: Work, **settings: str) -> Callable[[], float]:
         **settings,
     )
     images = Images(work.images)
-    data = Data("bench", train=images, test=images[slice(0, 1)])  # an epoch ends with a look at one image
+    data = Data("bench", train=images, test=images[slice(0, 1)])  # scoring one image keeps the end of an epoch short
     epochs = iter(fit(build(config, data.shape), data, config))
     return lambda: next(epochs)["train"]["loss"]

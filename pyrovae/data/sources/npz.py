@@ -35,7 +35,7 @@ class _Array:
     shape: tuple[int, ...]
     by_columns: bool  # in Fortran order
     dtype: np.dtype
-    start: int  # of the values, in bytes after the start of the entry
+    start: int  # where the values begin, in bytes after the start of the entry
 
     @classmethod
     def of(cls, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> "_Array":

@@ -22,7 +22,7 @@ class IWAE(TraceELBO):
 
     formula = "−E[log 1/K Σₖ wₖ]\nwₖ = {likelihood_k} ({prior_k} / {posterior_k})^β"
     free_kl = staticmethod(closed_form_or_new_sample)
-    weighs_particles = True  # so that it needs two or more of them: with one it is the ELBO
+    weighs_particles = True  # it needs two or more particles: with one it is the ELBO
 
     def loss_of_traces(self, model_trace: Trace, guide_trace: Trace) -> Tensor:
         """Return the loss times the number of particles, all of which are in one pair of traces."""

@@ -33,7 +33,7 @@ def _both(values: Any) -> tuple[int, ...]:
 
 
 def _pair(values: Any, rows: int) -> list[int]:
-    """Return a number for rows and one for columns; a one-dimensional operation has only the latter: add `rows`."""
+    """Return a number for rows and one for columns; a one-dimensional operation takes `rows`."""
     return [rows] * (2 - len(values)) + [*values]
 
 
@@ -173,7 +173,7 @@ def layer_norm(steps: Steps, node: Node, shape: torch.Size) -> int:
 def batch_norm(steps: Steps, node: Node, shape: torch.Size) -> int:
     x, weight, bias, mean, variance, training, _, epsilon = node.args
     channels, pixels = shape[1], shape[2:].numel()
-    if training:  # by the statistics of the batch: with one image, that is instance normalisation
+    if training:  # normalised by the batch, which is a single image: instance normalisation
         if shape[0] > 1:
             raise steps.refuse("normalisation by a batch")
         return _normed(steps, x, weight, bias, channels, pixels, pixels, epsilon)  # type: ignore[arg-type]

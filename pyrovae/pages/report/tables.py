@@ -12,7 +12,7 @@ from pyrovae.runs.card import estimate
 from pyrovae.runs.comparison import estimate_differences
 from pyrovae.runs.run import Run
 
-NONE = "–"  # in a cell: the run does not say
+NONE = "–"  # a cell for which the run has no value
 
 
 @dataclass(frozen=True)

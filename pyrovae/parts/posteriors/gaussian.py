@@ -71,7 +71,7 @@ class Full(nn.Module):
         "The encoder gives each image a region of likely codes, a normal distribution with correlated"
         " dimensions: an ellipse that may be tilted."
     )
-    place: Tensor  # where the entries of L stand in its rows, one after another
+    place: Tensor  # the positions of the entries of L in the flattened matrix
 
     def __init__(self, features: int, latent_dim: int) -> None:
         super().__init__()
