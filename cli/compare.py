@@ -1,4 +1,4 @@
-"""pyrovae compare: runs in one table and one picture."""
+"""pyrovae compare: show runs in one table and one picture."""
 
 import shlex
 from collections.abc import Mapping, Sequence

@@ -14,7 +14,7 @@ from pyrovae.config.settings import Config
 PACKAGE = Path(pyrovae.__file__).parent
 Complete = Callable[[Context, Parameter, str], list[str]]
 
-FAMILIES = {  # setting -> where its values have names
+FAMILIES = {  # setting -> the module and the dict that names its values
     "dataset": ("pyrovae.data.sources", "DATASETS"),
     "network": ("pyrovae.parts.networks", "NETWORKS"),
     "activation": ("pyrovae.parts.networks", "ACTIVATIONS"),

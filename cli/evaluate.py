@@ -1,4 +1,4 @@
-"""pyrovae evaluate: the log-likelihood of the test set."""
+"""pyrovae evaluate: estimate the log-likelihood of the test set."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 @click.argument("run", type=NAMED)
 @click.option("--samples", metavar="K", type=Whole(), default=5000, help="codes drawn for each image  [5000]")
 @click.option("--images", metavar="N", type=Whole(), help="the first N test images  [all]")
-@click.option("--seed", metavar="N", type=SEED, default=0, help="of the random numbers  [0]")
+@click.option("--seed", metavar="N", type=SEED, default=0, help="seed of the random numbers  [0]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1  [auto]")
 @click.option("--latents/--no-latents", default=True, help="report on the latent space, too  [yes]")
 @click.option("--ais", is_flag=True, help="check by annealed importance sampling, on 100 images")
 @click.option("--ais-steps", metavar="T", type=Whole(), default=200, help="steps from guide to model  [200]")
-@click.option("--resume", is_flag=True, help="go on with the same command, if it was ended")
+@click.option("--resume", is_flag=True, help="go on with an evaluation by the same command that was ended")
 @repeats
 def command(
     run: Path,
@@ -51,7 +51,7 @@ def command(
     written again.
 
     RUN is a folder of `pyrovae train`. Twice the samples take twice the time, and come closer to log p(x) from below.
-    Ended or killed, the same command goes on with --resume, to the same number.
+    If the command is stopped or killed, repeat it with --resume: it goes on, and ends with the same number.
     """
     from pyrovae.runs.evaluating import Evaluating
     from pyrovae.runs.run import Run
@@ -124,7 +124,7 @@ def _annealed_lines(annealed: Mapping[str, Any]) -> Iterator[str]:
         f" {annealed['importance_sampled']:.2f}; {difference:+.2f}{'' if error is None else f' ± {error:.2f}'} nats"
         f" ({annealed['chains']} chains, {annealed['steps']} steps, acceptance {annealed['acceptance']:.2f})"
     )
-    if error is not None and abs(difference) > max(2 * error, 0.1):  # both are lower bounds: the lower one is too low
+    if error is not None and abs(difference) > max(2 * error, 0.1):  # of two lower bounds, the lower one is worse
         if difference > 0:
             yield "warning: the importance-sampled number is too low there: more --samples, or a better posterior"
         else:

@@ -1,4 +1,4 @@
-"""pyrovae gradients: how noisy each objective's gradient is at a run's weights."""
+"""pyrovae gradients: measure how noisy each objective's gradient is at the weights of a run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @click.command("gradients", epilog=examples("pyrovae gradients results/digits --draws 1000"))
 @click.argument("run", type=NAMED)
-@click.option("--draws", metavar="N", type=Whole(2), default=200, help="of each gradient  [200]")
+@click.option("--draws", metavar="N", type=Whole(2), default=200, help="draws of each gradient  [200]")
 @click.option("--images", metavar="N", type=Whole(), default=128, help="the first N training images  [128]")
-@click.option("--particles", metavar="K,K,...", default="8,64", help="of iwae and dreg  [8,64]")
-@click.option("--seed", metavar="N", type=SEED, default=0, help="of the random numbers  [0]")
+@click.option("--particles", metavar="K,K,...", default="8,64", help="particles of iwae and dreg  [8,64]")
+@click.option("--seed", metavar="N", type=SEED, default=0, help="seed of the random numbers  [0]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1  [auto]")
 @repeats
 def command(run: Path, draws: int, images: int, particles: str, seed: int, device: str, **repeated: str | None) -> None:

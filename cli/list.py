@@ -1,4 +1,4 @@
-"""pyrovae list: what there is to choose from."""
+"""pyrovae list: print the names of presets, datasets, components and figures."""
 
 from collections.abc import Callable
 

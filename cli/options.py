@@ -57,7 +57,7 @@ def _metavar(field: FieldInfo) -> str:
 def repeats(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the flags that repeat which classes and data a run folder names but may not load by itself."""
     for name in reversed((*PLACES, *CLASSES)):
-        about = f"where RUN names {'data outside itself' if name in PLACES else 'a class of your own'}: repeat it"
+        about = f"repeat {'data outside RUN' if name in PLACES else 'a class of your own'} that its config names"
         metavar = {"dataset": "KIND:PATH", "data_dir": "DIR"}.get(name, "FILE.py:CLASS")
         command = click.option(_flag_of(name), name, metavar=metavar, help=about)(command)
     return command

@@ -1,4 +1,4 @@
-"""pyrovae plot: the figures of a run."""
+"""pyrovae plot: draw the figures of a run."""
 
 from pathlib import Path
 
@@ -22,5 +22,5 @@ def command(run: Path, figures: tuple[str, ...], **repeated: str | None) -> None
     from pyrovae.runs.run import Run
 
     opened = Run(run, **repeated_of(repeated))
-    for name, figure in list(draw(opened, figures)):  # all or none
+    for name, figure in list(draw(opened, figures)):  # draw all before saving any, so that an error leaves no file
         click.echo(opened.save_figure(name, figure))

@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))
-_ending = threading.Lock()  # held by the thread that ends this process, so that only one reason is printed
+_ending = threading.Lock()  # acquired by the thread that ends this process, so that only one reason is printed
 
 
 def is_first() -> bool:
@@ -53,7 +53,7 @@ def end(path: Path | None, reason: str, code: int) -> NoReturn:
 
 
 def end_with_the_others(path: Path | None) -> None:
-    """From now on, say so when `torchrun` ends this process because another one has failed.
+    """From now on, print a line when `torchrun` ends this process because another one has failed.
 
     This works even while the main thread waits for that process inside a C function.
     """

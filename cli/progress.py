@@ -13,7 +13,7 @@ from rich.progress import Progress as Bar
 if TYPE_CHECKING:
     from pyrovae.training.fit import Fit
 
-PLAIN_LINES = 20  # about so many for a whole run
+PLAIN_LINES = 20  # about how many lines a whole run prints
 
 
 class Lines:
@@ -49,7 +49,7 @@ class Progress(Lines):
         scores = TextColumn("{task.fields[scores]}")
         super().__init__(TextColumn("epoch"), MofNCompleteColumn(), BarColumn(None), scores, TimeRemainingColumn())
         self.fit = fit
-        self.seconds: list[float] = []  # of each epoch: the first one may include compiling
+        self.seconds: list[float] = []  # seconds of each epoch: the first one may include compiling
         if self.bar:
             self.task = self.bar.add_task("", total=fit.config.epochs, completed=fit.epoch, scores="")
 
@@ -70,7 +70,7 @@ class Progress(Lines):
 class SweepProgress(Lines):
     """The progress of a sweep: a bar over the epochs of all runs, and one for each run that is being trained.
 
-    Without a terminal, a line for each run that has ended.
+    Without a terminal, it prints a line for each run that has ended.
     """
 
     def __init__(self, epochs: Mapping[str, int], done: Collection[str]) -> None:

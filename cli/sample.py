@@ -1,4 +1,4 @@
-"""pyrovae sample: images from a trained model."""
+"""pyrovae sample: draw images from a trained model."""
 
 import io
 from pathlib import Path
@@ -21,8 +21,8 @@ from .values import NAMED, SEED, Whole, examples
 )
 @click.argument("run", type=NAMED)
 @click.option("-n", "n", metavar="N", type=Whole(), default=64, help="how many images  [64]")
-@click.option("--label", metavar="NAME", help="of this class, if the model is given labels  [all in turn]")
-@click.option("--seed", metavar="N", type=SEED, default=0, help="of the random numbers  [0]")
+@click.option("--label", metavar="NAME", help="draw images of this class, if the model is given labels  [all in turn]")
+@click.option("--seed", metavar="N", type=SEED, default=0, help="seed of the random numbers  [0]")
 @click.option("--draw", is_flag=True, help="draw the pixels too, instead of showing their mean")
 @click.option("--out", metavar="FILE", type=NAMED, help="a .png, or a .npz of `images`  [RUN/figures/sample.png]")
 @click.option("--force", is_flag=True, help="replace the file that --out names")

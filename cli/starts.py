@@ -1,4 +1,4 @@
-"""Which settings a training starts from: a preset and a config file, under the flags."""
+"""Read the settings that a training starts from: a preset and a config file, which flags override."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,7 +17,7 @@ from .values import NAMED
 
 
 def starts(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the flags for what the settings start from; the other flags go over it."""
+    """Add --preset and --config, from which the settings start; all other flags override them."""
     about = "start from a TOML file, over the preset"
     command = click.option("--config", "config_file", metavar="FILE", type=NAMED, help=about)(command)
     about = "start from a named experiment (pyrovae list presets)"

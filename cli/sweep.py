@@ -1,4 +1,4 @@
-"""pyrovae sweep: listed values become runs, and a table."""
+"""pyrovae sweep: train a run for every combination of listed values, and compare the runs in a table."""
 
 from contextlib import closing
 from pathlib import Path

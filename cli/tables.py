@@ -10,7 +10,7 @@ from rich.table import Table
 
 from pyrovae.config.settings import as_text
 
-WIDE = 200  # characters
+WIDE = 200  # width in characters
 MEANS = {
     "loss": "loss",
     "reconstruction": "reconstruction",

@@ -1,4 +1,4 @@
-"""pyrovae train: settings become a run folder."""
+"""pyrovae train: train a model in a run folder."""
 
 import shlex
 import warnings

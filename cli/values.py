@@ -51,7 +51,7 @@ NAMED = Named()
 
 
 def whole(what: str, text: str, low: int, high: int = MOST) -> int:
-    """Read a whole number; raises `InputError` if `text` is none, or not from `low` to `high`."""
+    """Read a whole number; raises `InputError` if `text` is not one, or not from `low` to `high`."""
     if re.fullmatch(r"[0-9]{1,18}", text.strip()) and low <= int(text) <= high:
         return int(text)
     raise InputError(f"{what}: expected a whole number from {low} to {high}, got {text!r}")

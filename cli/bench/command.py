@@ -14,18 +14,18 @@ from ..values import NAMED, Whole, examples
 
 
 @click.command("bench", epilog=examples("pyrovae bench --dataset digits --rows pyro-resident,torch,pyrovae-compiled"))
-@click.option("--rows", metavar="NAME,...", help="of the table  [all]")
-@click.option("--repetitions", metavar="N", type=Whole(), default=5, help="of each row, in turn  [5]")
-@click.option("--dataset", metavar="NAME", default="mnist", help="whose training images are one epoch  [mnist]")
+@click.option("--rows", metavar="NAME,...", help="rows to time, separated by commas  [all]")
+@click.option("--repetitions", metavar="N", type=Whole(), default=5, help="epochs to time of each row, in turn  [5]")
+@click.option("--dataset", metavar="NAME", default="mnist", help="dataset whose training images make an epoch  [mnist]")
 @click.option("--hidden", metavar="N", type=Whole(), default=400, help="units of the hidden layer  [400]")
 @click.option("--latent-dim", metavar="N", type=Whole(), default=20, help="dimensions of the code  [20]")
 @click.option("--batch-size", metavar="N", type=Whole(), default=128, help="images in a step  [128]")
 @click.option("--particles", metavar="N", type=Whole(), default=1, help="codes of each image  [1]")
-@click.option("--curves", is_flag=True, help="over batch size, width, latent dimension and particles, too")
-@click.option("--profile", is_flag=True, help="list where a compiled step's time goes, too")
-@click.option("--threads", metavar="N", type=Whole(), help="and processor cores  [all]")
+@click.option("--curves", is_flag=True, help="also time over batch size, width, latent dimension, particles")
+@click.option("--profile", is_flag=True, help="also list where the time of a compiled step goes")
+@click.option("--threads", metavar="N", type=Whole(), help="threads and processor cores to use  [all]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1  [auto]")
-@click.option("--out", metavar="DIR", type=NAMED, default=Path("results"), help="where files go  [results]")
+@click.option("--out", metavar="DIR", type=NAMED, default=Path("results"), help="the folder for the files  [results]")
 def command(
     rows: str | None,
     repetitions: int,
@@ -39,8 +39,8 @@ def command(
 ) -> None:
     """Time one epoch of the same VAE by pyrovae, Pyro, PyTorch and NumPyro, in turn, in one run.
 
-    A table, and DIR/benchmark-HARDWARE.json and .png: medians, ratios, losses, the peak memory of `pyrovae train`.
-    Rows of NumPyro need pip install 'pyrovae[bench]'.
+    Prints a table, and writes DIR/benchmark-HARDWARE.json and .png: medians, ratios, losses, and the peak memory of
+    `pyrovae train`. The row of NumPyro needs pip install 'pyrovae[bench]'.
     """
     if threads:  # set before anything starts threads of its own: JAX starts one for each core that it sees
         os.environ["OMP_NUM_THREADS"] = str(threads)

@@ -1,4 +1,4 @@
-"""Show what the benchmark measured."""
+"""Print what the benchmark measured."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -98,7 +98,7 @@ def _terms(explanation: Explanation) -> Iterator[RenderableType]:
     yield table
     if explanation.missing:
         about = f"– no formula in plain PyTorch for {', '.join(explanation.missing)}: its class has no `log_density`"
-        yield Text(f"{about}; Trace_ELBO is held against the sum by site", QUIET)
+        yield Text(f"{about}; Trace_ELBO is compared with the sum by site", QUIET)
     about = f"{explanation.images} images, one code each, the same for both; float64;"
     about += " the difference is an image's largest"
     yield Text(about, QUIET)

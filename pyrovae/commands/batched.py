@@ -13,7 +13,7 @@ from pyrovae.training.fit import Fit, fit
 
 
 def train_batched(runs: Sequence[Run], settings: Mapping[str, object]) -> FloatingPointError | None:
-    """Train the runs as one batched program, each from its checkpoint if it has one; `settings` go over all configs.
+    """Train the runs as one batched program, each from its checkpoint if it has one; `settings` override all configs.
 
     A run whose loss was not finite stays unfinished; returns the error of the first such run, or None.
     """
@@ -42,7 +42,7 @@ def _train(pairs: Sequence[tuple[Run, Fit]]) -> FloatingPointError | None:
         if member.step:  # it was stopped in the middle of an epoch: finish that epoch alone
             run.record(next(iter(member)), member)
     failed: dict[str, FloatingPointError] = {}
-    for epoch in {member.epoch for _, member in pairs}:  # two, if a kill came after some runs had saved an epoch
+    for epoch in {member.epoch for _, member in pairs}:  # two, if a kill came before all runs had saved an epoch
         group = [(run, member) for run, member in pairs if member.epoch == epoch]
         for records in fit_batched([member for _, member in group]):
             for (run, member), record in zip(group, records):

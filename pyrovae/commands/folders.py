@@ -43,9 +43,9 @@ def new_folder(name: str) -> Path | Iterator[Path]:
 
 @contextmanager
 def claimed(paths: Path | Iterator[Path]) -> Iterator[Path]:
-    """Make the first of several paths at which nothing exists, so that no other process takes it; one path is kept.
+    """Make a folder at the first of `paths` that no other process has taken, and yield it; a single path is not made.
 
-    A folder that was made here and is still empty at the end is removed.
+    If the folder was made here and is still empty at the end, remove it.
     """
     path = paths if isinstance(paths, Path) else next(filter(_make, paths))
     try:

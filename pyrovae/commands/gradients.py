@@ -103,13 +103,13 @@ class GradientNoise:
         self.images, self.rows = len(images), []
         try:
             for name, particles in self.cases:
-                with seeded(self.seed):  # of binary pixels, too: the same batch for every case
+                with seeded(self.seed):  # binary pixels are drawn, too: every case gets the same batch
                     x, y = arguments(vae, data.batch(images, slice(None)))
                     guide, model = _noise(vae, name, particles, self.draws, x, y)
                 self.rows.append({"objective": name, "particles": particles, "guide": guide, "model": model})
                 yield self.rows[-1]
         finally:
-            vae.cpu()  # where a run promises it
+            vae.cpu()  # `Run.vae` is on the CPU
 
     def save(self) -> Path:
         """Write gradients.json."""

@@ -155,7 +155,7 @@ class Sweep:
         }
 
     def _ended(self, names: Sequence[str], failure: str | None) -> Iterator[Ended]:
-        """Yield the outcome of each run of a task: of a batch that failed, some runs may be done."""
+        """Yield the outcome of each run of a task. If a batch has failed, some of its runs may still be done."""
         for name in names:
             if failure is not None and not self._is_done(self.runs[name]):
                 self.failed[name] = failure

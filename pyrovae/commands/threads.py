@@ -1,4 +1,4 @@
-"""How many CPU threads a training takes."""
+"""Choose how many CPU threads a training uses."""
 
 import os
 from collections.abc import Iterator

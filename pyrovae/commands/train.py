@@ -30,7 +30,7 @@ MAY_CHANGE = {"epochs", "device", "lr", "grad_clip", "on_nan", "save_minutes"}  
 
 
 class NoRoom(OSError):
-    """The run folder could not be written, as on a full disk. The files in it are whole."""
+    """Raised if the run folder cannot be written, for instance on a full disk. The files in it are whole."""
 
 
 def train(
@@ -46,11 +46,11 @@ def train(
 ) -> Run:
     """Train `config` in the folder `out`, as `pyrovae train` does, and return the run.
 
-    `settings` go over `config`. Without `out` the folder is results/NAME, or NAME-2, ... if that exists: `name`, or the
-    name of the dataset. With `force` a run that is there is replaced. With `resume` the run at `out`, or the newest of
-    that name, goes on from its checkpoint; `settings` may then be the epochs, the device and a few others, and the
-    classes and paths of your own that the run names, which must be given again. `figures` draws figures/*.png and
-    writes report.html; `tensorboard` writes each epoch to the folder tensorboard.
+    `settings` override `config`. Without `out` the folder is results/NAME, or NAME-2, ... if that exists; NAME is
+    `name`, or the name of the dataset. With `force` a run that is there is replaced. With `resume` the run at `out`, or
+    the newest of that name, goes on from its checkpoint; `settings` may then be the epochs, the device and a few
+    others, and the classes and paths of your own that the run names, which must be given again. `figures` draws
+    figures/*.png and writes report.html; `tensorboard` writes each epoch to the folder tensorboard.
 
     Ctrl-C raises KeyboardInterrupt when the step under way has ended; the checkpoint is saved. In a script that
     `torchrun` starts, all processes train the run together, and the first one writes it. Raises `InputError` for bad
@@ -114,7 +114,7 @@ class Training:
                 raise InputError("resume: expected the settings to change by their names, got a whole config")
             if path is None:
                 path = newest(name or _name(settings))
-                settings = {name: value for name, value in settings.items() if name != "dataset"}  # it chose the run
+                settings = {name: value for name, value in settings.items() if name != "dataset"}  # it named the run
             self.resumed: Run | None = _run_to_resume(path, settings)
             self.config = _resumed_config(self.resumed, settings)
             self._paths: Path | Iterator[Path] = self.resumed.path
@@ -149,7 +149,7 @@ class Training:
                     if self.resumed:
                         self.run.resume(self.fit, self.config)
                     else:
-                        self.run.save(self.fit)  # so that it can be resumed from its first epoch on
+                        self.run.save(self.fit)  # now it can be resumed even in its first epoch
                 yield
             except Insisted:
                 raise
@@ -219,7 +219,7 @@ def _resumed_config(run: Run, settings: Mapping[str, object]) -> Config:
 
 
 def _prepare(config: Config) -> Fit:
-    """Build the program and its fit, the first process before the others, as it may have to download the data."""
+    """Build the program and its fit. Other processes wait for the first, which may have to download the data."""
     if rank() > 0:
         wait_for_all()
     data = load(config)

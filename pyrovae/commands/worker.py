@@ -1,4 +1,4 @@
-"""The process that works on some runs of a sweep: it trains them, or goes on with them, evaluates and draws them.
+"""The process that works on some runs of a sweep: it trains or resumes them, evaluates them and draws figures.
 
 Started as `python -m pyrovae.commands.worker TASK`, where TASK is one line of JSON; `workers.py` starts it.
 """
@@ -23,7 +23,7 @@ def main() -> None:
     from pyrovae.inference.processes import Lost
 
     task = json.loads(sys.argv[1])
-    if len(task["paths"]) > 1:  # as when the step cannot be batched: the sweep shows these lines
+    if len(task["paths"]) > 1:  # for instance if the step cannot be batched: the sweep shows these lines
         warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     else:
         warnings.simplefilter("ignore")
@@ -74,12 +74,12 @@ def _evaluate_and_draw(run: Any, samples: int | None, figures: bool, device: str
     if figures and not is_drawn(run):
         for name, figure in reversed(list(draw(run))):  # `losses` comes last: it says that all others are there
             if name == "losses":
-                save(run)  # with all the others; the page draws its own curves
+                save(run)  # the page shows all other figures, and draws the curves itself
             run.save_figure(name, figure)
 
 
 def _end_with_the_sweep() -> NoReturn:
-    """End this process with the sweep, which holds the other end of this pipe and loses it however it ends."""
+    """End this process when the sweep ends, in whatever way: its end of the pipe to this process is then closed."""
     os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read(): its lock, still held at the end, aborts the interpreter
     _thread.interrupt_main()
     time.sleep(GRACE)

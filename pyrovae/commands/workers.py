@@ -11,11 +11,11 @@ from typing import Any, Self, TypedDict
 
 from pyrovae.commands.worker import GRACE
 
-Names = tuple[str, ...]  # of the runs of a task
+Names = tuple[str, ...]  # the names of a task's runs
 
 
 class Task(TypedDict):
-    """What `worker.work` is called with."""
+    """The arguments of `worker.work`, as the sweep sends them to a process."""
 
     paths: list[str]
     repeated: list[dict[str, str]]
@@ -56,7 +56,7 @@ class Workers:
         return bool(self.waiting or self.running)
 
     def step(self) -> dict[Names, tuple[str | None, list[str]]]:
-        """Start as many tasks as may run; return those that ended since: why one failed, or None, and its warnings."""
+        """Start as many tasks as may run; return those that have ended, each with its failure or None, and warnings."""
         while self.waiting and len(self.running) < self.jobs:
             names = next(iter(self.waiting))
             self.running[names] = Worker(self.waiting.pop(names), self.threads if self.jobs > 1 else None)
@@ -76,7 +76,7 @@ class Worker:
             stdout=subprocess.DEVNULL,
             stderr=self.errors,
             start_new_session=True,
-            env=limit | os.environ,  # the user's own OMP_NUM_THREADS goes over it
+            env=limit | os.environ,  # the user's own OMP_NUM_THREADS overrides it
         )
 
     def close_input(self) -> None:
@@ -85,7 +85,7 @@ class Worker:
             self.process.stdin.close()
 
     def outcome(self) -> tuple[str | None, list[str]]:
-        """Return why the process failed, the last line of its errors, or None; and its lines of warning."""
+        """Return the last line of the process's errors, or None if it succeeded, and its lines of warning."""
         self.close_input()
         with self.errors:
             self.errors.seek(0)

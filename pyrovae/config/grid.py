@@ -20,7 +20,7 @@ class Grid:
 
 
 def split(name: str, texts: Sequence[str]) -> list[str]:
-    """Split texts into values: at commas, but those of `hidden`, which contain commas, at semicolons."""
+    """Split texts into values at commas; for `hidden`, whose values contain commas, at semicolons."""
     separator, example = (";", "128,128;512,256") if name == "hidden" else (",", "2,10,50")
     values = [value.strip() for text in texts for value in text.split(separator)]
     if not all(values):

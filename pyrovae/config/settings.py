@@ -226,7 +226,7 @@ class Config(BaseModel):
 
 
 def _following(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the two defaults that depend on another setting, where they differ from the field's own default."""
+    """Return the defaults of `activation` and `prior` that `network` and `condition` replace, with their new values."""
     follow = {}
     if str(settings.get("network")) == "conv":
         follow["activation"] = "tanh"

@@ -14,7 +14,7 @@ from pyrovae.data.storage import fits, select
 from pyrovae.display import strip, table
 from pyrovae.errors import InputError
 
-FIXED_SEED = 1  # of all that is drawn once for every run: splits, and sets that are binarised once
+FIXED_SEED = 1  # the seed of all that is drawn once for every run: splits, and sets that are binarised once
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Data:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
+        """The shape (C, H, W) of an image."""
         _, channels, height, width = self.train.images.shape
         return channels, height, width
 

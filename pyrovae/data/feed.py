@@ -22,11 +22,11 @@ class Feed:
         self.data, self.device, self.resident = data, device, data.train.fits(device)
 
     def __call__(self, batches: Sequence[Tensor]) -> Iterable[tuple[Tensor, ...]]:
-        """The arguments of one step for each of these batches of rows."""
+        """Return the arguments of one step for each of these batches of rows."""
         return ((rows,) for rows in batches) if self.resident else stream(self.data.train, batches, self.device)
 
     def read(self, *arguments: Tensor) -> Batch:
-        """The batch that these arguments of a step stand for."""
+        """Return the batch that these arguments of a step describe."""
         return self.data.batch(self.data.train, *arguments) if self.resident else self.data.read(*arguments)
 
 

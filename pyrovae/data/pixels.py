@@ -23,7 +23,7 @@ class Pixels:
 
     @classmethod
     def of(cls, protocol: str, train: Tensor) -> "Pixels":
-        """The protocol for these training images, whose mean and standard deviation `standardized` takes.
+        """Return the protocol for these training images; `standardized` uses their mean and standard deviation.
 
         Raises `InputError` if it is `standardized` and all pixels are equal.
         """

@@ -1,4 +1,4 @@
-"""Memory for images, or a file on disk in its place where they are too many."""
+"""Allocate memory for images, or a file on disk if they do not fit in memory."""
 
 import os
 import shutil
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from pyrovae.errors import InputError
 
-SHARE = 0.25  # of the memory: the most that one set of images may take
+SHARE = 0.25  # the largest share of the memory that one set of images may take
 PART = 4096  # images processed at a time
-LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))  # of a container
+LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))  # a container's
 
 
 def fits(nbytes: int, device: torch.device | str = "cpu") -> bool:

@@ -17,10 +17,10 @@ from pyrovae.evaluation.elbo import arguments
 from pyrovae.evaluation.importance import NUMBERS, expect_density, joint_log_prob, numbers_per_sample
 from pyrovae.vae import VAE
 
-IMAGES = 20  # in a batch, at most
+IMAGES = 20  # the most images in a batch
 CHAINS = 16  # for each image, as in Wu et al.
 PILOTS = 4  # chains for each image that adapt the step sizes
-LEAPFROGS = 5  # in a transition
+LEAPFROGS = 5  # leapfrog steps in a transition
 ACCEPTANCE = 0.65  # the rate at which Hamiltonian Monte Carlo is most efficient: Neal (2011), arXiv:1206.1901
 RATE = 0.2  # of adaptation: log step size changes by RATE · (acceptance − ACCEPTANCE)
 

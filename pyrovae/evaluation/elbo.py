@@ -80,7 +80,7 @@ def arguments(vae: VAE, batch: Batch, share: Share | None = None) -> tuple[Tenso
 
 
 class Total:
-    """Adds up the scores of batches, on the device, as reading each would make a GPU wait.
+    """Adds up the scores of batches on the device, because reading each would make a GPU wait.
 
     Set `n` to the number of images before a batch is added. With `skip`, a batch that is not finite adds nothing.
     """
@@ -90,7 +90,7 @@ class Total:
         self.n, self.skip = 0, skip
 
     def add(self, loss: Tensor, terms: dict[str, Tensor]) -> None:
-        """Add the loss of a batch, and the terms of sites `x` and `z` that the estimator took it apart into."""
+        """Add the loss of a batch, and its terms of the sites `x` and `z`, as the estimator returns them."""
         sums = torch.stack([terms["x"], terms["z"], loss, torch.full_like(loss, self.n)])
         self.sums += torch.where(sums.isfinite().all(), sums, 0.0) if self.skip else sums
 

@@ -18,8 +18,8 @@ from pyrovae.inference.compiled import capture
 from pyrovae.inference.traces import guide_then_model
 from pyrovae.vae import VAE
 
-IMAGES = 50  # in a batch
-NUMBERS = 4_000_000  # in memory at once, about, whatever the number of samples
+IMAGES = 50  # images in a batch
+NUMBERS = 4_000_000  # about how many numbers are in memory at once, whatever the number of samples
 WORTH = 1_000_000  # with so many weights to compute, compiling takes less time than it saves
 
 
@@ -77,7 +77,7 @@ class Weigher:
         per_image = samples * numbers_per_sample(vae, x, y)
         divisors = [n for n in range(1, len(x) + 1) if len(x) % n == 0]
         self.part_images = max(n for n in divisors if n == 1 or n * per_image <= NUMBERS)
-        self.parts = math.ceil(self.part_images * per_image / NUMBERS)  # for the samples of the same images
+        self.parts = math.ceil(self.part_images * per_image / NUMBERS)  # of the samples of the same images
         self.part_samples = math.ceil(samples / self.parts)
         self._compiled: Callable[..., tuple[Tensor]] = self._part
         if always or samples * len(images) >= WORTH:
@@ -128,7 +128,7 @@ class Estimate(TypedDict):
     """
 
     log_likelihood: float
-    standard_error: float | None  # of log_likelihood, over the images
+    standard_error: float | None  # the standard error of log_likelihood, over the images
     elbo: float
     images: int
     samples: int

@@ -19,7 +19,7 @@ from pyrovae.program import known_mean, mean_of
 from pyrovae.vae import VAE
 
 BATCH = 1000  # images at once
-PAIRS = 2_000_000  # of a code and an image, scored at once
+PAIRS = 2_000_000  # pairs of a code and an image that are scored at once
 CODES = 100  # with a flow posterior, use only this many: its density at another image's code costs a pass per dimension
 
 
@@ -60,8 +60,8 @@ class LatentReport(TypedDict):
     kl_per_dimension: NotRequired[list[float]]
     mutual_information: NotRequired[float]  # I(x; z) = E[log q(z | x) − log q(z)], at most log N for N images
     marginal_kl: NotRequired[float]  # KL(q(z) ‖ p(z))
-    knn_accuracy: NotRequired[float]  # of the label, predicted from the code by five nearest neighbours
-    probe_accuracy: NotRequired[float]  # of the label, predicted from the code by logistic regression
+    knn_accuracy: NotRequired[float]  # how often the label is predicted from the code by five nearest neighbours
+    probe_accuracy: NotRequired[float]  # how often the label is predicted from the code by logistic regression
 
 
 def report(vae: VAE, data: Data) -> LatentReport:

@@ -14,7 +14,7 @@ from pyrovae.config.settings import CLASSES, Config, as_text
 from pyrovae.inference.objectives import OBJECTIVES
 from pyrovae.parts.densities import declared
 from pyrovae.parts.likelihoods import Unseen
-from pyrovae.parts.registry import asked_by, lookup
+from pyrovae.parts.registry import lookup, parameters_of
 from pyrovae.programs.build import FAMILIES, is_density
 from pyrovae.vae import VAE
 
@@ -102,7 +102,7 @@ def _part(symbols: Symbols, family: str, part: object, config: Config | None, wh
     if config is None:
         label = f"{family} {kind.__name__}"
     else:
-        label = f"{family} {getattr(config, family)}{_settings(config, asked_by(kind))}"
+        label = f"{family} {getattr(config, family)}{_settings(config, parameters_of(kind))}"
     return Formula(symbols.density(family), right, (*letters, *where), label)
 
 
@@ -140,7 +140,7 @@ def _loss(symbols: Symbols, config: Config) -> Formula:
 
 def network(config: Config) -> str:
     """Name the network and the settings that it reads: `mlp, hidden = 128, 128`."""
-    return f"{config.network}{_settings(config, asked_by(lookup('network', config.network, FAMILIES['network'])))}"
+    return f"{config.network}{_settings(config, parameters_of(lookup('network', config.network, FAMILIES['network'])))}"
 
 
 def _settings(config: Config, names: Iterable[str]) -> str:

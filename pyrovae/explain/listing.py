@@ -100,7 +100,7 @@ def describe(distribution: Distribution) -> str:
         return f"{describe(distribution.base_dist)}.to_event({distribution.reinterpreted_batch_ndims})"
     if isinstance(distribution, MaskedDistribution):
         return f"{describe(distribution.base_dist)}.mask"
-    if isinstance(distribution, ExpandedDistribution):  # by the plate
+    if isinstance(distribution, ExpandedDistribution):  # the plate has expanded it
         return describe(distribution.base_dist)
     name = type(distribution).__name__
     if name == "TransformedDistribution" and isinstance(distribution, TransformedDistribution):

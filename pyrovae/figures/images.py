@@ -13,7 +13,7 @@ from pyrovae.parts.contexts import Label, Quadrants
 from pyrovae.program import mean_of
 from pyrovae.vae import VAE
 
-MOST_ROWS = 60  # of labels
+MOST_ROWS = 60  # the most rows of labels
 MOST_DIMENSIONS = 12
 
 

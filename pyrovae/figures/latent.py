@@ -18,7 +18,7 @@ MOST_IN_LEGEND = 48  # labels; with more there is no legend
 
 
 def latent(vae: VAE, data: Data) -> Figure:
-    """Draw the codes of all test images, coloured by label; the first two principal components of larger codes."""
+    """Draw the codes of all test images, coloured by label; of larger codes, the first two principal components."""
     codes = latents.code_means(vae, data, data.test).numpy()
     dimensions = codes.shape[1]
     if dimensions < 2:

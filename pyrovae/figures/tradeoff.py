@@ -55,7 +55,7 @@ def rate_distortion(rows: Rows) -> Figure:
 def sweep_figure(rows: Rows, swept: Sequence[str]) -> Figure:
     """Draw loss, KL and reconstruction over the setting that varies, or by combination of settings.
 
-    The first is for a single setting whose values are numbers.
+    A line over the setting needs a single setting whose values are numbers; else each combination gets a mark.
     """
     numbers = len(swept) == 1 and all(isinstance(row["settings"][swept[0]], int | float) for row in rows.values())
     seeds = max(len(row["loss"]["values"]) for row in rows.values())

@@ -1,4 +1,4 @@
-"""A function of tensors as one compiled graph, and the decision whether compiling is worth its time."""
+"""Compile a function of tensors into one graph, and decide whether that is worth the time it takes."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The choice of the device that a program runs on."""
+"""Choose the device that a program runs on."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""How noisy the gradient of an objective is."""
+"""Measure how noisy the gradient of an objective is."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

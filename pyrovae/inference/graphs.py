@@ -1,4 +1,4 @@
-"""A function of tensors, run once and written down as a graph of ATen operations."""
+"""Run a function of tensors once, and record it as a graph of ATen operations."""
 
 from collections.abc import Callable
 from typing import Any

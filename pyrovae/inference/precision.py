@@ -23,7 +23,7 @@ PRODUCTS = {
 
 @contextmanager
 def products(precision: str) -> Iterator[None]:
-    """Take matrix products and convolutions inside in this precision: fp32, tf32 (on CUDA only) or bf16."""
+    """Compute matrix products and convolutions in the block in this precision: fp32, tf32 (on CUDA only) or bf16."""
     flags: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
     before = [flag.allow_tf32 for flag in flags]
     for flag in flags:
@@ -39,7 +39,7 @@ def products(precision: str) -> Iterator[None]:
 class BFloat16Products(TorchDispatchMode):
     """Rounds the float32 factors of matrix products and convolutions inside to bfloat16; all else stays float32.
 
-    Of a factor's 24 bits 8 remain; sums are accumulated in float32 and rounded once. The mode acts below autograd, so
+    A factor keeps 8 of its 24 bits; sums are accumulated in float32 and rounded once. The mode acts below autograd, so
     that the products of gradients taken inside are rounded, too. Unlike torch's autocast it leaves all other operations
     alone: log-densities and draws keep all their digits.
     """

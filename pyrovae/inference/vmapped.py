@@ -60,7 +60,7 @@ class _Draw:
 
     operation: OpOverload
     args: tuple[int | list[Any], ...]  # the place of a tensor among those of `pyrovae::own`, or [another argument]
-    shape: torch.Size  # of one run
+    shape: torch.Size  # the shape of one run's draw
     dtype: torch.dtype
     generators: Sequence[torch.Generator]
 

@@ -34,7 +34,7 @@ def declared(member: object, name: Literal["log_density"]) -> Callable[..., Tens
 @overload
 def declared(member: object, name: Literal["moments"]) -> Callable[..., tuple[Tensor, Tensor]] | None: ...
 def declared(member: object, name: str) -> Any:
-    """The attribute `name` of a member (see above), or None if it has none that describes its own `forward`.
+    """Return the attribute `name` of a member (see above), or None if it has none that describes its own `forward`.
 
     A class that overrides `forward` and not `name` would inherit what is true of another density.
 
@@ -48,17 +48,17 @@ def declared(member: object, name: str) -> Any:
 
 
 def log_normal(value: Tensor, loc: Tensor | float, scale: Tensor | float) -> Tensor:
-    """Log N(x; μ, σ²) = −½ ((x − μ)/σ)² − log σ − ½ log 2π, elementwise."""
+    """Return log N(x; μ, σ²) = −½ ((x − μ)/σ)² − log σ − ½ log 2π, elementwise."""
     return -0.5 * ((value - loc) / scale) ** 2 - torch.as_tensor(scale).log() - 0.5 * math.log(2 * math.pi)
 
 
 def log_laplace(value: Tensor, loc: Tensor | float, scale: Tensor | float) -> Tensor:
-    """The log-density of Laplace's distribution, −|x − μ|/b − log 2b, elementwise."""
+    """Return the log-density of Laplace's distribution, −|x − μ|/b − log 2b, elementwise."""
     return -(value - loc).abs() / scale - torch.as_tensor(2 * scale).log()
 
 
 def log_student_t(value: Tensor, df: Tensor, loc: Tensor | float, scale: Tensor | float) -> Tensor:
-    """The log-density of Student's t, elementwise, with ν degrees of freedom and t = (x − μ)/s.
+    """Return the log-density of Student's t, elementwise, with ν degrees of freedom and t = (x − μ)/s.
 
     log Γ(½(ν + 1)) − log Γ(½ν) − ½ log νπ − log s − ½(ν + 1) log(1 + t²/ν)
     """
@@ -69,19 +69,19 @@ def log_student_t(value: Tensor, df: Tensor, loc: Tensor | float, scale: Tensor 
 
 
 def log_gaussian(value: Tensor, loc: Tensor, covariance: Tensor) -> Tensor:
-    """Log N(z; μ, Σ) = −½ (z − μ)ᵀ Σ⁻¹ (z − μ) − ½ log |2πΣ|, for each vector (..., latent)."""
+    """Return log N(z; μ, Σ) = −½ (z − μ)ᵀ Σ⁻¹ (z − μ) − ½ log |2πΣ|, for each vector (..., latent)."""
     difference = (value - loc)[..., None]
     square: Tensor = (difference * torch.linalg.solve(covariance, difference)).sum((-2, -1))
     return -0.5 * square - 0.5 * log_det(2 * math.pi * covariance)
 
 
 def log_equal_mixture(log_components: Callable[[Tensor], Tensor], k: int, z: Tensor) -> Tensor:
-    """Log 1/K Σ_k p_k(z) for each code of z (n, latent); `log_components(code)` gives log p_k (K,)."""
+    """Return log 1/K Σ_k p_k(z) for each code of z (n, latent); `log_components(code)` gives log p_k (K,)."""
     return torch.stack([log_components(code).logsumexp(-1) for code in z]) - math.log(k)
 
 
 def kl_of_gaussians(loc: Tensor, covariance: Tensor, prior_loc: Tensor, prior_scale: Tensor) -> Tensor:
-    """KL(N(μ, Σ) ‖ N(m, diag s²)) = ½ Σ_j [(Σ_jj + (μ_j − m_j)²)/s_j² + log s_j² − 1] − ½ log |Σ|, in nats."""
+    """Return KL(N(μ, Σ) ‖ N(m, diag s²)) = ½ Σ_j [(Σ_jj + (μ_j − m_j)²)/s_j² + log s_j² − 1] − ½ log |Σ|, in nats."""
     variance = torch.diagonal(covariance, dim1=-2, dim2=-1)
     each = (variance + (loc - prior_loc) ** 2) / prior_scale**2 + 2 * prior_scale.log() - 1
     return 0.5 * each.sum(-1) - 0.5 * log_det(covariance)
@@ -89,7 +89,7 @@ def kl_of_gaussians(loc: Tensor, covariance: Tensor, prior_loc: Tensor, prior_sc
 
 @torch.enable_grad()
 def log_det_jacobian(f: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
-    """Log |det ∂f/∂z| at each row of z (n, latent), by automatic differentiation; f must map each row by itself."""
+    """Return log |det ∂f/∂z| at each row of z (n, latent), by automatic differentiation; f must map rows singly."""
     z = z.detach().requires_grad_()
     moved = f(z)
     rows = [torch.autograd.grad(column.sum(), z, retain_graph=True)[0] for column in moved.unbind(-1)]
@@ -97,5 +97,5 @@ def log_det_jacobian(f: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
 
 
 def log_det(matrix: Tensor) -> Tensor:
-    """Log |det A| of each matrix (..., d, d)."""
+    """Return log |det A| of each matrix (..., d, d)."""
     return torch.linalg.slogdet(matrix).logabsdet

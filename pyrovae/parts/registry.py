@@ -50,7 +50,7 @@ def _module(place: str) -> ModuleType:
     return module
 
 
-def asked_by(member: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+def parameters_of(member: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """Return the parameters of a function or class by name.
 
     A constructor that takes `**settings`, to pass them on to its base class, also has the parameters of that base.
@@ -73,7 +73,7 @@ def call(family: str, member: Callable[..., Any], offered: Mapping[str, Any]) ->
     3
     """
     try:
-        parameters = asked_by(member)
+        parameters = parameters_of(member)
     except ValueError as error:  # Python has no signature for some built-in classes
         raise InputError(f"{family}: expected a class that names what it asks for, got: {error}") from None
     required = [name for name, parameter in parameters.items() if _is_required(parameter)]

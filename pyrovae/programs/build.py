@@ -64,7 +64,7 @@ def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> VAE:
 def _assembled(config: Config, members: dict[str, Any], settings: dict[str, Any], context: Context | None) -> VAE:
     """Make all parts, each from the settings that it asks for, and put them together.
 
-    Part of what a seed means is the order in which parts draw their weights: keep it.
+    Keep the order in which the parts draw their weights, because it decides which weights a seed gives.
     """
     settings = dict(settings)
 
@@ -95,7 +95,7 @@ def is_density(config: Config) -> bool:
 
 
 def _check_pixels(config: Config, likelihood: Any) -> None:
-    """Raise `InputError` if the class is no likelihood, or not one of the config's pixels."""
+    """Raise `InputError` if the class is no likelihood, or does not score the config's pixels."""
     missing = [name for name in ("features", "domain", "forward") if not hasattr(likelihood, name)]
     if missing:
         raise InputError(f"likelihood: expected a class with {', '.join(missing)}, got {config.likelihood!r}")

@@ -13,7 +13,7 @@ from pyrovae.data.storage import memory
 from pyrovae.errors import InputError
 
 M = TypeVar("M", bound=nn.Module)
-COPIES = 4  # of each weight in training: itself, its gradient, and Adam's two moments
+COPIES = 4  # a weight takes this many numbers in training: itself, its gradient, Adam's two moments
 LOWER = {
     "encoder": "--hidden or --image-size",
     "decoder": "--hidden, --latent-dim or --image-size",
@@ -21,14 +21,14 @@ LOWER = {
     "posterior": "--latent-dim or --hidden",
 }
 ANY = "--hidden, --latent-dim, --components, --image-size or, in training, --batch-size or --particles"
-TOO_LARGE = r"alloc|out of memory|overflow"  # what torch's errors say of sizes that no machine has
+TOO_LARGE = r"alloc|out of memory|overflow"  # occurs in the messages of torch's errors about sizes that no machine has
 
 
 def built_in_memory(make: Callable[[], M], device: str, rehearse: bool) -> M:
     """Return the model that `make` returns, if it can be trained on `device`; else raise `InputError`.
 
     To `rehearse`, `make` is first called on the meta device, where tensors have a shape but no memory, so that a model
-    that is too large is refused before it allocates any. Leave that out for a class of a user's, which may do anything.
+    that is too large is refused before it allocates any. Leave that out for a user's own class, which may do anything.
     """
     if rehearse and (shapes := on_meta(make)) is not None:
         expect_room(shapes, device)

@@ -73,7 +73,7 @@ class Evaluating:
         self.run, self.device, self.samples, self.seed = run, choose_device(device), samples, seed
         self.latents, self.ais_steps, self.resume = latents, ais_steps if ais else None, resume
         self._most = images
-        self.images = self.done = 0  # to be evaluated, and evaluated so far
+        self.images = self.done = 0  # images to evaluate, and images evaluated so far
         self.resumable = False  # whether estimates are kept from which `resume` could go on
 
     def __iter__(self) -> Generator[Step, None, None]:
@@ -83,7 +83,7 @@ class Evaluating:
             try:
                 yield from self._steps(vae, data)
             finally:
-                vae.cpu()  # where a run promises it
+                vae.cpu()  # `Run.vae` is on the CPU
 
     def _steps(self, vae: VAE, data: Data) -> Iterator[Step]:
         chosen = data.test[slice(0, self._most)]
@@ -118,7 +118,7 @@ class Evaluating:
         self.run.save_evaluation(result)
         estimates.remove()
         self.resumable = False
-        self.result = cast(Evaluation, result)  # as reading the file checks
+        self.result = cast(Evaluation, result)  # reading the file checks the type
 
 
 def _images_in(batches: Iterable[dict[str, Tensor]]) -> int:

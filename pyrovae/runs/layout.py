@@ -47,7 +47,7 @@ def _written_in(path: Path) -> list[str]:
 
 
 def what_is(path: Path) -> str:
-    """Say what is in place of a run folder, for an error message."""
+    """Say what is at a path that should be a run folder, for an error message."""
     if not path.exists():
         return "nothing"
     return "a folder without one" if path.is_dir() else "a file"

@@ -6,7 +6,7 @@ from pyrovae.config.settings import Config
 from pyrovae.errors import InputError
 from pyrovae.runs.schema import Setting
 
-CHANGE_NUMBERS = ("lr", "grad_clip", "on_nan")  # of the settings that --resume may change
+CHANGE_NUMBERS = ("lr", "grad_clip", "on_nan")  # those settings that --resume may change and that change the numbers
 
 
 def changes(before: Config, after: Config) -> dict[str, list[Setting]]:

@@ -87,7 +87,7 @@ class Run:
 
     @property
     def trusted(self) -> Config:
-        """The config with the classes and places that were named again; `InputError` if a class was not."""
+        """The config with classes and places as the user named them again; `InputError` if a class was not."""
         check_classes(self.config, self.repeated, self.path)
         return repeat(self.config, self.repeated, self.path)
 
@@ -147,7 +147,7 @@ class Run:
 
     @property
     def progress(self) -> dict[str, Tensor]:
-        """Images in [0, 1], (n, C, H, W): `original`, and their reconstructions after the epochs `1`, `3`, ..."""
+        """Images (n, C, H, W) in [0, 1] by name: `original`, and reconstructions after the epochs `1`, `3`, ..."""
         if not (self.path / "progress.safetensors").exists():
             return {}
         images = self._read("progress.safetensors", schema.read_progress)

@@ -42,7 +42,7 @@ class Units(TypedDict, total=False):
 
 
 class MeasuredOn(Units):
-    """`Units`, the pixel protocol, and whether the likelihood is a density (or a mass) of such pixels."""
+    """The keys of `Units`, the pixel protocol, and whether the likelihood is a density (or a mass) over such pixels."""
 
     protocol: str
     density: bool
@@ -77,12 +77,12 @@ class Summary(MeasuredOn):
 
 
 class Annealed(TypedDict, total=False):
-    """Annealed importance sampling beside importance sampling on the same images: means over these, in nats."""
+    """The log-likelihood by annealed and by plain importance sampling, averaged over the same images, in nats."""
 
     log_likelihood: float
     importance_sampled: float
     difference: float
-    standard_error: float | None  # of the difference
+    standard_error: float | None  # the standard error of the difference
     images: int
     chains: int
     steps: int
@@ -112,7 +112,7 @@ class Evaluation(Units):
     elbo: NotRequired[float]
     effective_samples: NotRequired[float]
     pareto_k: NotRequired[float | None]
-    unreliable_share: NotRequired[float | None]  # of the images, that have a Pareto k above the limit
+    unreliable_share: NotRequired[float | None]  # the share of images with a Pareto k above the limit
     seed: NotRequired[int]
     protocol: NotRequired[str]
     density: NotRequired[bool]
@@ -155,8 +155,8 @@ class Row(TypedDict):
     reconstruction: OverSeeds
     kl: OverSeeds
     log_likelihood: NotRequired[OverSeeds]
-    samples: NotRequired[int]  # of z per image, in the estimates of the log-likelihood
-    images: NotRequired[int]  # that the log-likelihood was estimated for
+    samples: NotRequired[int]  # codes per image in the estimates of the log-likelihood
+    images: NotRequired[int]  # how many images the log-likelihood was estimated for
     active_units: NotRequired[OverSeeds]
 
 

@@ -12,7 +12,7 @@ from pyrovae.data.data import Data
 from pyrovae.runs.schema import About
 from pyrovae.training.fit import Fit
 
-PROGRESS_EPOCHS = (1, 3, 5, 10, 20, 30, 40, 50)  # whose reconstructions are kept, and those of the last epoch
+PROGRESS_EPOCHS = (1, 3, 5, 10, 20, 30, 40, 50)  # epochs whose reconstructions are kept, beside the last one
 
 
 def weights_of(fit: Fit) -> bytes:
@@ -31,7 +31,7 @@ def weights_of(fit: Fit) -> bytes:
 def progress_of(previous: Mapping[str, Tensor], epoch: int, fit: Fit) -> bytes:
     """Return the content of progress.safetensors: the pictures of `previous` epochs and of this one, as uint8.
 
-    Pictures are given as numbers in [0, 1].
+    Those of `previous` epochs are numbers in [0, 1].
     """
     x, labels = fit.data.batch(fit.data.test, shown_rows(fit.data))
     to_unit = fit.data.pixels.to_unit

@@ -83,7 +83,7 @@ class _Batched:
         own = [fit.training_step.own_tensors() for fit in fits]
         self.stacks = [(tensors[0], stack(tensors)) for tensors in zip(*own)]
         self.generators = [torch.Generator(own[0][0].device) for _ in fits]
-        self.steps: dict[int, Callable[..., tuple[Tensor | None, ...]]] = {}  # by the size of a batch
+        self.steps: dict[int, Callable[..., tuple[Tensor | None, ...]]] = {}  # batch size -> captured step
         self.can_be_batched = True
 
     def run_epoch(self) -> list[Record | FloatingPointError]:

@@ -31,6 +31,6 @@ def collapse(records: Sequence[Record], config: Config) -> str | None:
 
 
 def _at_full_weight(epoch: int, config: Config) -> bool:
-    """Say whether this epoch is behind the warm-up, or is the last one of a cycle that is all warm-up."""
+    """Say whether this epoch comes after the warm-up, or is the last one of a cycle that is all warm-up."""
     before = (epoch - 1) % config.cycle if config.cycle else epoch - 1  # epochs, in this cycle
     return before >= (min(config.warmup, config.cycle - 1) if config.cycle else config.warmup)

@@ -49,7 +49,7 @@ class Fit:
         expect_fitting(vae, data, config, self.device)
         self.vae, self.data, self.config = vae.to(self.device), data.to(self.device), config
         self.state = TrainingState()
-        self.scores: EpochScores | None = None  # of the last epoch that ended in this process
+        self.scores: EpochScores | None = None  # those of the last epoch that ended in this process
         self.fault: FloatingPointError | None = None  # kept, not raised, if other fits train beside this one
         self.training_step = TrainingStep(self.vae, self.data, config, self.device)
         self.svi, self.kl_weight = self.training_step.svi, self.training_step.kl_weight
@@ -102,7 +102,7 @@ class Fit:
 
         Without a `generator`, torch's own random numbers are used.
         """
-        if not self.step:  # not if the epoch goes on from a checkpoint
+        if not self.step:  # the sums are kept if the epoch goes on from a checkpoint
             self.training_step.clear_sums()
         return torch.randperm(len(self.data.train), generator=generator, device=self.device)
 
@@ -176,7 +176,7 @@ class Fit:
 
     @property
     def epoch_seed(self) -> int:
-        """The seed of the next epoch's random numbers: those of the order of images, of the steps, of the scores."""
+        """The seed of the next epoch's random numbers: for the order of images, the steps and the scores."""
         return self.config.seed * 1_000_003 + self.epoch + 1
 
     @property

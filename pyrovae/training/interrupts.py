@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, delayed until a step or a file is complete."""
+"""Delay Ctrl-C and SIGTERM until a step or a file is complete."""
 
 import signal
 import threading

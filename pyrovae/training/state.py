@@ -1,4 +1,4 @@
-"""How far a training has come: what a checkpoint holds beside the weights and the optimizer."""
+"""The state of a training: what a checkpoint holds besides the weights and the optimizer."""
 
 import math
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ class TrainingState:
         return {name: getattr(self, name) for name in LASTING}
 
     def under_way(self) -> dict[str, Any]:
-        """Return the part of the state that a checkpoint holds besides, if it is saved within an epoch."""
+        """Return the part of the state that only a checkpoint within an epoch holds."""
         return {"step": self.step, "seconds": self.seconds, "random": self.random}
 
     def load(self, progress: dict[str, Any], under_way: dict[str, Any]) -> None:

@@ -59,7 +59,7 @@ def _programs(work: Work) -> tuple[Any, Any]:
         decode = numpyro.module("decoder", decoder, (work.batch_size, work.latent_dim))
         with numpyro.plate("data", len(x)):
             z = numpyro.sample("z", dist.Normal(jnp.zeros(work.latent_dim), 1.0).to_event(1))
-            score = -binary_cross_entropy_with_logits(decode(z), x).sum(-1)  # its Bernoulli refuses grey pixels
+            score = -binary_cross_entropy_with_logits(decode(z), x).sum(-1)  # NumPyro's Bernoulli refuses grey pixels
             numpyro.factor("x", score)
 
     def guide(x: Any) -> None:

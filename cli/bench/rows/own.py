@@ -1,4 +1,4 @@
-"""pyrovae, by its public interface."""
+"""Train by pyrovae, through its public interface."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Pyro's own way, as its VAE tutorial shows it."""
+"""Train by Pyro alone, as its VAE tutorial does."""
 
 from collections.abc import Callable, Iterable
 from itertools import count
@@ -70,6 +70,6 @@ def on_resident_tensors(work: Work) -> Callable[[], float]:
 def _epoch(work: Work, batches: Callable[[], Iterable[Tensor]]) -> Callable[[], float]:
     vae = PyroVAE(work).to(work.device)
     elbo = Trace_ELBO(work.particles, max_plate_nesting=1, vectorize_particles=work.particles > 1)
-    adam = pyro.optim.Adam({"lr": LR})  # type: ignore[attr-defined]  # which Pyro makes when it is imported
+    adam = pyro.optim.Adam({"lr": LR})  # type: ignore[attr-defined]  # Pyro creates this class on import
     svi = SVI(vae.model, vae.guide, adam, elbo)
     return lambda: sum(svi.step(x) for x in batches()) / len(work.images)

@@ -1,4 +1,4 @@
-"""A loop written by hand in PyTorch, with the KL in closed form."""
+"""Train by a loop written by hand in PyTorch, with the KL in closed form."""
 
 from collections.abc import Callable
 
@@ -44,7 +44,7 @@ def torch_compiled(work: Work) -> Callable[[], float]:
 def _epoch(work: Work, compiled: bool) -> Callable[[], float]:
     vae = TorchVAE(work).to(work.device)
     if compiled:
-        torch.compiler.reset()  # it gives up after eight shapes of one function
+        torch.compiler.reset()  # torch.compile gives up after eight shapes of one function
     loss_of = torch.compile(vae, dynamic=False) if compiled else vae
     adam = torch.optim.Adam(vae.parameters(), lr=LR, fused=True)
     images = work.images.view(len(work.images), -1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-LR = 1e-3  # of Adam
+LR = 1e-3  # Adam's learning rate
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def read_or_download(name: str, root: Path, places: set[Path], read: Callable[[P
         with _alone(root / f".{name}.lock"):
             with contextlib.suppress(Exception):  # still missing: no other process has downloaded it
                 return read(root, False)
-            for leftover in root.glob(f"{UNFINISHED}{name}-*"):  # of a process that was killed
+            for leftover in root.glob(f"{UNFINISHED}{name}-*"):  # left by a process that was killed
                 shutil.rmtree(leftover, ignore_errors=True)
             with tempfile.TemporaryDirectory(prefix=f"{UNFINISHED}{name}-", dir=root) as folder:
                 _copy_archives(root, Path(folder), places)
@@ -35,7 +35,7 @@ def read_or_download(name: str, root: Path, places: set[Path], read: Callable[[P
             return read(root, False)
     except BaseException:
         for folder_made in new:
-            with contextlib.suppress(OSError):  # not empty
+            with contextlib.suppress(OSError):  # the folder is not empty
                 folder_made.rmdir()
         raise
 

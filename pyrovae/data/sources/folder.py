@@ -71,7 +71,7 @@ def _read_all(files: list[Path], path: Path, image_size: int | None) -> Tensor:
 
 
 def _is_image(file: Path) -> bool:
-    """Return whether its ending is that of an image; hidden files, and files in hidden folders, are ignored."""
+    """Return whether a file has the suffix of an image; hidden files, and files in hidden folders, are ignored."""
     from torchvision.datasets.folder import IMG_EXTENSIONS
 
     return file.suffix.lower() in IMG_EXTENSIONS and not any(part.startswith(".") for part in file.parts)

@@ -12,7 +12,7 @@ UBYTE = 0x0800  # the first four bytes of a file of bytes; the number of dimensi
 
 
 def check_idx(path: Path) -> None:
-    """Raise `InputError` for a file whose header does not describe it, or that is too large; it may be missing."""
+    """Raise `InputError` if a file contradicts its header or is too large; a missing file is accepted."""
     dimensions = 3 if "idx3" in path.name else 1
     header = 4 * (1 + dimensions)  # bytes
     try:

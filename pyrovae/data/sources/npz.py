@@ -35,11 +35,11 @@ class _Array:
     shape: tuple[int, ...]
     by_columns: bool  # in Fortran order
     dtype: np.dtype
-    start: int  # of the values, in bytes after the start of the entry
+    start: int  # where the values begin, in bytes after the start of the entry
 
     @classmethod
     def of(cls, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> "_Array":
-        """Read the header of an array; raises `ValueError` if it contradicts the size, others if it is broken."""
+        """Read the header of an array. Raises `ValueError` if it contradicts the size, other errors if it is broken."""
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # zipfile would unpack it all at once
             raise ValueError(f"{entry.filename} is compressed in another way than by numpy")
         with archive.open(entry) as file:
@@ -117,7 +117,7 @@ def _check_images(array: _Array, name: str, path: Path) -> None:
 
 
 def _with_channels(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape as (N, C, H, W), or unchanged if it is not one of images."""
+    """Return a shape of images as (N, C, H, W), and any other shape unchanged."""
     if len(shape) == 3:
         return (shape[0], 1, *shape[1:])
     return (shape[0], shape[3], *shape[1:3]) if len(shape) == 4 and shape[3] in (1, 3) else shape

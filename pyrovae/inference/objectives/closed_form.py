@@ -10,7 +10,7 @@ from torch.distributions import kl_divergence
 
 
 def known_kl(q: TorchDistribution, p: TorchDistribution) -> Tensor | None:
-    """KL(q ‖ p) of each batch row in nats, or None if no closed form is known.
+    """Return KL(q ‖ p) of each batch row in nats, or None if no closed form is known.
 
     Knows all pairs that torch knows, and any q with mean, variance and entropy against a diagonal Gaussian p.
     """

@@ -22,7 +22,7 @@ class IWAE(TraceELBO):
 
     formula = "−E[log 1/K Σₖ wₖ]\nwₖ = {likelihood_k} ({prior_k} / {posterior_k})^β"
     free_kl = staticmethod(closed_form_or_new_sample)
-    weighs_particles = True  # so that it needs two or more of them: with one it is the ELBO
+    weighs_particles = True  # it needs two or more particles: with one it is the ELBO
 
     def loss_of_traces(self, model_trace: Trace, guide_trace: Trace) -> Tensor:
         """Return the loss times the number of particles, all of which are in one pair of traces."""
@@ -82,7 +82,7 @@ class DReG(IWAE):
 
 
 def log_weight(model_trace: Trace, guide_trace: Trace) -> Tensor:
-    """Log p(x, z) − log q(z | x) of each particle and image: (K, n)."""
+    """Return log p(x, z) − log q(z | x) of each particle and image: (K, n)."""
     log_p = total(site["log_prob"] for site in sample_sites(model_trace).values())
     log_q = total(site["log_prob"] for site in sample_sites(guide_trace).values())
     log_w = log_p - log_q
@@ -90,5 +90,5 @@ def log_weight(model_trace: Trace, guide_trace: Trace) -> Tensor:
 
 
 def log_mean_exp(log_w: Tensor) -> Tensor:
-    """Log 1/K Σ_k w_k, over the first dimension."""
+    """Return log 1/K Σ_k w_k, over the first dimension."""
     return torch.logsumexp(log_w, 0) - math.log(len(log_w))

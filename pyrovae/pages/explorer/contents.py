@@ -32,7 +32,7 @@ FINE = 2**11  # codes are stored in this many steps on either side of 0
 
 @dataclass(frozen=True)
 class LatentSpace:
-    """The dimensions of the code. Lists of numbers have one entry for each dimension, the first one first."""
+    """The dimensions of the code. Lists of numbers have one entry for each dimension, in the order of the code."""
 
     dimensions: int
     order: list[int]  # the dimensions, the one that says most about an image first

@@ -23,7 +23,7 @@ from pyrovae.vae import VAE
 # Variance and factor are only drawn, as ellipses. The mean of draws has a sampling error of some hundredths anyway.
 TOLERANCES = {"image": 3e-5, "mean": 4e-5, "variance": 4e-4, "factor": 4e-4}
 TOLERANCES_OF_DRAWS = {"mean": 3e-3, "draws": 1e-2}
-DRAWS = 100  # from a posterior that is no ellipse
+DRAWS = 100  # draws from a posterior that is no ellipse
 Tensors = dict[str, Tensor]
 
 
@@ -38,7 +38,7 @@ class PictureModel:
     pixels: Pixels
 
     def decode(self, z: Tensor, y: Tensor | None = None, u: Tensor | None = None) -> Tensors:
-        """Return `image`, the mean of p(x | z, y); a model of quadrants copies those that it sees from u."""
+        """Return `image`, the mean of p(x | z, y); if y is quadrants of a picture, they are copied from u."""
         context = self._context(y, u)
         x = mean_of(self.vae.likelihood(self.vae.decoder(z, context)))
         if context is not None and isinstance(self.vae.context, Quadrants):

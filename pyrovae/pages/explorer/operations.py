@@ -33,12 +33,12 @@ def _both(values: Any) -> tuple[int, ...]:
 
 
 def _pair(values: Any, rows: int) -> list[int]:
-    """Return a number for rows and one for columns; an operation on lines has only that for columns."""
+    """Return a number for rows and one for columns; a one-dimensional operation takes `rows`."""
     return [rows] * (2 - len(values)) + [*values]
 
 
 def weighted(name: str) -> Operation:
-    """Add or subtract; the second term may be multiplied by `alpha`."""
+    """Return the operation that adds or subtracts; it may multiply the second term by `alpha`."""
 
     def add_steps(steps: Steps, node: Node, shape: torch.Size) -> int:
         first, second = (steps.broadcast(term, shape) for term in node.args[:2])
@@ -58,7 +58,7 @@ def clamp(steps: Steps, node: Node, shape: torch.Size) -> int:
 
 
 def filled(value: float | None = None) -> Operation:
-    """Fill a tensor of the size of another one with a number."""
+    """Return the operation that fills a tensor, of the size of another one, with a number."""
 
     def add_steps(steps: Steps, node: Node, shape: torch.Size) -> int:
         number = steps.slot(node.args[1] if value is None else value)
@@ -173,7 +173,7 @@ def layer_norm(steps: Steps, node: Node, shape: torch.Size) -> int:
 def batch_norm(steps: Steps, node: Node, shape: torch.Size) -> int:
     x, weight, bias, mean, variance, training, _, epsilon = node.args
     channels, pixels = shape[1], shape[2:].numel()
-    if training:  # by the statistics of the batch: with one image, that is instance normalisation
+    if training:  # normalised by the batch, which is a single image: instance normalisation
         if shape[0] > 1:
             raise steps.refuse("normalisation by a batch")
         return _normed(steps, x, weight, bias, channels, pixels, pixels, epsilon)  # type: ignore[arg-type]

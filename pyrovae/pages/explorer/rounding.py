@@ -11,7 +11,7 @@ from torch.fx import Node
 from pyrovae.pages.explorer.program import AtenProgram, without_idle_weights
 
 LARGE = 1024  # numbers from which on rounding a tensor is worth it
-TRIES = 8  # at how coarsely to round
+TRIES = 8  # attempts to choose how coarsely to round
 LARGEST = 2**23 - 1  # the largest multiple that a store can hold
 PROBED = 24  # samples of which gradients are computed
 # The least sensitivity of a row or a column, as a share of the root mean square of all. A weight that hardly matters in
@@ -70,7 +70,7 @@ def _sensitivities(
 
     Returns a factor for each row and one for each column; their product is the root mean square, over the outputs, of
     the derivative in units of the tolerance. The gradient of the outputs' sum with random signs has the sum of their
-    squared gradients as its expected square, so few backward passes do.
+    squared gradients as its expected square, so a few backward passes suffice.
     """
     leaves = {node: tensor.detach().requires_grad_() for node, tensor in constants.items() if _is_large(tensor)}
     squares = {node: torch.zeros_like(tensor) for node, tensor in leaves.items()}

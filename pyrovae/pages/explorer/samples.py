@@ -13,7 +13,7 @@ from pyrovae.parts.contexts import Label, Quadrants
 from pyrovae.vae import VAE
 
 MOST_CODES = 2000
-MOST_PICTURES, MOST_PIXELS = 120, 400_000  # of the pictures to pick; the pixels of all together, about
+MOST_PICTURES, MOST_PIXELS = 120, 400_000  # the most pictures to pick, and about the most pixels in all of them
 PRIOR_DRAWS = 120
 
 

@@ -32,7 +32,7 @@ from pyrovae.pages.explorer.store import Store, Stored
 class ProgramSteps(TypedDict):
     """A program as `nn.js` reads it."""
 
-    sizes: list[int]  # of the slots, in numbers
+    sizes: list[int]  # how many numbers each slot holds
     inputs: dict[str, int]  # slots by name
     constants: list[tuple[int, Stored]]  # slots, and the arrays that fill them
     steps: list[list[Any]]

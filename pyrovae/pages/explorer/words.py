@@ -26,7 +26,7 @@ WITHOUT_KL = (
     " into images that could not be real."
 )
 CONDITIONED = {"none": "", "labels": ", conditioned on the label", "images": ", conditioned on a part of the image"}
-DOTS = {  # by the condition
+DOTS = {  # what the dots show, by condition
     "none": "The dots are the codes of test images, which the model was not trained on.",
     "labels": (
         "Keep the code and choose another class to see that class in the same style. The dots are the codes of test"

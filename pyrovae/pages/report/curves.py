@@ -61,7 +61,7 @@ def _points(records: Sequence[Mapping[str, object]], name: str, key: str) -> Cur
 
 
 def panel(title: str, curves: Sequence[Curve], zoomed: bool = False) -> Markup:
-    """Draw curves over the epochs as SVG; `zoomed`, the steep fall of the first epochs leaves the picture."""
+    """Draw curves over the epochs as SVG; if `zoomed`, cut off the steep fall of the first epochs."""
     curves_with_points = [curve for curve in curves if curve]
     values = [y for curve in curves_with_points for _, y in curve]
     later = [y for curve in curves_with_points for _, y in curve[max(1, len(curve) // 25) :]]

@@ -1,6 +1,6 @@
 """The tables of a report: one row for each number or setting, with one cell for each run.
 
-A run folder may come from anyone, so every value that its files need not hold is checked before it is shown.
+A run folder may come from anyone, so every value that is optional in its files is checked before it is shown.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from pyrovae.runs.card import estimate
 from pyrovae.runs.comparison import estimate_differences
 from pyrovae.runs.run import Run
 
-NONE = "–"  # in a cell: the run does not say
+NONE = "–"  # a cell for which the run has no value
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ CAPTIONS = {  # in the order of the page, which draws the losses itself
     ),
     "progress": "The same test images, reconstructed after more and more epochs.",
 }
-TITLES = {"latent": "Codes of the test images", "kl_per_dimension": "KL of each dimension"}  # others: the figure's name
+TITLES = {"latent": "Codes of the test images", "kl_per_dimension": "KL of each dimension"}  # else the figure's name
 
 
 def warnings(runs: Sequence[Run], names: Sequence[str]) -> list[str]:

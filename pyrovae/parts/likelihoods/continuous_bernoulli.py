@@ -14,24 +14,24 @@ class FromLogits(dist.ContinuousBernoulli):  # type: ignore[misc]  # Pyro derive
     """
 
     def _cont_bern_log_norm(self) -> Tensor:
-        """Log C = log(η / tanh(η/2))."""
+        """Return log C = log(η / tanh(η/2)), the logarithm of the normalising constant."""
         x, away, near = self._split()
         return torch.where(near, 2 + x / 6 - x**2 / 360, away / (away / 2).tanh()).log()
 
     @property
     def mean(self) -> Tensor:
-        """½ coth(η/2) + ½ − 1/η."""
+        """The mean, ½ coth(η/2) + ½ − 1/η."""
         x, away, near = self._split()
         return 0.5 + torch.where(near, self.logits * (1 / 12 - x / 720), 0.5 / (away / 2).tanh() - 1 / away)
 
     @property
     def variance(self) -> Tensor:
-        """1/η² − ¼ / sinh²(η/2)."""
+        """The variance, 1/η² − ¼ / sinh²(η/2)."""
         x, away, near = self._split()
         return torch.where(near, 1 / 12 - x / 240 + x**2 / 6048, away**-2 - 0.25 / (away / 2).sinh() ** 2)
 
     def icdf(self, value: Tensor) -> Tensor:
-        """Log(1 + u (exp(η) − 1)) / η, computed from the end of [0, 1] where the exponential does not overflow."""
+        """Return log(1 + u (exp(η) − 1)) / η, computed from the end of [0, 1] where the exponential cannot overflow."""
         falling, slope = self.logits <= 0, -self.logits.abs().clamp(min=1e-6)
         distance = torch.log1p(torch.where(falling, value, 1 - value) * slope.expm1()) / slope
         return torch.where(falling, distance, 1 - distance)

@@ -51,7 +51,7 @@ class RoundedLogistic(TorchDistribution):
 
 
 def log_rounded(x: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
-    """Log (F(x + ½) − F(x − ½)) for the logistic F; the values 0 and 255 also take the mass that lies beyond them."""
+    """Return log (F(x + ½) − F(x − ½)) for the logistic F; 0 and 255 also take the mass that lies beyond them."""
     side = torch.where(x > loc, -1.0, 1.0)  # above the mean, subtract upper tails: no digits are lost
     ends = (side * (torch.where(x > 254.5, torch.inf, x + 0.5) - loc) / scale).to(x.dtype)
     starts = (side * (torch.where(x < 0.5, -torch.inf, x - 0.5) - loc) / scale).to(x.dtype)
@@ -136,7 +136,10 @@ class LinkedMixture(TorchDistribution):
         super().__init__(loc.shape[:-1], validate_args=False)
 
     def part(self, c: int, before: list[Tensor]) -> RoundedLogistic:
-        """Channel c under each part, (..., H, W, parts), given those `before` it, each (..., H, W, parts or 1)."""
+        """Return P(x_c | x_<c, k) for each part k: (..., H, W, parts).
+
+        `before` are the channels x_<c, each (..., H, W, parts or 1).
+        """
         loc, links = self.loc[..., c, :, :, :], self.links
         for link, (to, of) in enumerate(LINKS):
             if links is not None and to == c:
@@ -164,7 +167,7 @@ class LinkedMixture(TorchDistribution):
 
     @property
     def mean(self) -> Tensor:
-        """E[x_c], exact for the first channel; the others replace the channels before them by their means."""
+        """E[x_c], exact for the first channel; for the others, the channels before them are set to their means."""
         means: list[Tensor] = []
         for c in range(self.loc.shape[-4]):
             means.append(self.part(c, means).mean)

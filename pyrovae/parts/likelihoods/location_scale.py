@@ -39,12 +39,12 @@ class LocationScale(nn.Module):
         return self.distribution(*self.loc_scale(h)).to_event(3)
 
     def loc_scale(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Location (..., C, H, W), and a scale that broadcasts with it."""
+        """Return the location (..., C, H, W), and a scale that broadcasts with it."""
         loc, *log_scale = h.unbind(-4)
         return loc, (log_scale[0] + self.start).exp() + self.floor if log_scale else self.log_scale.exp()
 
     def distribution(self, loc: Tensor, scale: Tensor) -> dist.TorchDistribution:
-        """The distribution of each pixel; a subclass whose `family` takes more arguments overrides it."""
+        """Return the distribution of each pixel; a subclass whose `family` takes more arguments overrides it."""
         return self.family(loc, scale)
 
 
@@ -94,7 +94,7 @@ class OptimalNormal(dist.Normal):
 
     @torch.no_grad()
     def best_scale(self, value: Tensor) -> Tensor:
-        """The root mean squared error over the pixels that count."""
+        """Return the root mean squared error over the pixels that count."""
         error = (value - self.loc).square()
         mean = error.mean() if self.scored is None else (error * self.scored).mean() / self.scored.float().mean()
         return mean.sqrt().clamp_min(LocationScale.floor)

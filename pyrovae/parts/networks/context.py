@@ -1,4 +1,4 @@
-"""How images and contexts enter a network."""
+"""Bring images and contexts into the form that a network reads."""
 
 import math
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ def scaled(y: Tensor, unit: float) -> Tensor:
 
 
 def units(context: Shape) -> int:
-    """The number of entries of a context, 0 without one."""
+    """Return the number of entries of a context, 0 without one."""
     return math.prod(context) if context else 0
 
 
 def channels(context: Shape) -> int:
-    """The number of channels that a context adds to an image of full size."""
+    """Return the number of channels that a context adds to an image of full size."""
     return context[0] if context else 0
 
 
@@ -31,7 +31,7 @@ def as_channels(y: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def quarter_channels(context: Shape) -> int:
-    """The number of channels that a context adds at a quarter of height and width."""
+    """Return the number of channels that a context adds at a quarter of height and width."""
     return 16 * context[0] if len(context) == 3 else channels(context)
 
 
@@ -44,7 +44,7 @@ def as_quarter_channels(y: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def quarter(shape: Shape) -> tuple[int, int]:
-    """A quarter of an image's height and width, rounded up."""
+    """Return a quarter of an image's height and width, rounded up."""
     _, height, width = shape
     return math.ceil(height / 4), math.ceil(width / 4)
 

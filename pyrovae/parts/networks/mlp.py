@@ -35,7 +35,7 @@ class MLP:
         return layers
 
     def layer(self, units: int, width: int) -> list[nn.Module]:
-        """One hidden layer, from `units` inputs to `width` outputs; a subclass may build it differently."""
+        """Return one hidden layer, from `units` inputs to `width` outputs; a subclass may build it differently."""
         return [nn.Linear(units, width), self.activation()]
 
 

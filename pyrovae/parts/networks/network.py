@@ -17,7 +17,7 @@ class Network(Protocol):
     """Builds the two bodies of a model for images of one shape. A `context` is the shape of one y, or ()."""
 
     def encoder(self, context: Shape = ()) -> Encoder:
-        """A module that maps images, and a context where there is one, to (n, features)."""
+        """Return a module that maps images, and a context where there is one, to (n, features)."""
 
     def decoder(self, latent_dim: int, features: int, context: Shape = ()) -> nn.Module:
-        """A module that maps codes (..., latent_dim), and a context, to (..., features, C, H, W)."""
+        """Return a module that maps codes (..., latent_dim), and a context, to (..., features, C, H, W)."""

@@ -30,7 +30,7 @@ class Diagonal(nn.Module):
         return log_normal(z, loc, (0.5 * log_variance).exp()).sum(-1)
 
     def moments(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean (n, latent) and covariance (n, latent, latent)."""
+        """Return the mean (n, latent) and the covariance (n, latent, latent)."""
         loc, log_variance = self.head(h).chunk(2, -1)
         return loc, torch.diag_embed(log_variance.exp())
 
@@ -57,7 +57,7 @@ class LowRank(nn.Module):
         return log_gaussian(z, *self.moments(h))
 
     def moments(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean (n, latent) and covariance (n, latent, latent)."""
+        """Return the mean (n, latent) and the covariance (n, latent, latent)."""
         loc, log_variance, *factor = self.head(h).chunk(2 + self.rank, -1)
         w = torch.stack(factor, -1)
         return loc, w @ w.mT + torch.diag_embed(log_variance.exp())
@@ -71,7 +71,7 @@ class Full(nn.Module):
         "The encoder gives each image a region of likely codes, a normal distribution with correlated"
         " dimensions: an ellipse that may be tilted."
     )
-    place: Tensor  # where the entries of L stand in its rows, one after another
+    place: Tensor  # the positions of the entries of L in the flattened matrix
 
     def __init__(self, features: int, latent_dim: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class Full(nn.Module):
         return log_gaussian(z, *self.moments(h))
 
     def moments(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean (n, latent) and covariance (n, latent, latent)."""
+        """Return the mean (n, latent) and the covariance (n, latent, latent)."""
         loc, lower = self._loc_lower(h)
         return loc, lower @ lower.mT
 

@@ -33,6 +33,6 @@ class Conditional(nn.Module):
         return log_normal(z, *self.moments(y)).sum(-1)
 
     def moments(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviations, each (n, latent)."""
+        """Return the mean and the standard deviations, each (n, latent)."""
         loc, log_variance = self.head(self.body(y)).chunk(2, -1)
         return loc, (0.5 * log_variance).exp()

@@ -23,7 +23,7 @@ class EncodedMixture(nn.Module):
         self.shared = (encoder, posterior)  # a tuple: as attributes, these modules would be saved again with the prior
 
     def stored(self) -> tuple[Tensor | Levels, Tensor | Levels | None]:
-        """The images (K, C, H, W), and their contexts (K, ...) or None."""
+        """Return the images (K, C, H, W), and their contexts (K, ...) or None."""
         raise NotImplementedError
 
     def initialise(self, x: Tensor, y: Tensor | None = None) -> None:
@@ -38,6 +38,6 @@ class EncodedMixture(nn.Module):
                 contexts.copy_(y)
 
     def encoded(self, images: Tensor, contexts: Tensor | None) -> TorchDistribution:
-        """The posteriors q(z | x_k, y_k) of these images."""
+        """Return the posteriors q(z | x_k, y_k) of these images."""
         encoder, posterior = self.shared
         return posterior(encoder(images, contexts))

@@ -56,7 +56,7 @@ class Exemplar(EncodedMixture):
         return EqualMixture(self._some_means() if self.training else self._all_means(), self.log_scale.exp())
 
     def log_density(self, y: Tensor | None, z: Tensor) -> Tensor:
-        """The log-density under all exemplars, as in evaluation mode."""
+        """Return the log-density under all exemplars, as in evaluation mode."""
         means, scale = self._all_means(), self.log_scale.exp()
         return log_equal_mixture(lambda code: log_normal(code, means, scale).sum(-1), len(means), z)
 
@@ -92,7 +92,7 @@ class Exemplar(EncodedMixture):
 
 
 def _mean(q: Distribution) -> Tensor:
-    """The mean of a posterior; for a flow, the point to which it moves the mean of its base."""
+    """Return the mean of a posterior; for a flow, the point to which it moves the mean of its base."""
     base, transforms = (q.base_dist, q.transforms) if isinstance(q, TransformedDistribution) else (q, [])
     try:
         z = base.mean
@@ -107,7 +107,7 @@ def _mean(q: Distribution) -> Tensor:
 
 
 def _tracing_off() -> contextlib.AbstractContextManager[object]:
-    """Keeps what happens inside out of a traced graph. Only a module that is imported already can be tracing."""
+    """Keep operations inside the block out of a traced graph. If the tracing module is not imported, nothing traces."""
     tracing = sys.modules.get("torch.fx.experimental.proxy_tensor")  # slow to import, so not imported here
     return tracing.disable_proxy_modes_tracing() if tracing else contextlib.nullcontext()
 

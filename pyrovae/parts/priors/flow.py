@@ -50,7 +50,7 @@ class Flow(nn.Module):
         return log_normal(self.bent(z), 0.0, 1.0).sum(-1) + log_det_jacobian(self.bent, z)
 
     def bent(self, z: Tensor) -> Tensor:
-        """f(z), which maps codes to the normal distribution."""
+        """Return f(z), which maps codes to the normal distribution."""
         for step in reversed(self.steps):
             z = step(z.flip(-1))
         return z

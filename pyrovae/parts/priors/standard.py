@@ -25,7 +25,7 @@ class Standard(nn.Module):
         return self.distribution().to_event(1)
 
     def distribution(self) -> dist.TorchDistribution:
-        """The distribution of each dimension; a subclass whose `family` takes more arguments overrides it."""
+        """Return the distribution of each dimension; a subclass whose `family` takes more arguments overrides it."""
         return self.family(self.loc, self.scale)
 
 
@@ -40,7 +40,7 @@ class Normal(Standard):
         return log_normal(z, 0.0, 1.0).sum(-1)
 
     def moments(self, y: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviations, each (latent,)."""
+        """Return the mean and the standard deviations, each (latent,)."""
         return self.loc, self.scale
 
 

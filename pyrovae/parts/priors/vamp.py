@@ -43,7 +43,7 @@ class Vamp(EncodedMixture):
         return mixture(dist.Categorical(logits=self.inputs.new_zeros(len(self.inputs))), parts)
 
     def log_density(self, y: Tensor | None, z: Tensor) -> Tensor | None:
-        """Returns None if the posterior does not write its own log-density out."""
+        """Return the log-density of z, or None if the posterior does not write out its own."""
         encoder, posterior = self.shared
         log_q = declared(posterior, "log_density")
         if log_q is None:
