@@ -85,6 +85,12 @@ class Evaluating:
             finally:
                 vae.cpu()  # `Run.vae` is on the CPU
 
+    def finish(self) -> Evaluation:
+        """Do all steps that are left; returns what evaluation.json then holds."""
+        for _ in self:
+            pass
+        return self.result
+
     def _steps(self, vae: VAE, data: Data) -> Iterator[Step]:
         chosen = data.test[slice(0, self._most)]
         self.images = len(chosen)

@@ -233,15 +233,13 @@ class Run:
     ) -> Evaluation:
         """Estimate log p(x) of the test set, or log p(x | y), by importance sampling; write evaluation.json.
 
-        Returns what evaluation.json holds, in nats per image: `log_likelihood` from `samples` codes for each of the
-        first `images` test images, its `standard_error` over the images, diagnostics, with `latents` a report on the
-        latent space, and with `ais` an annealed estimate of the first 100 images, in `ais_steps` steps. Ended early,
-        the same call with `resume` goes on to the same numbers. Raises `InputError` for a plain autoencoder.
+        Returns its content, in nats per image: `log_likelihood` from `samples` codes for the first `images` test
+        images, its `standard_error` over the images, diagnostics, with `latents` a report on the latent space, and with
+        `ais` an annealed one of 100 images in `ais_steps` steps. If it is interrupted, the same call with `resume`
+        goes on to the same numbers; `pyrovae.pages.report.save` writes the run's page again. Raises `InputError` for a
+        plain autoencoder.
         """
-        evaluation = evaluating.Evaluating(self, samples, images, seed, latents, ais, ais_steps, resume, device)
-        for _ in evaluation:
-            pass
-        return evaluation.result
+        return evaluating.Evaluating(self, samples, images, seed, latents, ais, ais_steps, resume, device).finish()
 
     def save_figure(self, name: str, figure: Figure) -> Path:
         """Write figures/`name`.png."""
