@@ -1,5 +1,6 @@
 """Runs `pyrovae train` in processes forked from one that has imported everything, as importing takes five seconds."""
 
+import contextlib
 import multiprocessing
 import os
 import shlex
@@ -60,7 +61,8 @@ class Training:
             time.sleep(0.02)
 
     def send_signal(self, number):
-        os.kill(self.process.pid, number)
+        with contextlib.suppress(ProcessLookupError):  # it has just ended; `Popen` ignores that, too
+            os.kill(self.process.pid, number)
 
     def kill(self):
         self.process.kill()

@@ -127,8 +127,11 @@ def test_evaluate_rewrites_a_page_that_exists(world):
     assert "log p(x) was not estimated" in (world / "run/report.html").read_text(encoding="utf-8")
     assert pyrovae("evaluate run --samples 7 --device cpu") == 0
     assert "K = 7" in (world / "run/report.html").read_text(encoding="utf-8")
+    assert pyrovae("evaluate label --samples 7 --device cpu") == 0
+    assert "K = 7" in (world / "label/report.html").read_text(encoding="utf-8")  # made before, and rewritten
+    (world / "label/report.html").unlink()
     assert pyrovae("evaluate label --samples 8 --device cpu") == 0
-    assert not (world / "label/report.html").exists()  # trained without figures, it had none
+    assert not (world / "label/report.html").exists()
 
 
 def test_the_command_writes_to_out_and_overwrites_only_with_force(world, capsys):
