@@ -11,7 +11,7 @@ from pyrovae.config.settings import Config, as_text
 from pyrovae.errors import InputError, one_of
 from pyrovae.figures.style import as_png
 
-from .options import check_out, save_out
+from .options import check_out, save_out, trusts
 from .values import NAMED, examples
 
 NOT_COMPARED = {"network", "hidden", "activation", "data_dir", "device", "epochs"}  # network and hidden are one column
@@ -31,7 +31,8 @@ SCORES = {"loss": "loss", "reconstruction": "reconstruction", "kl": "KL"}
 @click.option("--out", metavar="FILE", type=NAMED, help="the picture, FILE.png")
 @click.option("--figure", metavar="NAME", default="losses", help="what it shows: losses or rate_distortion  [losses]")
 @click.option("--force", is_flag=True, help="replace the file that --out names")
-def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) -> None:
+@trusts
+def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool, trust: bool) -> None:
     """Compare RUNS, folders of runs or of sweeps: a table of the test losses and, with --out, a picture.
 
     Runs of one dataset, pixel protocol, likelihood and condition are ranked by test loss; others are only listed, with
@@ -44,7 +45,7 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
         raise InputError(f"figure: expected --out FILE.png beside {figure}, got none")
     from pyrovae.runs.comparison import best_row, loss_differences, over_seeds
 
-    opened = finished(runs)
+    opened = finished(runs, trust)
     differing = loss_differences(opened)
     if figure == "rate_distortion" and differing:
         raise InputError(f"figure rate_distortion: expected runs of one protocol, got {differing}")
@@ -64,13 +65,13 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool) 
         click.echo(out)
 
 
-def finished(paths: Sequence[Path]) -> list[Any]:
+def finished(paths: Sequence[Path], trust: bool) -> list[Any]:
     """Open the runs, all of them finished. If there are several paths, files and folders of figures are left out."""
     from pyrovae.runs.sweep import runs_at
 
     several = len(paths) > 1
     passed = [path for path in paths if several and (path.is_file() or _is_figures(path))]
-    every = [run for path in paths if path not in passed for run in runs_at(path)]
+    every = [run for path in paths if path not in passed for run in runs_at(path, trust)]
     opened = [*{run.path.resolve(): run for run in every}.values()]  # named twice, or beside their sweep: once
     if not opened:
         raise InputError(f"run: expected a run folder with a config.toml, got {', '.join(map(str, paths))}")

@@ -41,7 +41,7 @@ def command(
     ais: bool,
     ais_steps: int,
     resume: bool,
-    **repeated: str | None,
+    **repeated: str | bool | None,
 ) -> None:
     """Estimate log p(x) of the test set, or log p(x | y), by importance sampling from the guide of RUN.
 

@@ -15,7 +15,7 @@ from .values import NAMED, examples
 @click.option("--out", metavar="FILE", type=NAMED, help="the page, FILE.html  [RUN/explore.html]")
 @click.option("--force", is_flag=True, help="replace the file that --out names")
 @repeats
-def command(run: Path, out: Path | None, force: bool, **repeated: str) -> None:
+def command(run: Path, out: Path | None, force: bool, **repeated: str | bool | None) -> None:
     """Write one HTML file in which the model of RUN encodes and decodes in the browser, without server or network."""
     check_out(out, (".html",), force)
     from pyrovae.pages.explorer import explore

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @click.option("--seed", metavar="N", type=SEED, default=0, help="seed of the random numbers  [0]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1  [auto]")
 @repeats
-def command(run: Path, draws: int, images: int, particles: str, seed: int, device: str, **repeated: str | None) -> None:
+def command(
+    run: Path, draws: int, images: int, particles: str, seed: int, device: str, **repeated: str | bool | None
+) -> None:
     """Measure the noise of the objectives' gradients at the weights of RUN, and write RUN/gradients.json.
 
     For the parameters of guide and model: the variance, summed over all, and the mean ratio of a gradient's size to its

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from pyrovae.config.settings import CLASSES, PLACES, Config, as_text
 from pyrovae.errors import InputError
-from pyrovae.runs.files import write_whole
+from pyrovae.runs.files import cannot_write, write_whole
 
 from .completion import of_setting
 
@@ -55,17 +55,27 @@ def _metavar(field: FieldInfo) -> str:
 
 
 def repeats(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the flags that repeat which classes and data a run folder names but may not load by itself."""
+    """Add the flags that repeat which classes and data a run folder names but may not load by itself, and --trust."""
     for name in reversed((*PLACES, *CLASSES)):
         about = f"repeat {'data outside RUN' if name in PLACES else 'a class of your own'} that its config names"
         metavar = {"dataset": "KIND:PATH", "data_dir": "DIR"}.get(name, "FILE.py:CLASS")
         command = click.option(_flag_of(name), name, metavar=metavar, help=about)(command)
-    return command
+    return trusts(command)
 
 
-def repeated_of(flags: Mapping[str, str | None]) -> dict[str, str]:
-    """Return the values of those flags that were typed, by the names of their settings."""
-    return {name: value for name, value in flags.items() if name in (*PLACES, *CLASSES) and value is not None}
+def trusts(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flag by which a run folder is opened whatever it names, and even if its files have changed."""
+    about = "open RUN even if it names code or data outside itself, or its files have changed since its training"
+    return click.option("--trust", is_flag=True, help=about)(command)
+
+
+def repeated_of(flags: Mapping[str, str | bool | None]) -> dict[str, Any]:
+    """Return the values of those flags that were typed, as arguments of `Run`."""
+    return {
+        name: value
+        for name, value in flags.items()
+        if name in (*PLACES, *CLASSES, "trust") and value not in (None, False)
+    }
 
 
 def _flag_of(name: str) -> str:
@@ -103,4 +113,4 @@ def save_out(out: Path, content: bytes, what: str = "out") -> None:
     try:
         write_whole(out, content)
     except OSError as error:
-        raise InputError(f"{what}: expected a file that can be written at {out}, got: {error.strerror}") from None
+        raise cannot_write(what, out, error) from None

@@ -13,7 +13,7 @@ from .values import NAMED, examples
 @click.argument("run", type=NAMED)
 @click.argument("figures", nargs=-1, metavar="[FIGURE ...]", shell_complete=of_figure)
 @repeats
-def command(run: Path, figures: tuple[str, ...], **repeated: str | None) -> None:
+def command(run: Path, figures: tuple[str, ...], **repeated: str | bool | None) -> None:
     """Draw all the figures that fit RUN, a folder of `pyrovae train`, or the ones named (pyrovae list figures).
 
     They go to RUN/figures, and from there to a page by pyrovae report RUN.

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from .compare import finished
-from .options import check_out, save_out
+from .options import check_out, save_out, trusts
 from .values import NAMED, examples
 
 
@@ -20,7 +20,8 @@ from .values import NAMED, examples
     "--out", metavar="FILE", type=NAMED, help="the page, FILE.html  [RUN/report.html; for several runs report.html]"
 )
 @click.option("--force", is_flag=True, help="replace the file that --out names, or report.html for several runs")
-def command(runs: tuple[Path, ...], out: Path | None, force: bool) -> None:
+@trusts
+def command(runs: tuple[Path, ...], out: Path | None, force: bool, trust: bool) -> None:
     """Write one HTML page about RUNS, folders of runs or of sweeps: numbers, curves, figures, settings, versions.
 
     `pyrovae train` writes this page for each run. Several runs are shown side by side, and ranked by their test loss if
@@ -28,7 +29,7 @@ def command(runs: tuple[Path, ...], out: Path | None, force: bool) -> None:
     figures inside; pyrovae plot RUN draws figures that it lacks.
     """
     check_out(out, (".html",), force)
-    opened = finished(runs)
+    opened = finished(runs, trust)
     if out is None and len(opened) > 1:
         out = Path("report.html")
         check_out(out, (".html",), force)

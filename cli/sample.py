@@ -28,7 +28,14 @@ from .values import NAMED, SEED, Whole, examples
 @click.option("--force", is_flag=True, help="replace the file that --out names")
 @repeats
 def command(
-    run: Path, n: int, label: str | None, seed: int, draw: bool, out: Path | None, force: bool, **repeated: str | None
+    run: Path,
+    n: int,
+    label: str | None,
+    seed: int,
+    draw: bool,
+    out: Path | None,
+    force: bool,
+    **repeated: str | bool | None,
 ) -> None:
     """Draw N images from the model that RUN holds, a folder of `pyrovae train`.
 

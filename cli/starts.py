@@ -10,10 +10,14 @@ from pyrovae.commands.folders import name_after
 from pyrovae.config.presets import preset
 from pyrovae.config.settings import Config
 from pyrovae.errors import InputError
+from pyrovae.runs.files import MOST_BYTES, expect_own
 from pyrovae.runs.trust import check_classes, check_places
 
 from .completion import of_preset
 from .values import NAMED
+
+CONFIG = "config.toml"
+MOST = MOST_BYTES[".toml"]
 
 
 def starts(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,19 +40,25 @@ def check_config(config: Config, file: Path | None, flags: Iterable[str]) -> Non
     """
     if file:
         check_classes(config, flags, file)
-        if file.name == "config.toml":
+        if file.name == CONFIG:
             check_places(config, flags, file.absolute().parent)
 
 
 def name_of(preset_name: str | None, config_file: Path | None, dataset: str | None) -> str:
     """Name a run after its config file (or that file's run folder), its preset or its dataset."""
     if config_file:
-        return config_file.absolute().parent.name if config_file.name == "config.toml" else config_file.stem
+        return config_file.absolute().parent.name if config_file.name == CONFIG else config_file.stem
     return preset_name or name_after(dataset or "digits")
 
 
 def _read(path: Path) -> str:
+    if path.name == CONFIG:
+        expect_own(path.parent, CONFIG)  # anyone may have written a run folder
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(MOST + 1)
+        if len(content) > MOST:
+            raise InputError(f"config: expected a TOML file of at most {MOST:,} bytes at {path}, got a larger one")
+        return content.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"config: expected a TOML file at {path}, got: {getattr(error, 'strerror', error)}") from None

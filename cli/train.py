@@ -10,7 +10,7 @@ import click
 from pyrovae.config.settings import Config
 from pyrovae.errors import InputError
 
-from .options import SettingsCommand
+from .options import SettingsCommand, trusts
 from .processes import end, end_with_the_others, ended_by_sigterm
 from .starts import check_config, name_of, starts, texts_of
 from .values import NAMED, examples
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="go on from the run folder's checkpoint")
 @click.option("--force", is_flag=True, help="replace the run that --out holds")
 @click.option("--figures/--no-figures", default=True, help="draw the figures and write the page  [yes]")
+@trusts
 @click.option("--tensorboard", is_flag=True, help="write each epoch to DIR/tensorboard, too (pyrovae[tensorboard])")
 def command(
     preset_name: str | None,
@@ -44,6 +45,7 @@ def command(
     force: bool,
     figures: bool,
     tensorboard: bool,
+    trust: bool,
     **flags: str | None,
 ) -> None:
     """Train a VAE, draw its figures and write a page about it.
@@ -54,25 +56,26 @@ def command(
     name = name_of(preset_name, config_file, settings.get("dataset"))
     config = None
     if not resume:
-        config, settings = _new_config(preset_name, config_file, settings), {}
+        config, settings = _new_config(preset_name, config_file, settings, trust), {}
     elif out and (preset_name or config_file):
         raise InputError("resume: expected the run by --out, or after its --preset or --config, got both")
     from pyrovae.commands.train import Training  # imports torch
 
-    _train(Training(config, out, name, resume, force, tensorboard, settings), figures)
+    _train(Training(config, out, name, resume, force, tensorboard, settings, trust), figures)
 
 
-def _new_config(preset_name: str | None, config_file: Path | None, settings: dict[str, str]) -> Config:
+def _new_config(preset_name: str | None, config_file: Path | None, settings: dict[str, str], trust: bool) -> Config:
     config = Config.from_toml(*texts_of(preset_name, config_file), **settings)
-    check_config(config, config_file, settings)
+    if not trust:
+        check_config(config, config_file, settings)
     return config
 
 
 def _train(training: "Training", figures: bool) -> None:
     """Do all steps of a training and show them. A training that ends early says how to go on with it."""
-    from pyrovae.commands.train import NoRoom
     from pyrovae.inference import choose_device
     from pyrovae.inference.processes import Lost, joined, size
+    from pyrovae.runs.files import NoRoom
 
     with ended_by_sigterm(), joined(choose_device(training.config.device)):
         if size() > 1:

@@ -11,7 +11,7 @@ from pyrovae.errors import InputError, did_you_mean
 from pyrovae.runs.files import path_of
 from pyrovae.runs.trust import check_classes, check_places
 
-from ..options import SettingsCommand, check_out, repeated_of, save_out
+from ..options import SettingsCommand, check_out, repeated_of, save_out, trusts
 from ..values import NAMED, Whole, examples
 
 if TYPE_CHECKING:
@@ -38,8 +38,15 @@ KINDS = (".png", ".svg", ".pdf")
     "--graphviz", is_flag=True, help="let Pyro draw the figure (pyro.render_model): the model, without its guide"
 )
 @click.option("--force", is_flag=True, help="overwrite the file that --figure names")
+@trusts
 def command(
-    what: str | None, images: int | None, figure: Path | None, graphviz: bool, force: bool, **flags: str | None
+    what: str | None,
+    images: int | None,
+    figure: Path | None,
+    graphviz: bool,
+    force: bool,
+    trust: bool,
+    **flags: str | None,
 ) -> None:
     """Show the program that a preset, a run folder or the flags below describe: its formulas and plates, the source of
     model and guide, each site of their traces, and the ELBO by site on real images, compared with densities in plain
@@ -52,7 +59,7 @@ def command(
     if graphviz and figure is None:
         raise InputError("graphviz: expected --figure FILE beside it, got none")
     settings = {name: value for name, value in flags.items() if value is not None}
-    path, config = _config_of(what, settings)
+    path, config = _config_of(what, settings, trust)
     from pyrovae.explain.explanation import explain
     from pyrovae.inference import seeded
 
@@ -62,7 +69,7 @@ def command(
         from pyrovae.explain.plates import expect_graphviz
 
         expect_graphviz()
-    vae, data, weights = _load(path, config, settings)
+    vae, data, weights = _load(path, config, settings, trust)
     with seeded(config.seed):
         batch = data.batch(data.train, slice(0, images or config.batch_size))
         explanation = explain(vae, batch, config)
@@ -73,7 +80,7 @@ def command(
         click.echo(figure)
 
 
-def _config_of(what: str | None, settings: dict[str, str]) -> tuple[Path | None, Config]:
+def _config_of(what: str | None, settings: dict[str, str], trust: bool) -> tuple[Path | None, Config]:
     """Return the run folder, None for a preset, and its config with the settings of the flags."""
     if what is None or what in presets():
         return None, Config.from_toml(*([] if what is None else [preset(what)]), **settings)
@@ -83,13 +90,14 @@ def _config_of(what: str | None, settings: dict[str, str]) -> tuple[Path | None,
         raise InputError(f"explain: expected a preset (pyrovae list presets) or a run folder, got {what!r}{hint}")
     from pyrovae.runs.run import Run
 
-    config = Run(path).config.replace(**settings)
-    check_classes(config, settings, path)
-    check_places(config, settings, path)
+    config = Run(path, trust).config.replace(**settings)
+    if not trust:
+        check_classes(config, settings, path)
+        check_places(config, settings, path)
     return path, config
 
 
-def _load(path: Path | None, config: Config, settings: dict[str, str]) -> tuple["VAE", "Data", str]:
+def _load(path: Path | None, config: Config, settings: dict[str, str], trust: bool) -> tuple["VAE", "Data", str]:
     """Return the VAE, its data, and a phrase that says where its weights come from."""
     from pyrovae.data.data import load
     from pyrovae.programs.build import build
@@ -99,7 +107,7 @@ def _load(path: Path | None, config: Config, settings: dict[str, str]) -> tuple[
 
     about = "initial weights"
     if path is not None:
-        run = Run(path, **repeated_of(settings))
+        run = Run(path, trust, **repeated_of(settings))
         changed = [name for name in _settings_of_weights() if not _same(name, run.config, config)]
         if not changed and (path / "model.safetensors").exists():
             run.config = config

@@ -3,11 +3,11 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 from pyrovae.errors import InputError
+from pyrovae.runs.files import cannot_write
 
 RESULTS = Path("results")
 
@@ -41,18 +41,12 @@ def new_folder(name: str) -> Path | Iterator[Path]:
     return unused(name) if int(os.environ.get("WORLD_SIZE", "1")) == 1 else next(unused(name))
 
 
-@contextmanager
-def claimed(paths: Path | Iterator[Path]) -> Iterator[Path]:
-    """Make a folder at the first of `paths` that no other process has taken, and yield it; a single path is not made.
+def claimed(paths: Path | Iterator[Path]) -> tuple[Path, bool]:
+    """Make a folder at the first of `paths` that no other process has taken; a single path is not made.
 
-    If the folder was made here and is still empty at the end, remove it.
+    Returns the path, and whether it was made.
     """
-    path = paths if isinstance(paths, Path) else next(filter(_make, paths))
-    try:
-        yield path
-    finally:
-        if not isinstance(paths, Path) and not any(path.iterdir()):
-            path.rmdir()
+    return (paths, False) if isinstance(paths, Path) else (next(filter(_make, paths)), True)
 
 
 def _make(path: Path) -> bool:
@@ -62,7 +56,7 @@ def _make(path: Path) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise InputError(f"out: expected a folder that can be written at {path}, got: {error.strerror}") from None
+        raise cannot_write("out", path, error) from None
     return True
 
 

@@ -21,7 +21,7 @@ from pyrovae.figures.tradeoff import rate_distortion, sweep_figure
 from pyrovae.inference import choose_device
 from pyrovae.programs.build import build
 from pyrovae.runs.comparison import best_row, comparable_by, loss_differences, over_seeds
-from pyrovae.runs.files import path_of
+from pyrovae.runs.files import only_writer, path_of
 from pyrovae.runs.run import Run
 from pyrovae.runs.schema import Row, SweepContent
 from pyrovae.runs.sweep import batched_groups, is_done, prepare, save_sweep
@@ -106,7 +106,8 @@ class Sweep:
         _check(self.grid, evaluate is not None)
         any_config = next(iter(self.grid.configs.values()))
         self.jobs = jobs or (1 if choose_device(any_config.device).type == "cuda" else cores())
-        self.runs = prepare(self.path, self.grid, force)
+        with only_writer(self.path):
+            self.runs = prepare(self.path, self.grid, force)
         self.where = any_config.model_dump(mode="json", include=set(ONE_FOR_ALL))
         self.left = {name: run for name, run in self.runs.items() if not self._is_done(run)}
         self.groups = batched_groups(self.left, self.jobs) if batched else [(name,) for name in self.left]
@@ -115,7 +116,8 @@ class Sweep:
     def __iter__(self) -> Generator[Running | Ended | str, None, None]:
         if not self.groups:
             return
-        with Workers({names: self._task(names) for names in self.groups}, self.jobs) as workers:
+        tasks = {names: self._task(names) for names in self.groups}
+        with only_writer(self.path), Workers(tasks, self.jobs) as workers:
             while workers.busy:
                 for names, (failure, warnings) in workers.step().items():
                     yield from warnings

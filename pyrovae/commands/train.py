@@ -19,7 +19,7 @@ from pyrovae.inference.processes import joined, rank, size, wait_for_all
 from pyrovae.pages.report import save
 from pyrovae.pages.tensorboard import logged, writer_class
 from pyrovae.programs.build import build
-from pyrovae.runs.files import only_writer, path_of
+from pyrovae.runs.files import NoRoom, only_writer, path_of
 from pyrovae.runs.run import Run
 from pyrovae.runs.trust import check_places, to_repeat
 from pyrovae.training.collapse import collapse
@@ -27,10 +27,6 @@ from pyrovae.training.fit import Fit, fit
 from pyrovae.training.interrupts import Insisted
 
 MAY_CHANGE = {"epochs", "device", "lr", "grad_clip", "on_nan", "save_minutes"}  # settings of a run that is resumed
-
-
-class NoRoom(OSError):
-    """Raised if the run folder cannot be written, for instance on a full disk. The files in it are whole."""
 
 
 def train(
@@ -42,6 +38,7 @@ def train(
     force: bool = False,
     figures: bool = True,
     tensorboard: bool = False,
+    trust: bool = False,
     **settings: object,
 ) -> Run:
     """Train `config` in the folder `out`, as `pyrovae train` does, and return the run.
@@ -49,8 +46,8 @@ def train(
     `settings` override `config`. Without `out` the folder is results/NAME, or NAME-2, ... if that exists; NAME is
     `name`, or the name of the dataset. With `force` a run that is there is replaced. With `resume` the run at `out`, or
     the newest of that name, goes on from its checkpoint; `settings` may then be the epochs, the device and a few
-    others, and the classes and paths of your own that the run names, which must be given again. `figures` draws
-    figures/*.png and writes report.html; `tensorboard` writes each epoch to the folder tensorboard.
+    others, and the classes and paths of your own that the run names, which must be given again unless you `trust` it.
+    `figures` draws figures/*.png and writes report.html; `tensorboard` writes each epoch to the folder tensorboard.
 
     Ctrl-C raises KeyboardInterrupt when the step under way has ended; the checkpoint is saved. In a script that
     `torchrun` starts, all processes train the run together, and the first one writes it. Raises `InputError` for bad
@@ -62,7 +59,7 @@ def train(
     ...     run.finished, len(run.metrics)
     (True, 1)
     """
-    training = Training(config, out, name, resume, force, tensorboard, settings)
+    training = Training(config, out, name, resume, force, tensorboard, settings, trust)
     with threads_restored():
         return carry_out(training, figures)
 
@@ -102,6 +99,7 @@ class Training:
         force: bool = False,
         tensorboard: bool = False,
         settings: Mapping[str, object] = MappingProxyType({}),
+        trust: bool = False,
     ) -> None:
         if tensorboard:
             writer_class()  # raises InputError before any work if the package is missing
@@ -115,7 +113,7 @@ class Training:
             if path is None:
                 path = newest(name or _name(settings))
                 settings = {name: value for name, value in settings.items() if name != "dataset"}  # it named the run
-            self.resumed: Run | None = _run_to_resume(path, settings)
+            self.resumed: Run | None = _run_to_resume(path, settings, trust)
             self.config = _resumed_config(self.resumed, settings)
             self._paths: Path | Iterator[Path] = self.resumed.path
         else:
@@ -142,7 +140,8 @@ class Training:
                 self.fit.load_state_dict(self.resumed.checkpoint(self.fit.device))
             yield
             return
-        with claimed(self._paths) as self.path, only_writer(self.path):
+        self.path, made = claimed(self._paths)
+        with only_writer(self.path, made):
             self.run = self.resumed or Run.create(self.path, self.config, self.force)
             try:
                 with self._writing():
@@ -205,16 +204,17 @@ def _name(settings: Mapping[str, object]) -> str:
     return name_after(str(settings.get("dataset", Config().dataset)))
 
 
-def _run_to_resume(path: Path, settings: Mapping[str, object]) -> Run:
+def _run_to_resume(path: Path, settings: Mapping[str, object], trust: bool) -> Run:
     """Open the run at `path`, with the classes and paths among `settings` given again."""
     if unwanted := settings.keys() - {*CLASSES, *PLACES} - MAY_CHANGE:
         raise InputError(f"resume: expected no settings but {', '.join(sorted(MAY_CHANGE))}, got {min(unwanted)}")
-    return Run(path, **{name: value for name, value in settings.items() if name not in MAY_CHANGE})  # type: ignore[arg-type]
+    return Run(path, trust, **{name: value for name, value in settings.items() if name not in MAY_CHANGE})
 
 
 def _resumed_config(run: Run, settings: Mapping[str, object]) -> Config:
     config = run.trusted.replace(**{name: value for name, value in settings.items() if name in MAY_CHANGE})
-    check_places(config, settings.keys(), run.path)
+    if not run.trust:
+        check_places(config, settings.keys(), run.path)
     return config
 
 

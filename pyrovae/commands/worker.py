@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def work(
-    paths: list[str], repeated: list[dict[str, str]], where: dict[str, Any], samples: int | None, figures: bool
+    paths: list[str], repeated: list[dict[str, Any]], where: dict[str, Any], samples: int | None, figures: bool
 ) -> None:
     """Do what is left to do for the runs at `paths`, which are trained together.
 

@@ -18,7 +18,7 @@ class Task(TypedDict):
     """The arguments of `worker.work`, as the sweep sends them to a process."""
 
     paths: list[str]
-    repeated: list[dict[str, str]]
+    repeated: list[dict[str, Any]]
     where: dict[str, Any]
     samples: int | None
     figures: bool

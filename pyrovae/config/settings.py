@@ -22,6 +22,7 @@ SCALES = ("shared", "pixel", "optimal")
 # Control characters, and surrogates, which a text in UTF-8 cannot contain.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 MOST = 1_000_000_000  # the largest count: products of larger ones overflow
+MOST_LAYERS = 100
 LARGEST = 1e30  # the largest number: 32-bit floats overflow beyond it
 
 
@@ -149,6 +150,8 @@ class Config(BaseModel):
     def _hidden_counts(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if not value or min(value) < 1:
             raise ValueError("expected one or more layer widths of at least 1, as 512,256")
+        if len(value) > MOST_LAYERS:
+            raise ValueError(f"expected at most {MOST_LAYERS} layers")
         return value
 
     @field_validator("scale", mode="before")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypedDict
 
 import pyro
@@ -15,6 +16,7 @@ from pyrovae.errors import InputError, at_least
 from pyrovae.evaluation.elbo import arguments
 from pyrovae.inference import seeded
 from pyrovae.inference.compiled import capture
+from pyrovae.inference.not_finite import not_finite
 from pyrovae.inference.traces import guide_then_model
 from pyrovae.vae import VAE
 
@@ -42,7 +44,8 @@ def log_likelihoods(
     `log_likelihood` is log (1/K) Σ w, a lower bound in expectation, in nats; `elbo` is the mean of log w, in nats;
     `effective_samples` is (Σ w)² / Σ w²; `pareto_k` is the tail index of the weights (Yao et al. 2018,
     arXiv:1802.02538). Burda et al. (2016), arXiv:1509.00519, use K = 5,000 `samples`. The first image is number
-    `start`. Raises `InputError` for a posterior without a density.
+    `start`. Raises `InputError` for a posterior without a density, and FloatingPointError for an estimate that is not
+    finite, with the sites that are to blame.
 
     >>> config = Config(pixels="static", device="cpu")
     >>> data = load(config)
@@ -55,13 +58,27 @@ def log_likelihoods(
     vae.eval()
     weigher = Weigher(vae, data, images, samples)
     for first in range(start, len(images), IMAGES):
-        log_w = weigher.weigh(*arguments(vae, data.batch(images, slice(first, first + IMAGES)))).double()
+        x, y = arguments(vae, data.batch(images, slice(first, first + IMAGES)))
+        log_w = weigher.weigh(x, y).double()
+        scores = {"log_likelihood": torch.logsumexp(log_w, 0) - math.log(samples), "elbo": log_w.mean(0)}
+        for name, score in scores.items():
+            _expect_finite(name, score, first, partial(not_finite, vae.model, vae.guide, x, y))
         yield {
-            "log_likelihood": torch.logsumexp(log_w, 0) - math.log(samples),
-            "elbo": log_w.mean(0),
+            **scores,
             "effective_samples": (2 * torch.logsumexp(log_w, 0) - torch.logsumexp(2 * log_w, 0)).exp(),
             "pareto_k": torch.tensor([pareto_k(column) for column in log_w.T.cpu()]),
         }
+
+
+def _expect_finite(name: str, score: Tensor, first: int, sites: Callable[[], list[str]]) -> None:
+    """Raise FloatingPointError, with the sites that are to blame, if the score of an image is not finite."""
+    if not score.isfinite().all():
+        image = int((~score.isfinite()).nonzero()[0])
+        blamed = ", ".join(sites()) or "none at another draw of z"
+        raise FloatingPointError(
+            f"evaluate: expected a finite {name} of each image, got {score[image].item()} for test image"
+            f" {first + image + 1} (not finite: {blamed}); the weights may be damaged, or the training has failed"
+        )
 
 
 class Weigher:

@@ -1,6 +1,7 @@
 """Check the version of a run, and that the contents of its files fit the `TypedDict`s of `pyrovae.runs.schema`."""
 
 import json
+import math
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -10,6 +11,7 @@ from pyrovae import __version__
 from pyrovae.errors import InputError
 
 T = TypeVar("T")
+MOST_DIGITS = 20  # of a whole number in a file
 
 
 def expect(content: object, kind: type[T], what: str) -> T:
@@ -18,23 +20,52 @@ def expect(content: object, kind: type[T], what: str) -> T:
     return cast(T, content)
 
 
+def json_of(text: str) -> Any:
+    """Read JSON; raise ValueError for numbers that are not finite, or that have more digits than any of pyrovae's."""
+    return json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
+
+
+def _refuse(number: str) -> float:
+    raise ValueError(f"the number {number:.40}")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
+
+
+def _whole(text: str) -> float:
+    return int(text) if len(text) <= MOST_DIGITS else _refuse(text)
+
+
 def _check(value: object, kind: Any, what: str) -> None:
-    """Check all required keys of a `TypedDict`, or else the class of the value. The items of a list are not checked."""
-    if not is_typeddict(kind):
-        if not isinstance(value, _classes(kind)) or isinstance(value, bool) != (kind is bool):  # to Python True is 1
-            raise ValueError(f"{what} is {value!r:.40}")
+    """Check the keys of a `TypedDict` that are there, the items of lists and dicts, or else the class of the value."""
+    if is_typeddict(kind):
+        _check_keys(value, kind, what)
         return
+    if not isinstance(value, _classes(kind)) or isinstance(value, bool) != (kind is bool):  # to Python True is 1
+        raise ValueError(f"{what} is {value!r:.40}")
+    if get_origin(kind) is list and isinstance(value, list):
+        for number, item in enumerate(value, 1):
+            _check(item, get_args(kind)[0], f"item {number} of {what}")
+    if get_origin(kind) is dict and isinstance(value, dict):
+        for name, item in value.items():
+            _check(item, get_args(kind)[1], f"{name} of {what}")
+
+
+def _check_keys(value: object, kind: Any, what: str) -> None:
     if not isinstance(value, dict):
         raise ValueError(f"{what} is {value!r:.40}")
-    for name, inner in _required(kind).items():
-        if name not in value:
-            raise ValueError(f"{what} without {name}")
-        _check(value[name], inner, f"{name} of {what}")
+    for name in sorted(kind.__required_keys__ - value.keys()):
+        raise ValueError(f"{what} without {name}")
+    for name, inner in _hints(kind).items():
+        if name in value:
+            _check(value[name], inner, f"{name} of {what}")
 
 
 @cache
-def _required(kind: Any) -> dict[str, Any]:
-    return {name: hint for name, hint in get_type_hints(kind).items() if name in kind.__required_keys__}
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 @cache
@@ -47,7 +78,7 @@ def _classes(kind: Any) -> tuple[type, ...]:
 
 def read_version(summary: Path) -> str:
     """Read from summary.json which version of pyrovae wrote the run."""
-    content = json.loads(summary.read_text(encoding="utf-8"))
+    content = json_of(summary.read_text(encoding="utf-8"))
     version: str = content.get("versions", {}).get("pyrovae", "an unknown version")
     return version
 

@@ -1,6 +1,5 @@
 """Save the estimates of an unfinished evaluation, from which `pyrovae evaluate --resume` continues."""
 
-import hashlib
 import io
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from torch import Tensor
 from pyrovae import __version__
 from pyrovae.errors import InputError
 from pyrovae.inference.randomness import random_state, set_random_state
+from pyrovae.runs.digests import digests_of, expect_sound_archive
 from pyrovae.runs.files import write_whole
 from pyrovae.runs.schema import WEIGHTS, read
 
@@ -39,8 +39,8 @@ class Estimates:
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder, self.settings, self.batches = folder, settings, list[dict[str, Tensor]]()
-        weights = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()[:16]
-        self._identity: dict[str, object] = {**settings, "weights": weights, "version": __version__}
+        self.weights = digests_of(folder)[WEIGHTS]
+        self._identity: dict[str, object] = {**settings, "weights": self.weights[:16], "version": __version__}
         self._random, self._written = random_state(), time.monotonic()
 
     @property
@@ -53,6 +53,7 @@ class Estimates:
         read(self.folder, NAME, self._load)
 
     def _load(self, path: Path) -> None:
+        expect_sound_archive(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
         for name, value in self._identity.items():
             if (saved := state["asked"][name]) != value:

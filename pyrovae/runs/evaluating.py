@@ -121,6 +121,7 @@ class Evaluating:
                     result["latents"] = report(vae, data)
             nats = -summary["log_likelihood"]
             result |= {**measured_on(self.run.trusted, data, vae, nats), "seed": self.seed}
+            result["weights"] = estimates.weights
         self.run.save_evaluation(result)
         estimates.remove()
         self.resumable = False

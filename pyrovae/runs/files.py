@@ -1,7 +1,14 @@
 """Write files whole or not at all, and lock a folder for one writer."""
 
+import contextlib
+import errno
+import hashlib
 import json
 import os
+import secrets
+import socket
+import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +20,19 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 LOCK = ".lock"
+PART = ".pyrovae-part-"  # how the names of temporary files begin; machine, process and a random number follow
+A_DAY = 24 * 60 * 60  # seconds
+MOST_BYTES = {".toml": 2**14, ".json": 2**24, ".jsonl": 2**28, ".png": 2**25, ".signature": 2**10}  # by suffix
+MOST_OTHERS = 2**36  # tensors and pages; whether tensors fit in memory is checked when they are read
+KINDS = {
+    stat.S_ISLNK: "a link",
+    stat.S_ISDIR: "a folder",
+    stat.S_ISFIFO: "a pipe",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+}
+HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 def path_of(what: str, name: Path | str) -> Path:
@@ -26,14 +46,61 @@ def path_of(what: str, name: Path | str) -> Path:
     return Path(name)
 
 
+def expect_own(folder: Path, name: str) -> Path:
+    """Return `folder / name` if nothing is there, or a regular file of a size that pyrovae may have written.
+
+    All files of a run are opened through this door, because anyone may have made the folder. It raises `InputError` for
+    a link, which may lead anywhere; for a pipe or a device, from which one could read for ever; for a folder; and for a
+    file that is too large.
+    """
+    path = folder / name
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return path
+    except OSError as error:
+        raise InputError(f"run: expected a file {name} in {folder}, got: {error.strerror}") from None
+    most = MOST_BYTES.get(path.suffix or name, MOST_OTHERS)
+    kind = next((kind for is_kind, kind in KINDS.items() if is_kind(status.st_mode)), None)
+    if kind is not None:
+        raise InputError(f"run: expected a file {name} in {folder} itself, got {kind}")
+    if status.st_size > most:
+        size = f"{status.st_size:,} bytes, more than the {most:,} that it may have"
+        raise InputError(f"run: expected {name} of a run in {folder}, got {size}")
+    return path
+
+
+def expect_own_folder(folder: Path, name: str) -> None:
+    """Raise `InputError` if `folder / name` is there but is no folder, or a link to one."""
+    path = folder / name
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise InputError(
+            f"run: expected a folder {name} in {folder} itself, got {'a link' if path.is_symlink() else 'a file'}"
+        )
+
+
+class NoRoom(OSError):
+    """Raised if a file cannot be written although its folder is right, for instance on a full disk."""
+
+
+def cannot_write(what: str, path: Path, error: OSError) -> Exception:
+    """Return the error to raise for a file or folder that could not be written; files that are there are whole.
+
+    A full disk is no bad input: for that it is `NoRoom`, else `InputError`.
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        return NoRoom(f"expected room to write {path}, got: {error.strerror}")
+    return InputError(f"{what}: expected to write {path}, got: {error.strerror or error}")
+
+
 def write_whole(path: Path, content: bytes | str) -> None:
     """Replace the content of a file in one step; a kill leaves all of the old content or all of the new.
 
-    When this returns, the new content is on disk.
+    When this returns, the new content is on disk. Several processes may write the same file at once: each writes a
+    temporary file of its own, and the last one to finish gives the file its content.
     """
-    temporary = path.with_name(f".{path.name}.part")
+    temporary = path.with_name(f"{PART}{HOST}-{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        temporary.unlink(missing_ok=True)  # left by a killed process, or a link made by somebody else
         with temporary.open("xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
@@ -42,6 +109,30 @@ def write_whole(path: Path, content: bytes | str) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def remove_stale(folder: Path) -> None:
+    """Delete temporary files that `write_whole` left in a run folder because its process was killed.
+
+    That is: the process ran on this machine and has ended, or the file is a day old.
+    """
+    for temporary in (*folder.glob(f"{PART}*"), *folder.glob(f"figures/{PART}*")):
+        host, _, owner = temporary.name.removeprefix(PART).partition("-")
+        with contextlib.suppress(OSError):  # it may have gone meanwhile, or be a folder that somebody else made
+            aged = time.time() - temporary.stat().st_mtime > A_DAY
+            if aged or (host == HOST and not _runs(owner.partition("-")[0])):
+                temporary.unlink()
+
+
+def _runs(number: str) -> bool:
+    """Whether a process of this number runs on this machine."""
+    try:
+        os.kill(int(number), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except OSError:  # it is another user's
+        pass
+    return True
 
 
 def append_line(path: Path, line: str) -> None:
@@ -58,25 +149,26 @@ def as_json(content: object) -> str:
 
 
 @contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
+def only_writer(folder: Path, made: bool = False) -> Iterator[None]:
     """Make the folder if it does not exist, and lock it, so that other processes do not write to it meanwhile.
 
+    If it was `made` here, or by the caller just before, and is still empty at the end, it is removed.
+
     Raises `InputError` if another process has locked it. The operating system holds the lock and releases it when the
-    process ends, even if it is killed.
+    process ends, even if it is killed. The lock file stays, because a process that waits for it would otherwise lock a
+    file that is no longer there, beside one that locks a new one.
     """
-    made = not folder.exists()
+    made = made or not folder.exists()
     lock = _acquire(folder)
     try:
         if lock.lock_counter == 1:
-            for partial in folder.glob(".*.part"):  # left by a killed process
-                partial.unlink()
+            remove_stale(folder)
         yield
     finally:
-        if lock.lock_counter == 1:
-            (folder / LOCK).unlink(missing_ok=True)
-        lock.release()
-        if made and not any(folder.iterdir()):
+        if made and lock.lock_counter == 1 and [path.name for path in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
             folder.rmdir()
+        lock.release()
 
 
 def _acquire(folder: Path) -> "BaseFileLock":
@@ -84,15 +176,22 @@ def _acquire(folder: Path) -> "BaseFileLock":
 
     if folder.exists() and not folder.is_dir():
         raise InputError(f"out: expected a folder at {folder}, got a file")
+    path = folder / LOCK
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK, timeout=0, is_singleton=True)  # the same process may lock it again
-        lock.acquire()
+        lock = FileLock(path, timeout=0, is_singleton=True)  # the same process may lock it again
+        while True:
+            path.touch()
+            expect_own(folder, LOCK)
+            before = path.stat().st_ino
+            lock.acquire()
+            if path.exists() and path.stat().st_ino == before:  # else another process has removed the folder meanwhile
+                return lock
+            lock.release()
     except Timeout:
         raise InputError(f"run: expected {folder} to itself, got one that another process is at work on") from None
     except OSError as error:
-        raise InputError(f"out: expected a folder that can be written at {folder}, got: {error.strerror}") from None
-    return lock
+        raise cannot_write("out", folder, error) from None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -7,6 +7,7 @@ and tensorboard/.
 
 import io
 import json
+import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -27,12 +28,13 @@ from pyrovae.programs.build import build
 from pyrovae.runs import evaluating, schema
 from pyrovae.runs.card import as_line, describe
 from pyrovae.runs.checks import check_version, read_version
-from pyrovae.runs.files import append_line, as_json, path_of, write_whole
-from pyrovae.runs.layout import FILES, FOLDERS, OF_WEIGHTS, make_folder, what_is
+from pyrovae.runs.digests import DIGESTED, digests_of, expect_digest, expect_sound_archive
+from pyrovae.runs.files import append_line, as_json, cannot_write, path_of, write_whole
+from pyrovae.runs.layout import OF_WEIGHTS, expect_own_files, make_folder, what_is
 from pyrovae.runs.resume import changes, expect_epochs
 from pyrovae.runs.schema import About, Evaluation, Summary
 from pyrovae.runs.summary import summarise
-from pyrovae.runs.trust import check_classes, check_links, check_places, repeat, sign
+from pyrovae.runs.trust import check_classes, check_places, repeat, sign
 from pyrovae.runs.weights import PROGRESS_EPOCHS, progress_of, weights_of
 from pyrovae.training.fit import Fit
 from pyrovae.training.interrupts import held_back
@@ -47,9 +49,10 @@ class Run:
 
     Anyone may have written the folder. If its config names a class of the user's own, the class is loaded only if it is
     named here again: `Run(path, likelihood="soft.py:SoftLaplace")`. If somebody else made the run, so must be the place
-    of data outside the folder.
+    of data outside the folder. With `trust` the folder may name what it likes, and its files may have changed.
 
-    Raises `InputError` if a file is missing or damaged, or of another version: 0.1.x reads what any 0.1.x wrote.
+    Raises `InputError` if a file is missing or damaged, if it is another than when the training ended (summary.json
+    holds a SHA-256 of each), or of another version: 0.1.x reads what any 0.1.x wrote.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -58,11 +61,11 @@ class Run:
     (3, False, False)
     """
 
-    def __init__(self, path: Path | str, **repeated: str) -> None:
-        self.path, self.repeated = path_of("run", path), repeated
-        if not (self.path / "config.toml").is_file():
+    def __init__(self, path: Path | str, trust: bool = False, **repeated: Any) -> None:
+        self.path, self.trust, self.repeated = path_of("run", path), trust, repeated
+        if not os.path.lexists(self.path / "config.toml"):
             raise InputError(f"run: expected a run folder with a config.toml at {self.path}, got {what_is(self.path)}")
-        check_links(self.path, [*FILES, *FOLDERS])
+        expect_own_files(self.path)
         if self.finished:
             check_version(self._read("summary.json", read_version), self.path)
 
@@ -88,7 +91,8 @@ class Run:
     @property
     def trusted(self) -> Config:
         """The config with classes and places as the user named them again; `InputError` if a class was not."""
-        check_classes(self.config, self.repeated, self.path)
+        if not self.trust:
+            check_classes(self.config, self.repeated, self.path)
         return repeat(self.config, self.repeated, self.path)
 
     @property
@@ -114,11 +118,18 @@ class Run:
         """The results of `pyrovae evaluate`, if it was run."""
         if not (self.path / "evaluation.json").exists():
             return None
-        return self._read("evaluation.json", schema.read_evaluation)
+        evaluation = self._read("evaluation.json", schema.read_evaluation)
+        weights = self._digests.get(schema.WEIGHTS)
+        if weights and evaluation.get("weights", weights) != weights:
+            raise InputError(
+                f"run: expected an evaluation.json of the weights in {self.path}, got one of other weights"
+            )
+        return evaluation
 
     @cached_property
     def data(self) -> Data:
-        check_places(self.config, self.repeated, self.path)
+        if not self.trust:
+            check_places(self.config, self.repeated, self.path)
         return load(self.trusted)
 
     @cached_property
@@ -156,7 +167,15 @@ class Run:
         }
 
     def _read(self, name: str, parse: Callable[[Path], T]) -> T:
-        return schema.read(self.path, name, parse)
+        content = schema.read(self.path, name, parse)
+        if name in DIGESTED:  # afterwards, as the message of `parse` says what is wrong
+            expect_digest(self.path, name, self._digests)
+        return content
+
+    @property
+    def _digests(self) -> Mapping[str, str]:
+        """The SHA-256 of the files when the training ended; none while it goes on, or if the files are trusted."""
+        return {} if self.trust or not self.finished else self.summary.get("sha256", {})
 
     # --- train ---
 
@@ -182,7 +201,13 @@ class Run:
 
     def checkpoint(self, device: torch.device) -> dict[str, Any]:
         """Return the state of the fit that `save` wrote, with its tensors on `device`."""
-        return self._read("checkpoint.pt", lambda path: torch.load(path, map_location=device, weights_only=True))
+
+        def load_checkpoint(path: Path) -> dict[str, Any]:
+            expect_sound_archive(path)
+            state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+            return state
+
+        return self._read("checkpoint.pt", load_checkpoint)
 
     def resume(self, fit: Fit, config: Config) -> None:
         """Load the last checkpoint into `fit`, drop the records of later epochs, and replace the config by `config`.
@@ -210,7 +235,7 @@ class Run:
 
     def finish(self, fit: Fit) -> Summary:
         """Write summary.json, and return its content."""
-        summary = summarise(self.config, fit, self.metrics)
+        summary = summarise(self.config, fit, self.metrics) | {"sha256": digests_of(self.path)}
         write_whole(self.path / "summary.json", as_json(summary))
         return summary
 
@@ -255,5 +280,5 @@ class Run:
             path.parent.mkdir(exist_ok=True)
             write_whole(path, content)
         except OSError as error:
-            raise InputError(f"run: expected to write {path}, got: {error.strerror}") from None
+            raise cannot_write("run", path, error) from None
         return path

@@ -1,10 +1,10 @@
 """What the JSON, TOML and safetensors files of a run folder contain, and the functions that read and check them.
 
-A reader refuses a file in which a required key of its `TypedDict` is missing or has a value of another type. Optional
-keys are not checked: earlier versions of 0.1 did not write all of them, so use them with care.
+A reader refuses a file in which a required key of its `TypedDict` is missing, or any of its keys has a value of another
+type. Earlier versions of 0.1 did not write all of the keys that are not required.
 """
 
-import json
+import math
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,8 +17,9 @@ from torch import Tensor
 from pyrovae.config.presets import presets
 from pyrovae.config.settings import Config
 from pyrovae.errors import InputError, reason
-from pyrovae.runs.checks import expect
-from pyrovae.training.record import Record
+from pyrovae.runs.checks import expect, json_of
+from pyrovae.runs.files import expect_own
+from pyrovae.training.record import Record, losses_of
 
 T = TypeVar("T")
 Setting = int | float | str | Path | tuple[int, ...] | None  # the value of any field of Config
@@ -74,6 +75,7 @@ class Summary(MeasuredOn):
     deterministic: NotRequired[dict[str, bool]]
     git: NotRequired[str | None]  # the commit of the code
     versions: NotRequired[dict[str, str]]
+    sha256: NotRequired[dict[str, str]]  # of the files of the training, by name; see `pyrovae.runs.digests`
 
 
 class Annealed(TypedDict, total=False):
@@ -116,6 +118,7 @@ class Evaluation(Units):
     seed: NotRequired[int]
     protocol: NotRequired[str]
     density: NotRequired[bool]
+    weights: NotRequired[str]  # the SHA-256 of model.safetensors
     annealed: NotRequired[Annealed]
     latents: NotRequired[Latents]
 
@@ -174,8 +177,8 @@ class SweepContent(TypedDict):
 
 
 def read(folder: Path, name: str, parse: Callable[[Path], T]) -> T:
-    """Return `parse(folder / name)`; raise `InputError` if there is no such file or `parse` fails."""
-    path = folder / name
+    """Return `parse(folder / name)`; raise `InputError` if there is no such file, or one that `parse` cannot read."""
+    path = expect_own(folder, name)
     if not path.exists():
         raise InputError(f"run: expected {name} in {folder}, got none{_hint(folder) if name == WEIGHTS else ''}")
     try:
@@ -195,22 +198,32 @@ def _hint(folder: Path) -> str:
 def read_records(path: Path) -> list[Record]:
     """Read metrics.jsonl: one record per epoch, numbered from 1."""
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    contents = [json.loads(line) for line in lines if line.endswith("\n")]  # a kill may have cut the last one short
+    contents = [json_of(line) for line in lines if line.endswith("\n")]  # a kill may have cut the last one short
     records = [expect(content, Record, f"line {number}") for number, content in enumerate(contents, 1)]
     for number, record in enumerate(records, 1):
         if record["epoch"] != number:
             raise ValueError(f"epoch {record['epoch']} in line {number}")
+        _expect_sums(record, f"line {number}")
     return records
 
 
+def _expect_sums(record: Record, what: str) -> None:
+    """Raise ValueError unless each loss is the sum of its reconstruction and KL, but for rounding."""
+    for name, scores in losses_of(record):
+        total = scores["reconstruction"] + scores["kl"]
+        if not math.isclose(scores["loss"], total, rel_tol=1e-6, abs_tol=1e-6):
+            raise ValueError(f"{name} loss {scores['loss']} in {what}, where reconstruction and KL add up to {total}")
+
+
 def read_summary(path: Path) -> Summary:
-    return expect(json.loads(path.read_text(encoding="utf-8")), Summary, "summary")
+    summary = expect(json_of(path.read_text(encoding="utf-8")), Summary, "summary")
+    for name in ("final", "best"):
+        _expect_sums(summary[name], name)
+    return summary
 
 
 def read_evaluation(path: Path) -> Evaluation:
-    evaluation = expect(json.loads(path.read_text(encoding="utf-8")), Evaluation, "evaluation")
-    expect(evaluation.get("latents", {}), Latents, "latents")
-    return evaluation
+    return expect(json_of(path.read_text(encoding="utf-8")), Evaluation, "evaluation")
 
 
 def read_progress(path: Path) -> dict[str, Tensor]:
@@ -227,7 +240,7 @@ def read_progress(path: Path) -> dict[str, Tensor]:
 def read_about(path: Path) -> About:
     """Read the metadata of model.safetensors, without its weights."""
     with safetensors.safe_open(path, "pt") as file:
-        about = expect(json.loads(file.metadata()["pyrovae"]), About, "metadata")
+        about = expect(json_of(file.metadata()["pyrovae"]), About, "metadata")
     if len(about["shape"]) != 3 or not all(isinstance(side, int) and side > 0 for side in about["shape"]):
         raise ValueError(f"shape {about['shape']}")
     if not all(isinstance(name, str) for name in about["classes"]):

@@ -9,17 +9,17 @@ from pyrovae.config.grid import ONE_FOR_ALL, Grid
 from pyrovae.config.settings import Config, as_text
 from pyrovae.errors import InputError
 from pyrovae.figures.style import as_png
-from pyrovae.runs.files import as_json, write_whole
+from pyrovae.runs.files import as_json, cannot_write, write_whole
 from pyrovae.runs.run import Run
 from pyrovae.runs.schema import SweepContent
 from pyrovae.training.batched import alike
 
 
-def runs_at(path: Path) -> list[Run]:
+def runs_at(path: Path, trust: bool = False) -> list[Run]:
     """Return all runs of the sweep at `path`, or the one run there."""
     if (path / "sweep.json").is_file() and not (path / "config.toml").exists():
-        return [Run(config.parent) for config in sorted(path.glob("*/config.toml"))]
-    return [Run(path)]
+        return [Run(config.parent, trust) for config in sorted(path.glob("*/config.toml"))]
+    return [Run(path, trust)]
 
 
 def prepare(path: Path, grid: Grid, force: bool = False) -> dict[str, Run]:
@@ -109,4 +109,4 @@ def save_sweep(path: Path, content: SweepContent, figures: Mapping[str, Figure])
         for name, figure in figures.items():
             write_whole(path / "figures" / f"{name}.png", as_png(figure))
     except OSError as error:
-        raise InputError(f"out: expected a folder that can be written at {path}, got: {error.strerror}") from None
+        raise cannot_write("out", path, error) from None

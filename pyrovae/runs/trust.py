@@ -10,10 +10,11 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pyrovae.config.settings import CLASSES, PLACES, Config
 from pyrovae.errors import InputError
-from pyrovae.runs.files import write_whole
+from pyrovae.runs.files import expect_own, write_whole
 
 SIGNATURE = ".signature"
 
@@ -30,10 +31,16 @@ def check_classes(config: Config, repeated: Iterable[str], where: Path) -> None:
 
 
 def check_places(config: Config, repeated: Iterable[str], folder: Path) -> None:
-    """Raise `InputError` if the config names data outside the folder, unless they are `repeated` or it is signed."""
+    """Raise `InputError` if the config names data outside the folder, unless they are `repeated` or it is signed.
+
+    Data inside the folder may not be links to data outside.
+    """
     for name in PLACES:
         place = _place(name, getattr(config, name))
-        if place is None or name in repeated or place.resolve().is_relative_to(folder.resolve()) or is_signed(folder):
+        if place is None or name in repeated or is_signed(folder):
+            continue
+        if _is_inside(place, folder):
+            _check_inside(place, folder)
             continue
         flag = name.replace("_", "-")
         raise InputError(
@@ -42,15 +49,23 @@ def check_places(config: Config, repeated: Iterable[str], folder: Path) -> None:
         )
 
 
-def check_links(folder: Path, names: Iterable[str]) -> None:
-    """Raise `InputError` if a file of the run is a link to outside the folder, where it would be read or written."""
-    for name in names:
-        path = folder / name
-        if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-            raise InputError(f"run: expected {name} in {folder} itself, got a link to {path.resolve()}")
+def _check_inside(place: Path, folder: Path) -> None:
+    """Raise `InputError` if something in a place inside a run folder is a link to outside of that folder."""
+    for parent, folders, files in os.walk(place):
+        for name in (*folders, *files):
+            path = os.path.join(parent, name)
+            if os.path.islink(path) and not _is_inside(path, folder):
+                raise InputError(
+                    f"dataset: expected images in {folder} itself, as you did not make it here, got a link at {path};"
+                    " name them by --dataset if you trust them"
+                )
 
 
-def to_repeat(config: Config) -> dict[str, str]:
+def _is_inside(path: Path | str, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))  # unlike resolve, follows any loop
+
+
+def to_repeat(config: Config) -> dict[str, Any]:
     """Return the settings that another user must repeat to open a run of this config: own classes, and data on disk."""
     classes = {name: getattr(config, name) for name in CLASSES if ":" in getattr(config, name)}
     return classes | {name: str(getattr(config, name)) for name in PLACES if _place(name, getattr(config, name))}
@@ -86,10 +101,11 @@ def sign(folder: Path) -> None:
 
 def is_signed(folder: Path) -> bool:
     """Whether this user signed the config as it is now."""
-    key, path = _key(make=False), folder / SIGNATURE
-    if key is None or not path.is_file():
+    key, path = _key(make=False), expect_own(folder, SIGNATURE)
+    if key is None or not path.exists():
         return False
-    return hmac.compare_digest(path.read_bytes(), _signature(key, (folder / "config.toml").read_bytes()).encode())
+    config = expect_own(folder, "config.toml").read_bytes()
+    return hmac.compare_digest(path.read_bytes(), _signature(key, config).encode())
 
 
 def _place(name: str, value: Path | str | None) -> Path | None:

@@ -1,5 +1,6 @@
 """The record of an epoch: a line of metrics.jsonl."""
 
+from collections.abc import Iterator
 from typing import NotRequired, TypedDict
 
 from pyrovae.evaluation.elbo import Scores
@@ -20,3 +21,11 @@ class Record(EpochScores):
 
     epoch: int
     seconds: float
+
+
+def losses_of(scores: EpochScores) -> Iterator[tuple[str, Scores]]:
+    """Yield the scores of each set of images by its name."""
+    yield "train", scores["train"]
+    if "validation" in scores:
+        yield "validation", scores["validation"]
+    yield "test", scores["test"]

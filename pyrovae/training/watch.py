@@ -1,20 +1,12 @@
 """Stop a training whose loss is not finite, and name the step, the sites and what usually helps."""
 
 import math
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
 
-import pyro
-import torch
 from torch import Tensor
 
-from pyrovae.evaluation.elbo import Scores
 from pyrovae.inference import SVI
-from pyrovae.inference.compiled import why_not
-from pyrovae.inference.traces import guide_then_model, sample_sites
-from pyrovae.training.record import EpochScores
+from pyrovae.inference.not_finite import not_finite
+from pyrovae.training.record import EpochScores, losses_of
 
 REMEDIES = "what usually helps: a smaller --lr, --grad-clip 1, --on-nan skip, or a fixed --scale if there is one"
 STEPS = 50  # between two checks on a GPU: reading a value makes the host wait for it
@@ -49,35 +41,6 @@ class Watch:
             )
 
 
-def not_finite(model: Callable[..., Any], guide: Callable[..., Any], *args: Any) -> list[str]:
-    """Run guide and model on `args`; returns the sites with a log-density that is not finite: `log q(z)`, `log p(x)`.
-
-    If a program cannot be run at its present parameters, the error is returned instead.
-    """
-    try:
-        with _without_checks():
-            drawn, scored = guide_then_model(model, guide, *args)
-            for trace in (drawn, scored):
-                trace.compute_log_prob()
-    except Exception as error:  # a program may do anything if its parameters are not finite
-        return [why_not(error)]
-    return [
-        f"log {letter}({name})"
-        for letter, trace in (("q", drawn), ("p", scored))
-        for name, node in sample_sites(trace).items()
-        if not node["unscaled_log_prob"].isfinite().all()
-    ]
-
-
-@contextmanager
-def _without_checks() -> Iterator[None]:
-    """Run Pyro programs inside without gradients, checks or warnings, as their values may not be finite."""
-    with pyro.settings.context(module_local_params=True), pyro.validation_enabled(False), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with torch.no_grad():
-            yield
-
-
 def all_finite(parameters: list[Tensor]) -> bool:
     """Say whether all parameters are finite; reading that makes the host wait for a GPU."""
     return all(bool(parameter.isfinite().all()) for parameter in parameters)
@@ -85,17 +48,10 @@ def all_finite(parameters: list[Tensor]) -> bool:
 
 def expect_finite(scores: EpochScores, epoch: int) -> None:
     """Raise FloatingPointError for a loss that is not finite; names the part of the loss that is not."""
-    for name, part in _losses(scores):
+    for name, part in losses_of(scores):
         if not math.isfinite(part["loss"]):
             terms = {"reconstruction": part["reconstruction"], "kl": part["kl"]}
             sites = ", ".join(term for term, value in terms.items() if not math.isfinite(value))
             raise FloatingPointError(
                 f"epoch {epoch}: expected a finite {name} loss, got {part['loss']} (not finite: {sites}); {REMEDIES}"
             )
-
-
-def _losses(scores: EpochScores) -> Iterator[tuple[str, Scores]]:
-    yield "train", scores["train"]
-    if "validation" in scores:
-        yield "validation", scores["validation"]
-    yield "test", scores["test"]

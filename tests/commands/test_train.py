@@ -9,8 +9,9 @@ from support.commands import pyrovae
 
 from pyrovae import Config, InputError, Run, train
 from pyrovae.commands.folders import claimed, name_after, new_folder
-from pyrovae.commands.train import NoRoom, Training
+from pyrovae.commands.train import Training
 from pyrovae.inference.processes import joined
+from pyrovae.runs.files import NoRoom, only_writer
 
 TINY = "--hidden 16 --device cpu --validation 50"
 SMALL = Config(hidden=(16,), device="cpu", validation=50)
@@ -116,8 +117,9 @@ def test_a_folder_that_another_process_takes_first_is_passed_over(here):
     paths = new_folder("mine")
     (here / "results").mkdir()
     (here / "results/mine").mkdir()
-    with claimed(paths) as path:
-        assert path.as_posix() == "results/mine-2"
+    path, made = claimed(paths)
+    assert (path.as_posix(), path.is_dir(), made) == ("results/mine-2", True, True)
+    with only_writer(path, made):
         assert path.is_dir()
     assert not path.exists()  # it was left empty
 

@@ -14,6 +14,7 @@ from support.commands import pyrovae
 from support.forked import Training
 
 from pyrovae import Config, InputError, Run
+from pyrovae.runs.files import HOST, PART
 from pyrovae.training.fit import Fit
 from pyrovae.training.interrupts import Insisted, held_back
 
@@ -46,7 +47,7 @@ def assert_same(run, whole):
     """Check that two run folders have the same files and that no temporary file is left."""
     assert contents(run) == contents(whole)
     assert equal(*(torch.load(path / "checkpoint.pt", weights_only=True) for path in (run, whole)))
-    assert not [path.name for path in run.iterdir() if path.name.startswith(".")]
+    assert not list(run.glob(f"{PART}*"))
 
 
 @pytest.fixture(scope="module", params=["no"], ids=["eager"])
@@ -123,7 +124,7 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_again(whole, 
     run, _ = whole
     (tmp_path / "run").mkdir()
     shutil.copy(run / "config.toml", tmp_path / "run")
-    (tmp_path / "run/.checkpoint.pt.part").write_bytes(b"torn")
+    (tmp_path / f"run/{PART}{HOST}-{2**22 + 1}-00").write_bytes(b"torn")  # no process has such a number
     finish("--resume --out run", tmp_path)
     assert_same(tmp_path / "run", run)
 

@@ -1,6 +1,7 @@
 """Puts the PNG files of run folders into the page, each beside the same figure of the other runs."""
 
 import base64
+import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +10,8 @@ from pathlib import Path
 from pyrovae.errors import InputError
 from pyrovae.figures.style import DENSITY
 from pyrovae.pages.report.words import CAPTIONS
+from pyrovae.runs.files import expect_own, expect_own_folder
 from pyrovae.runs.run import Run
-from pyrovae.runs.trust import check_links
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_BYTES = 2**25  # of a figure: 32 MB; those that pyrovae draws have up to 1 MB
@@ -38,13 +39,13 @@ def figures_by_name(runs: Sequence[Run], most: int = MOST_BYTES) -> list[tuple[s
 def _read(folder: Path, figure: str, most: int) -> PngFile | None:
     name = f"figures/{figure}.png"
     path = folder / name
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     try:
-        check_links(folder, [name])
-        return png(path, most)
-    except InputError:
-        return PngFile(fault=f"{name} is left out: it is a link to somewhere else")
+        expect_own_folder(folder, "figures")
+        return png(expect_own(folder, name), most)
+    except InputError as error:
+        return PngFile(fault=f"{name} is left out: {error}")
     except (OSError, ValueError) as error:
         return PngFile(fault=f"{name} is left out: {getattr(error, 'strerror', None) or error}")
 
