@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pyrovae.commands.folders import claimed, name_after, new_folder, newest
-from pyrovae.commands.threads import threads_restored, use_one_thread_if_small
+from pyrovae.commands.threads import threads_restored, use_threads
 from pyrovae.config.settings import CLASSES, PLACES, Config
 from pyrovae.data.data import load
 from pyrovae.errors import InputError
@@ -26,7 +26,8 @@ from pyrovae.training.collapse import collapse
 from pyrovae.training.fit import Fit, fit
 from pyrovae.training.interrupts import Insisted
 
-MAY_CHANGE = {"epochs", "device", "lr", "grad_clip", "on_nan", "save_minutes"}  # settings of a run that is resumed
+# Settings of a run that is resumed.
+MAY_CHANGE = {"epochs", "device", "threads", "lr", "grad_clip", "on_nan", "save_minutes"}
 
 
 def train(
@@ -226,7 +227,7 @@ def _prepare(config: Config) -> Fit:
     if rank() == 0:
         wait_for_all()
     prepared = fit(build(config, data.shape, len(data.classes)), data, config)
-    use_one_thread_if_small(prepared)
+    use_threads(prepared)
     return prepared
 
 

@@ -114,7 +114,7 @@ BAD_INPUT = [
     ("train --resume --out bad-checkpoint", "run: expected a sound checkpoint.pt in bad-checkpoint, got: "),
     (
         "train --resume --out run --beta 2",
-        "resume: expected no settings but device, epochs, grad_clip, lr, on_nan, save_minutes, got beta",
+        "resume: expected no settings but device, epochs, grad_clip, lr, on_nan, save_minutes, threads, got beta",
     ),
     ("train --resume --out run --prior laplace", "prior: expected normal, as run has it, got laplace"),
     ("train --resume --out run --dataset npz:plain.npz", "dataset: expected digits, as run has it, got npz:plain.npz"),
