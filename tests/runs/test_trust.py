@@ -382,6 +382,28 @@ def test_a_link_to_outside_is_neither_read_nor_written(name, command, run, here,
     assert (here / "outside").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("plot loop", "evaluate loop", "sample loop", "explore loop", "gradients loop", "explain loop"),
+        *("report loop", "compare loop loop", "train --resume --out loop", f"train --out loop {TRAIN}"),
+        *(f"train --out loop/run {TRAIN}", f"train --config loop {TRAIN}", f"train --config loop/config.toml {TRAIN}"),
+        *(f"train --dataset folder:loop {TRAIN}", f"train --dataset npz:loop {TRAIN}", "sweep --out loop --seed 0,1"),
+        *(
+            f"train --dataset mnist --data-dir loop {TRAIN}",
+            "sample run --out loop/x.png",
+            "explain --figure loop/x.png",
+        ),
+    ],
+)
+def test_a_link_that_leads_to_itself_is_refused_wherever_a_path_is_named(command, run, here, capsys, no_network):
+    (here / "loop").symlink_to("loop")
+    code, error = pyrovae(command, capsys)
+    assert code == 2
+    assert error.startswith("pyrovae: ")
+    assert error.count("\n") == 1
+
+
 def test_figures_are_not_drawn_through_a_link(run, here, capsys):
     (here / "outside").mkdir()
     shutil.rmtree(run / "figures", ignore_errors=True)
