@@ -90,7 +90,7 @@ def cannot_write(what: str, path: Path, error: OSError) -> Exception:
     """
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
         return NoRoom(f"expected room to write {path}, got: {error.strerror}")
-    return InputError(f"{what}: expected to write {path}, got: {error.strerror or error}")
+    return InputError(f"{what}: expected a place that can be written at {path}, got: {error.strerror or error}")
 
 
 def write_whole(path: Path, content: bytes | str) -> None:

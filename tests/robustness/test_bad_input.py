@@ -105,7 +105,7 @@ BAD_INPUT = [
     # run folders to write
     ("train --out run", "out: run already holds a run; expected --resume, --force or another --out"),
     ("train --out taken.png", "out: expected a folder at taken.png, got a file"),
-    ("train --out taken.png/run", "out: expected a folder that can be written at taken.png/run, got: "),
+    ("train --out taken.png/run", "out: expected a place that can be written at taken.png/run, got: "),
     # --resume
     ("train --resume", "resume: expected a run with a checkpoint in results/digits, got none"),
     ("train --resume --out nowhere", "run: expected a run folder .* at nowhere, got nothing"),

@@ -1,6 +1,5 @@
 """Anyone may have written a run folder: opening it runs no code, and neither reads nor writes outside the folder."""
 
-import json
 import os
 import pickle
 import re
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from support.files import noise, save_image
+from support.runs import leave_out_digests
 
 from pyrovae import Config, InputError, Run
 from pyrovae.cli import main
@@ -73,13 +73,6 @@ def made(tmp_path_factory):
 @pytest.fixture
 def run(made, here):
     return shutil.copytree(made, here / "run")
-
-
-def leave_out_digests(run):
-    """Make summary.json as the first versions wrote it, and as somebody else could."""
-    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    summary.pop("sha256", None)
-    (run / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
 
 
 def edit(run, **settings):

@@ -39,10 +39,11 @@ def test_whatever_the_files_contain_is_shown_as_text(runs):
     more = {
         "versions": {"pyrovae": "0.1.0", "torch": EVIL},
         "deterministic": {EVIL: True},
-        "changed": [{EVIL: [EVIL, 1]}, EVIL],
+        "changed": [{EVIL: [EVIL, 1]}],
+        "sha256": {},
     }
     (path / "summary.json").write_text(json.dumps(run.summary | extra | more))
-    run.save_evaluation(EVALUATION | {"protocol": EVIL, "density": EVIL, "seed": EVIL, "annealed": {"images": EVIL}})
+    run.save_evaluation(EVALUATION | {"protocol": EVIL, "weights": EVIL})
     for opened in ([Run(path)], [Run(path), Run(runs / "two")]):
         text = page(opened)
         parsed = ParsedPage(text)
@@ -75,7 +76,9 @@ def test_any_json_becomes_a_page_or_is_refused(runs, data):
     records = other.metrics
     records[-1] |= {"skipped": 1, "active_units": 2, "validation": records[-1]["train"] | {"objective": 2.0}}
     summary = other.summary | {"changed": [{"epoch": 1, "lr": [1, 2]}], "bits_per_dimension": 3.0}
-    annealed = dict.fromkeys(("log_likelihood", "difference", "standard_error", "images", "chains", "steps"), 1.0)
+    summary["sha256"] = {}  # with digests, other records would all be refused
+    annealed = dict.fromkeys(("log_likelihood", "difference", "standard_error"), 1.0)
+    annealed |= dict.fromkeys(("images", "chains", "steps"), 1)
     files = {"records": records, "summary": summary, "evaluation": EVALUATION | {"annealed": annealed}}
     files = json.loads(json.dumps(files))
     for place in data.draw(st.lists(st.sampled_from(list(places(files))[3:]), min_size=1, max_size=3)):
