@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from pyrovae.config.settings import Config
-from pyrovae.errors import InputError
 
 from .options import SettingsCommand, trusts
 from .processes import end, end_with_the_others, ended_by_sigterm
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", metavar="DIR", type=NAMED, help="the run folder  [results/NAME, or NAME-2, ... if that is taken]"
 )
-@click.option("--resume", is_flag=True, help="go on from the run folder's checkpoint")
+@click.option("--resume", is_flag=True, help="go on from the run folder's checkpoint, or begin if there is none")
 @click.option("--force", is_flag=True, help="replace the run that --out holds")
 @click.option("--figures/--no-figures", default=True, help="draw the figures and write the page  [yes]")
 @trusts
@@ -54,21 +53,14 @@ def command(
     """
     settings = {name: value for name, value in flags.items() if value is not None}
     name = name_of(preset_name, config_file, settings.get("dataset"))
-    config = None
-    if not resume:
-        config, settings = _new_config(preset_name, config_file, settings, trust), {}
-    elif out and (preset_name or config_file):
-        raise InputError("resume: expected the run by --out, or after its --preset or --config, got both")
-    from pyrovae.commands.train import Training  # imports torch
-
-    _train(Training(config, out, name, resume, force, tensorboard, settings, trust), figures)
-
-
-def _new_config(preset_name: str | None, config_file: Path | None, settings: dict[str, str], trust: bool) -> Config:
-    config = Config.from_toml(*texts_of(preset_name, config_file), **settings)
+    merged = {} if resume else settings  # a run that is resumed has its own settings, which flags change
+    config = Config.from_toml(*texts_of(preset_name, config_file), **merged)
     if not trust:
         check_config(config, config_file, settings)
-    return config
+    from pyrovae.commands.train import Training  # imports torch
+
+    changed = settings if resume else {}
+    _train(Training(config, out, name, resume, force, tensorboard, changed, trust), figures)
 
 
 def _train(training: "Training", figures: bool) -> None:
@@ -113,6 +105,8 @@ def _show_start(training: "Training") -> None:
     from pyrovae.inference.processes import size
 
     fit, data = training.fit, training.fit.data
+    if training.anew:
+        click.echo(f"no run to resume in {training.path}: this is its start")
     images = f"{len(data.train):,} images for training, {len(data.test):,} for testing"
     processes = f"; {size()} processes" if size() > 1 else ""
     click.echo(f"{fit.config.dataset}: {images}; run folder {training.path}{processes}")

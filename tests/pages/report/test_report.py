@@ -24,7 +24,10 @@ def test_the_page_loads_nothing_from_elsewhere(runs):
     assert all(source.startswith("data:image/png;base64,") for source in parsed.all("img", "src"))
     assert not {"script", "link", "iframe", "object", "embed", "a", "base", "form"} & {tag for tag, _ in parsed.tags}
     assert not [name for _, attributes in parsed.tags for name in attributes if name.startswith("on") or name == "href"]
-    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in parsed.all("meta", "content")
+    assert (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+        in parsed.all("meta", "content")
+    )
 
 
 EVIL = "</style><script>alert(1)</script><img src=x onerror='alert(2)'>\"{{ 7 * 7 }}"
