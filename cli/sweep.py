@@ -11,6 +11,7 @@ from pyrovae.config.grid import combinations
 
 from .options import SettingsCommand
 from .starts import check_config, name_of, starts, texts_of
+from .terminal import say
 from .values import NAMED, Whole, examples
 
 if TYPE_CHECKING:
@@ -66,11 +67,11 @@ def command(
         try:
             _show_runs(sweep)
         except KeyboardInterrupt:
-            click.echo("pyrovae: interrupted; the same command goes on from the last epochs", err=True)
+            say("pyrovae: interrupted; the same command goes on from the last epochs", err=True)
             raise SystemExit(130) from None
     _show_table(sweep.finish(), sweep.path)
     for name, failure in sweep.failed.items():
-        click.echo(f"pyrovae: {name} failed: {failure}", err=True)
+        say(f"pyrovae: {name} failed: {failure}", err=True)
     if sweep.failed:
         raise SystemExit(1)
 
@@ -79,7 +80,7 @@ def _show_start(sweep: "Sweep") -> None:
     runs, left = len(sweep.runs), len(sweep.left)
     in_batches = sum(len(group) for group in sweep.groups if len(group) > 1)
     batched = f", {in_batches} of them in batched programs" if sweep.batched else ""
-    click.echo(f"{runs} runs in {sweep.path}: {runs - left} done, {left} to do, {sweep.jobs} at a time{batched}")
+    say(f"{runs} runs in {sweep.path}: {runs - left} done, {left} to do, {sweep.jobs} at a time{batched}")
 
 
 def _show_runs(sweep: "Sweep") -> None:
@@ -109,5 +110,5 @@ def _show_table(table: "SweepContent", path: Path) -> None:
         return
     show_means(table["rows"], table["best"])
     if differing := table["differing"]:
-        click.echo(f"not ranked: numbers of different protocols do not compare: {differing}")
-    click.echo(f"{path / 'sweep.json'}, figures in {path / 'figures'}")
+        say(f"not ranked: numbers of different protocols do not compare: {differing}")
+    say(f"{path / 'sweep.json'}, figures in {path / 'figures'}")

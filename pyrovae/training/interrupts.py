@@ -1,5 +1,6 @@
-"""Delay Ctrl-C and SIGTERM until a step or a file is complete."""
+"""Delay Ctrl-C and SIGTERM until a step, a file or an import is complete."""
 
+import _thread
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -7,10 +8,34 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SOON = 0.05  # seconds
 
 
 class Insisted(KeyboardInterrupt):
     """Raised at a second signal, without waiting: whatever was being done may be half done."""
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Handle a signal by KeyboardInterrupt; if an import is under way, once it has ended."""
+    if not in_import(frame):
+        raise KeyboardInterrupt
+    interrupt_soon(number)
+
+
+def in_import(frame: FrameType | None) -> bool:
+    """Whether the code at `frame` runs in an import, where libraries lose exceptions or make others of them."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def interrupt_soon(number: int = signal.SIGINT) -> None:
+    """Let the signal arrive again a moment later."""
+    timer = threading.Timer(SOON, _thread.interrupt_main, (number,))
+    timer.daemon = True
+    timer.start()
 
 
 @contextmanager
@@ -28,14 +53,15 @@ def held_back() -> Iterator[Callable[[], bool]]:
             raise Insisted
 
     main = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in SIGNALS if main}
     # A signal that is handled in another way, such as ignored, stays so.
-    handled = [number for number in SIGNALS if main and signal.getsignal(number) is signal.default_int_handler]
+    handled = {number: by for number, by in handlers.items() if by in (signal.default_int_handler, interrupt)}
     for number in handled:
         signal.signal(number, note)
     try:
         yield lambda: bool(arrived)
     finally:
-        for number in handled:
-            signal.signal(number, signal.default_int_handler)
+        for number, handler in handled.items():
+            signal.signal(number, handler)
     if arrived:
         raise KeyboardInterrupt
