@@ -1,6 +1,7 @@
 """The command `pyrovae`: one file or folder per command, imported when the command is called."""
 
 import importlib
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -86,6 +87,8 @@ def cli(ctx: click.Context) -> None:
 def main(args: Sequence[str] | None = None, prog_name: str = "pyrovae") -> None:
     """Run the command line. Exit codes: 0 done; 2 bad input, in one line; 130 interrupted; 1 anything else."""
     args = sys.argv[1:] if args is None else args
+    if os.environ.get("_PYROVAE_COMPLETE"):
+        cli.main(args, prog_name)  # answers the shell, in bytes, and exits
     with opened() as output, noted() as interrupted:
         try:
             code = cli.main(args, prog_name, standalone_mode=False) or 0

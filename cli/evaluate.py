@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .interrupts import raised
+from .interrupts import answered
 from .options import repeated_of, repeats
 from .terminal import say
 from .values import NAMED, SEED, Whole, examples
@@ -60,15 +60,17 @@ def command(
     opened = Run(run, **repeated_of(repeated))
     evaluation = Evaluating(opened, samples, images, seed, latents, ais, ais_steps, resume, device)
     try:
-        with raised():
+        with answered(lambda: _interrupted(evaluation)):
             _show_progress(opened, evaluation)
     except KeyboardInterrupt:
-        if not evaluation.resumable:
-            raise
-        done = f"{evaluation.done:,} of {evaluation.images:,} images"
-        say(f"pyrovae: interrupted after {done}; the same command with --resume goes on", err=True)
+        say(f"pyrovae: {_interrupted(evaluation)}", err=True)
         raise SystemExit(130) from None
     say(*_lines(evaluation.result), opened.path / "evaluation.json")
+
+
+def _interrupted(evaluation: "Evaluating") -> str:
+    done = f" after {evaluation.done:,} of {evaluation.images:,} images; the same command with --resume goes on"
+    return f"interrupted{done if evaluation.resumable else ''}"
 
 
 def _show_progress(run: "Run", evaluation: "Evaluating") -> None:

@@ -25,15 +25,20 @@ def resume_command(path: Path) -> str:
     return f"{start} train --resume --out {shlex.quote(str(path))}{logged}"
 
 
+def ending(path: Path | None, reason: str) -> str:
+    """Write why a training ends and, if a run has begun at `path`, the command that goes on with it."""
+    begun = path is not None and (path / "config.toml").exists()
+    return f"{reason}; go on with: {resume_command(path)}" if path and begun else reason
+
+
 def end(path: Path | None, reason: str, code: int) -> NoReturn:
-    """End this process with a line that gives the reason and, if a run has begun at `path`, the command to go on with.
+    """End this process with the line that `ending` writes.
 
     If it is one of several processes it ends at once, without waiting for the others, which may never answer.
     """
     _ending.acquire()
     if is_first():
-        begun = path if path is not None and (path / "config.toml").exists() else None
-        say(f"pyrovae: {reason}" + (f"; go on with: {resume_command(begun)}" if begun else ""), err=True)
+        say(f"pyrovae: {ending(path, reason)}", err=True)
     if PROCESSES > 1:
         os._exit(code)
     _ending.release()

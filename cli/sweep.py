@@ -9,6 +9,7 @@ import click
 from pyrovae.commands.folders import RESULTS
 from pyrovae.config.grid import combinations
 
+from .interrupts import answered
 from .options import SettingsCommand
 from .starts import check_config, name_of, starts, texts_of
 from .terminal import say
@@ -17,6 +18,8 @@ from .values import NAMED, Whole, examples
 if TYPE_CHECKING:
     from pyrovae.commands.sweep import Sweep
     from pyrovae.runs.schema import SweepContent
+
+INTERRUPTED = "interrupted; the same command goes on from the last epochs"
 
 
 @click.command(
@@ -65,9 +68,10 @@ def command(
     _show_start(sweep)
     if sweep.groups:
         try:
-            _show_runs(sweep)
+            with answered(lambda: INTERRUPTED):
+                _show_runs(sweep)
         except KeyboardInterrupt:
-            say("pyrovae: interrupted; the same command goes on from the last epochs", err=True)
+            say(f"pyrovae: {INTERRUPTED}", err=True)
             raise SystemExit(130) from None
     _show_table(sweep.finish(), sweep.path)
     for name, failure in sweep.failed.items():

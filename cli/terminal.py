@@ -23,6 +23,15 @@ def say(*lines: object, err: bool = False) -> None:
         print(visible(str(line), stream.encoding), file=stream, flush=True)
 
 
+def say_at_once(line: str) -> None:
+    """Print a line on stderr and show the cursor, though another line or a progress bar may be half printed."""
+    with suppress(OSError):
+        if os.isatty(1):
+            os.write(1, b"\x1b[?25h")
+        if line:
+            os.write(2, visible(line, sys.stderr.encoding).encode(sys.stderr.encoding or "utf-8") + b"\n")
+
+
 def visible(text: str, encoding: str | None) -> str:
     r"""Escape what a terminal would obey, or could not show, in names that a stranger may have chosen.
 

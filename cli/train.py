@@ -10,9 +10,9 @@ import click
 from pyrovae.config.settings import Config
 from pyrovae.errors import InputError
 
-from .interrupts import raised
+from .interrupts import answered
 from .options import SettingsCommand, trusts
-from .processes import end, end_with_the_others
+from .processes import end, end_with_the_others, ending
 from .starts import check_config, name_of, starts, texts_of
 from .terminal import say
 from .values import NAMED, examples
@@ -79,7 +79,7 @@ def _train(training: "Training", figures: bool) -> None:
     from pyrovae.inference.processes import Lost, joined, size
     from pyrovae.runs.files import NoRoom
 
-    with raised(), joined(choose_device(training.config.device)):
+    with answered(lambda: ending(training.path, "interrupted")), joined(choose_device(training.config.device)):
         if size() > 1:
             end_with_the_others(training.path)
         try:

@@ -1,41 +1,41 @@
-"""Delay Ctrl-C and SIGTERM until a step, a file or an import is complete."""
+"""Delay Ctrl-C and SIGTERM until a step or a file is complete."""
 
-import _thread
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-SOON = 0.05  # seconds
 
 
 class Insisted(KeyboardInterrupt):
     """Raised at a second signal, without waiting: whatever was being done may be half done."""
 
 
-def interrupt(number: int, frame: FrameType | None) -> None:
-    """Handle a signal by KeyboardInterrupt; if an import is under way, once it has ended."""
-    if not in_import(frame):
+@dataclass(frozen=True)
+class Interrupts:
+    """A handler of signals that raises KeyboardInterrupt; but while a module is imported, it calls `leave`.
+
+    That is to end the process: libraries lose exceptions in their imports, or make others of them.
+    """
+
+    leave: Callable[[], object]
+
+    def __call__(self, _: int, frame: FrameType | None) -> None:
+        if in_import(frame):
+            self.leave()
         raise KeyboardInterrupt
-    interrupt_soon(number)
 
 
 def in_import(frame: FrameType | None) -> bool:
-    """Whether the code at `frame` runs in an import, where libraries lose exceptions or make others of them."""
+    """Whether the code at `frame` is called by an import."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True
         frame = frame.f_back
     return False
-
-
-def interrupt_soon(number: int = signal.SIGINT) -> None:
-    """Let the signal arrive again a moment later."""
-    timer = threading.Timer(SOON, _thread.interrupt_main, (number,))
-    timer.daemon = True
-    timer.start()
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def held_back() -> Iterator[Callable[[], bool]]:
     main = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.getsignal(number) for number in SIGNALS if main}
     # A signal that is handled in another way, such as ignored, stays so.
-    handled = {number: by for number, by in handlers.items() if by in (signal.default_int_handler, interrupt)}
+    handled = {number: handler for number, handler in handlers.items() if _raises(handler)}
     for number in handled:
         signal.signal(number, note)
     try:
@@ -65,3 +65,7 @@ def held_back() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
     if arrived:
         raise KeyboardInterrupt
+
+
+def _raises(handler: object) -> bool:
+    return handler is signal.default_int_handler or isinstance(handler, Interrupts)
