@@ -1,6 +1,5 @@
 """What Ctrl-C does to a command."""
 
-import _thread
 import os
 import signal
 import sys
@@ -43,7 +42,7 @@ def noted() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def answered(why: Callable[[], str]) -> Iterator[None]:
-    """Inside, Ctrl-C and SIGTERM raise KeyboardInterrupt, which the command answers; in an import `why` is the answer."""
+    """Inside, Ctrl-C and SIGTERM raise KeyboardInterrupt, which the command answers; in an import it ends by `why`."""
     with _handled(SIGNALS, Interrupts(lambda: leave(why()))):
         yield
 
@@ -76,7 +75,7 @@ def _nothing_lost() -> Iterator[None]:
 
     def hook(unraisable: "UnraisableHookArgs") -> None:
         if isinstance(unraisable.exc_value, KeyboardInterrupt):
-            timer = threading.Timer(SOON, _thread.interrupt_main)
+            timer = threading.Timer(SOON, _strike_main)
             timer.daemon = True
             timer.start()
         else:
@@ -87,3 +86,11 @@ def _nothing_lost() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = before
+
+
+def _strike_main() -> None:
+    """Send this process the signal of Ctrl-C; the main thread gets it even where it waits for something."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        signal.raise_signal(signal.SIGINT)

@@ -4,10 +4,12 @@ import codecs
 import os
 import re
 import sys
+import traceback
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from types import TracebackType
 from typing import Any, TextIO, cast
 
 # What is printed where the encoding, such as ASCII, lacks our own signs.
@@ -21,6 +23,11 @@ def say(*lines: object, err: bool = False) -> None:
     stream = sys.stderr if err else sys.stdout
     for line in lines:
         print(visible(str(line), stream.encoding), file=stream, flush=True)
+
+
+def say_traceback(_: type[BaseException], error: BaseException, __: TracebackType | None) -> None:
+    """Print an error that nobody has foreseen, in place of Python's own function."""
+    say(*"".join(traceback.format_exception(error)).splitlines(), err=True)
 
 
 def say_at_once(line: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from contextlib import suppress
 
 
@@ -10,7 +11,9 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, as in the background
         signal.signal(signal.SIGINT, _leave)
     from pyrovae.cli import main as run
+    from pyrovae.cli.terminal import say_traceback
 
+    sys.excepthook = say_traceback
     try:
         run()
     finally:
@@ -19,9 +22,6 @@ def main() -> None:
 
 def _leave(*_: object) -> None:
     """End this process at once: whatever is imported may not notice an exception, or may make another one of it."""
-    with suppress(OSError):
-        if os.isatty(1):
-            os.write(1, b"\x1b[?25h")  # a progress bar may have hidden the cursor
     with suppress(OSError):
         if os.environ.get("RANK", "0") == "0":  # of several processes only the first one prints
             os.write(2, b"pyrovae: interrupted\n")
