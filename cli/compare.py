@@ -12,6 +12,7 @@ from pyrovae.errors import InputError, one_of
 from pyrovae.figures.style import as_png
 
 from .options import check_out, save_out, trusts
+from .terminal import say
 from .values import NAMED, examples
 
 NOT_COMPARED = {"network", "hidden", "activation", "data_dir", "device", "epochs"}  # network and hidden are one column
@@ -55,14 +56,14 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool, 
     drawn = None if out is None else _drawn(figure, opened, rows)
     _show(opened)
     if differing:
-        click.echo(f"not ranked: numbers of different protocols do not compare: {differing}")
+        say(f"not ranked: numbers of different protocols do not compare: {differing}")
     if len(rows) < len(opened):
         from .tables import show_means
 
         show_means(rows, best_row(rows, opened))
     if out is not None and drawn is not None:
         save_out(out, as_png(drawn))
-        click.echo(out)
+        say(out)
 
 
 def finished(paths: Sequence[Path], trust: bool) -> list[Any]:
@@ -143,9 +144,9 @@ def _show(runs: Sequence[Any]) -> None:
         scores = [line | _estimate(run) for line, run in zip(scores, runs)]
     differ = [name for name in settings[0] if name == "run" or len({row[name] for row in settings}) > 1]
     shared = ", ".join(f"{name} {settings[0][name]}" for name in SHARED if name not in differ)
-    click.echo(f"test set, nats per image; all: {shared}")
+    say(f"test set, nats per image; all: {shared}")
     show([{name: row[name] for name in differ} | line for row, line in zip(settings, scores)], [*scores[0]])
     if "K" in scores[0]:
-        click.echo("log p(x): importance sampling with K samples, ± its standard error over the images")
+        say("log p(x): importance sampling with K samples, ± its standard error over the images")
     if differing := estimate_differences(runs):
-        click.echo(f"log p(x) is not to be compared: {differing}")
+        say(f"log p(x) is not to be compared: {differing}")

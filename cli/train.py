@@ -9,9 +9,11 @@ import click
 
 from pyrovae.config.settings import Config
 
+from .interrupts import answered
 from .options import SettingsCommand, trusts
-from .processes import end, end_with_the_others, ended_by_sigterm
+from .processes import end, end_with_the_others, ending
 from .starts import check_config, name_of, starts, texts_of
+from .terminal import say
 from .values import NAMED, examples
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def _train(training: "Training", figures: bool) -> None:
     from pyrovae.inference.processes import Lost, joined, size
     from pyrovae.runs.files import NoRoom
 
-    with ended_by_sigterm(), joined(choose_device(training.config.device)):
+    with answered(lambda: ending(training.path, "interrupted")), joined(choose_device(training.config.device)):
         if size() > 1:
             end_with_the_others(training.path)
         try:
@@ -109,16 +111,17 @@ def _show_start(training: "Training") -> None:
         click.echo(f"no run to resume in {training.path}: this is its start")
     images = f"{len(data.train):,} images for training, {len(data.test):,} for testing"
     processes = f"; {size()} processes" if size() > 1 else ""
-    click.echo(f"{fit.config.dataset}: {images}; run folder {training.path}{processes}")
+    say(f"{fit.config.dataset}: {images}; run folder {training.path}{processes}")
     if fit.to_compile:
         begun = fit.epoch or fit.step  # a resumed run takes no --compile
         why = "as when the run began" if begun else f"{estimate(fit.steps)} (--compile no: not)"
-        click.echo(f"compiling the step first: {why}")
+        say(f"compiling the step first: {why}")
 
 
 def _show_summary(training: "Training", figures: bool) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from .console import Console
 
     summary, path = training.summary, training.folder
     chosen, epochs = summary["best"], summary["final"]["epoch"]
@@ -128,7 +131,7 @@ def _show_summary(training: "Training", figures: bool) -> None:
     for name in ("train", "validation", "test"):
         if name in chosen:
             table.add_row(name, *(f"{chosen[name][key]:.2f}" for key in ("loss", "reconstruction", "kl")))
-    click.echo(f"{path}: nats per image, weights of {summary['weights']}")
+    say(f"{path}: nats per image, weights of {summary['weights']}")
     Console().print(table)
     lines = [
         f"{epochs} epoch{'' if epochs == 1 else 's'} in {summary['seconds']:.1f} s on {summary['device']}",
@@ -139,4 +142,4 @@ def _show_summary(training: "Training", figures: bool) -> None:
         *([f"TensorBoard: tensorboard --logdir {shlex.quote(str(path))}"] if training.tensorboard else []),
         *([f"report in {path / 'report.html'}"] if (path / "report.html").exists() else []),
     ]
-    click.echo("\n".join(lines))
+    say(*lines)
