@@ -108,7 +108,7 @@ def _show_start(training: "Training") -> None:
 
     fit, data = training.fit, training.fit.data
     if training.anew:
-        click.echo(f"no run to resume in {training.path}: this is its start")
+        say(f"no run to resume in {training.path}: this is its start")
     images = f"{len(data.train):,} images for training, {len(data.test):,} for testing"
     processes = f"; {size()} processes" if size() > 1 else ""
     say(f"{fit.config.dataset}: {images}; run folder {training.path}{processes}")

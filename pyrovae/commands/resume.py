@@ -8,7 +8,7 @@ from pyrovae.errors import InputError
 from pyrovae.runs.run import Run
 from pyrovae.runs.trust import check_places
 
-MAY_CHANGE = {"epochs", "device", "lr", "grad_clip", "on_nan", "save_minutes"}
+MAY_CHANGE = {"epochs", "device", "threads", "lr", "grad_clip", "on_nan", "save_minutes"}
 
 
 def run_to_resume(path: Path, same: Config | None, settings: Mapping[str, object], trust: bool) -> tuple[Run, Config]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pyrovae.commands.folders import claimed, name_after, new_folder, newest
 from pyrovae.commands.resume import run_to_resume
-from pyrovae.commands.threads import threads_restored, use_one_thread_if_small
+from pyrovae.commands.threads import threads_restored, use_threads
 from pyrovae.config.settings import Config
 from pyrovae.data.data import load
 from pyrovae.errors import InputError
@@ -208,7 +208,7 @@ def _prepare(config: Config) -> Fit:
     if rank() == 0:
         wait_for_all()
     prepared = fit(build(config, data.shape, len(data.classes)), data, config)
-    use_one_thread_if_small(prepared)
+    use_threads(prepared)
     return prepared
 
 
