@@ -17,7 +17,11 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        """Escape line breaks and terminal codes, which names of files and arrays in the message may contain."""
+        """Escape line breaks and terminal codes, which names of files and arrays in the message may contain.
+
+        Leave out the shapes that Pyro adds to every error inside a trace.
+        """
+        message = re.sub(r"\n *Trace Shapes:.*", "", message, flags=re.DOTALL)
         super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
 
 

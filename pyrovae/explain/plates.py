@@ -17,6 +17,7 @@ from pyrovae.errors import InputError
 from pyrovae.evaluation.elbo import arguments
 from pyrovae.explain.explanation import Explanation
 from pyrovae.figures.style import INK, STYLE, TRAIN, plain
+from pyrovae.inference.parameters import hidden
 from pyrovae.vae import VAE
 
 WIDTH, HEIGHT = 13.33, 7.5  # inches of a slide
@@ -154,7 +155,7 @@ def typeset(formula: str) -> str:
 def render_by_graphviz(vae: VAE, batch: Batch, kind: str) -> bytes:
     """Draw the model, without its guide, by `pyro.render_model`; returns the content of a file: png, svg or pdf."""
     expect_graphviz()
-    with pyro.settings.context(module_local_params=True):
+    with hidden():
         graph = pyro.render_model(vae.model, model_args=arguments(vae, batch), render_distributions=True)
     picture: bytes = graph.pipe(format=kind)
     return picture

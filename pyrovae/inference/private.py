@@ -20,6 +20,7 @@ try:
         is_identically_zero,  # checks for Pyro's constant 0, without reading a tensor
         scale_and_mask,  # scales and masks a log-density as Pyro does at a sample site
     )
+    from pyro.poutine.runtime import _PYRO_STACK as handlers  # the effect handlers that programs run in at the moment
     from torch._ops import OpOverload  # the type of an operation in a graph
     from torch.utils._python_dispatch import TorchDispatchMode  # sees each operation inside it, below autograd
     from torch.utils._pytree import tree_map  # applies a function to every leaf of nested lists, tuples and dicts
@@ -57,6 +58,7 @@ __all__ = [
     "foreach_norm",
     "foreach_sub",
     "fused_adam_",
+    "handlers",
     "is_identically_zero",
     "is_mutable",
     "linalg_check_errors",

@@ -13,6 +13,7 @@ from pyrovae.inference.compiled import capture
 from pyrovae.inference.cuda_graph import Replay, can_replay
 from pyrovae.inference.objectives.trace import TraceELBO
 from pyrovae.inference.optimizer import Update
+from pyrovae.inference.parameters import hidden
 from pyrovae.inference.precision import PRECISIONS, products
 from pyrovae.inference.processes import size, summed
 
@@ -125,7 +126,7 @@ class SVI:
     def _loss(self, *args: Any) -> Tensor:
         if self.prepare is not None:
             args = self.prepare(*args)
-        with pyro.settings.context(module_local_params=True), pyro.validation_enabled(self.validate):
+        with hidden(), pyro.validation_enabled(self.validate):
             loss = self.loss.differentiable_loss(self.model, self.guide, *args)
         self.validate = False
         return loss

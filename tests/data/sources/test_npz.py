@@ -145,10 +145,8 @@ def test_what_a_small_file_unpacks_to_is_said_before(tmp_path, little_memory, mo
     pack_zeros(tmp_path / "zeros.npz", 0.06)
     little_memory(10_000_000)
     monkeypatch.setattr(npz._Array, "read", lambda array: pytest.fail("it was unpacked"))
-    said = pytest.warns(
-        UserWarning, match=r"zeros.npz has 0.[01] MB that unpack to 0.1 GB; what does not fit in memory"
-    )
-    with said, pytest.raises(pytest.fail.Exception):
+    said = r"zeros.npz has 0.[01] MB that unpack to 0.1 GB; what does not fit in memory"
+    with pytest.warns(UserWarning, match=said), pytest.raises(pytest.fail.Exception):
         npz.read_npz(tmp_path / "zeros.npz")
 
 
