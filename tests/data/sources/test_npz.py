@@ -132,13 +132,13 @@ def test_a_file_that_is_not_npz_is_refused(damage, tmp_path):
 def pack_zeros(path, gigabytes, name="images"):
     """Write a file of a thousandth of this size, whose array of zeros unpacks to it; nothing is ever in memory."""
     n = int(gigabytes * 1e9) // 784
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": (n, 28, 28)}
-            np.lib.format.write_array_header_1_0(file, header)
-            for _ in range(n // 1000):
-                file.write(bytes(784_000))
-            file.write(bytes(784 * (n % 1000)))
+    header = {"descr": "|u1", "fortran_order": False, "shape": (n, 28, 28)}
+    packed = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED)
+    with packed, packed.open(f"{name}.npy", "w", force_zip64=True) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for _ in range(n // 1000):
+            file.write(bytes(784_000))
+        file.write(bytes(784 * (n % 1000)))
 
 
 def test_what_a_small_file_unpacks_to_is_said_before(tmp_path, little_memory, monkeypatch):
