@@ -31,6 +31,18 @@ def reason(error: Exception) -> str:
     return (paragraph.splitlines() or [type(error).__name__])[-1].strip()
 
 
+def expect_text(what: str, *names: str) -> None:
+    r"""Raise `InputError` for the name of a file or folder that is no text, and so cannot be written to a file.
+
+    >>> expect_text("out", "run-\udce9")
+    Traceback (most recent call last):
+    pyrovae.errors.InputError: out: expected a name in UTF-8, got 'run-\udce9'; rename it
+    """
+    for name in names:
+        if any("\ud800" <= character <= "\udfff" for character in name):
+            raise InputError(f"{what}: expected a name in UTF-8, got {name!r}; rename it")
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint such as `; did you mean 'mnist'?`, or "" if no known name is similar."""
     similar = difflib.get_close_matches(name, list(known), n=1)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+from pyrovae.errors import expect_text
 from pyrovae.runs.files import cannot_write
 
 RESULTS = Path("results")
@@ -35,6 +36,7 @@ def newest(name: str) -> Path | None:
 
 def new_folder(name: str) -> Path | Iterator[Path]:
     """Return the paths among which `claimed` chooses; under `torchrun` a single one, on which all processes agree."""
+    expect_text("name", name)
     return unused(name) if int(os.environ.get("WORLD_SIZE", "1")) == 1 else next(unused(name))
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyrovae.errors import InputError
+from pyrovae.errors import InputError, expect_text
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -36,11 +36,16 @@ HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 def path_of(what: str, name: Path | str) -> Path:
-    """Return the path; raise `InputError` for names that no file can have, and for "", which Python takes for "."."""
+    """Return the path; raise `InputError` for names that no file can have, and for "", which Python takes for ".".
+
+    Names that are no text, such as those of old archives in Latin-1, are refused too: pages and figures show them.
+    """
     try:
         if not str(name) or "\0" in str(name):
             raise InputError(f"{what}: expected a path, got {str(name)!r}")
+        expect_text(what, str(name))
         Path(name).exists()
+        expect_text(what, os.path.basename(os.path.realpath(name)))
     except OSError as error:  # the name is too long
         raise InputError(f"{what}: expected a path, got: {error.strerror}") from None
     return Path(name)

@@ -41,7 +41,7 @@ IN_DEJAVU = ["Ω", "café", "cafe\u0301 noir", "Ёж", "😀"]
 def only_matplotlibs_fonts(monkeypatch):
     """Use the same fonts on every machine."""
     names._elsewhere.cache_clear()
-    monkeypatch.setattr(names, "_other_families", lambda: ["DejaVu Sans"])
+    monkeypatch.setattr(names, "_other_fonts", lambda: [])
     yield
     names._elsewhere.cache_clear()
 
@@ -110,7 +110,7 @@ def test_a_font_of_the_system_is_used_for_what_the_first_one_lacks(monkeypatch):
     """The part of the system's font is played by one that comes with matplotlib, and has script letters."""
     letter = "\U0001d4d0"
     assert letter not in names._standard("normal", *FontProperties().get_family())
-    monkeypatch.setattr(names, "_other_families", lambda: ["no such font", "STIXGeneral"])
+    monkeypatch.setattr(names, "_other_fonts", lambda: [("none", "no file"), ("STIXGeneral", findfont("STIXGeneral"))])
     names._elsewhere.cache_clear()
     assert labels([letter, "猫"]) == [letter, "#1"]
     assert names.families([letter, "a"]) == [*matplotlib.rcParams["font.family"], "STIXGeneral"]
@@ -119,9 +119,8 @@ def test_a_font_of_the_system_is_used_for_what_the_first_one_lacks(monkeypatch):
 
 def test_fonts_of_boxes_are_not_among_those_of_the_system(monkeypatch):
     monkeypatch.undo()
-    assert names._other_families()[0] == "DejaVu Sans"
-    assert not any(family.startswith(("Last", "cm", "STIX")) for family in names._other_families())
-    assert "LastResort" not in findfont(FontProperties(family=names.families(["猫"])))
+    assert names._other_fonts()[0][0] == "DejaVu Sans"
+    assert not any(family.startswith(("Last", "cm", "STIX")) for family, _ in names._other_fonts())
 
 
 @pytest.mark.parametrize("title", [*MATHEMATICS, *NO_FONT, *IN_DEJAVU])

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from pyrovae.display import number
+from pyrovae.errors import InputError
 from pyrovae.evaluation.importance import reliable_k
 from pyrovae.figures.names import key
 from pyrovae.pages.report.tables import one_line
@@ -125,8 +126,10 @@ def _annealed_difference(annealed: object) -> Iterator[str]:
 
 def key_of(run: Run) -> str:
     """Write the names of classes that figures show by their numbers, as `#0 = 猫, #1 = 犬`; "" if there are none."""
-    classes = run.classes if (run.path / "model.safetensors").exists() else ()
-    numbers = key(classes[:MOST_IN_KEY])
+    try:
+        numbers = key(run.classes[:MOST_IN_KEY])
+    except InputError:  # the file of the weights, which has the names, is damaged or missing: a page needs no weights
+        return ""
     return ", ".join(f"{number} = {one_line(name)}" for number, name in numbers.items())
 
 
