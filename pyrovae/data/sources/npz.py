@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pyrovae.data.sources.image_files import check_file, check_pixels
 from pyrovae.data.sources.raw_data import RawData
-from pyrovae.data.storage import allocate, convert
+from pyrovae.data.storage import allocate, convert, expect_disk, fits
 from pyrovae.errors import InputError, reason
 
 CHUNK = 2**26  # bytes read at a time
@@ -23,6 +23,9 @@ READERS = {
     (2, 0): np.lib.format.read_array_header_2_0,
     (3, 0): np.lib.format.read_array_header_2_0,  # differs only in the names of fields, which images do not have
 }
+# An archive may unpack to so many times its size, or to so many bytes. Deflate packs zeros 1,000 times, dSprites 115.
+MOST_PACKED, ANYWAY = 400, 2**30
+COPIES = 4  # of all labels, that are in memory while they are sorted and numbered
 KNOWN = ("images", "test_images", "labels", "test_labels")  # other arrays are not read
 
 
@@ -95,6 +98,7 @@ def _raw_data(archive: zipfile.ZipFile, path: Path) -> RawData:
     parts: dict[str, _Array] = {name: arrays[name] for name in ("images", "test_images") if name in arrays}
     for name, array in parts.items():
         _check_images(array, name, path)
+    _expect_room(arrays, path)
     written = _labels(arrays, parts, path)
     images = {name: _image_tensor(array) for name, array in parts.items()}
     if len(shapes := {tuple(part.shape[1:]) for part in images.values()}) > 1:
@@ -103,6 +107,22 @@ def _raw_data(archive: zipfile.ZipFile, path: Path) -> RawData:
     return RawData(
         images["images"], labels.get("images"), images.get("test_images"), labels.get("test_images"), classes
     )
+
+
+def _expect_room(arrays: dict[str, _Array], path: Path) -> None:
+    """Raise `InputError`, before any values are unpacked, if memory and disk are too small for them together."""
+    sizes = {name: array.nbytes for name, array in arrays.items()}
+    total, packed = sum(sizes.values()), path.stat().st_size
+    if total > MOST_PACKED * packed and not (total <= ANYWAY and fits(total)):
+        raise InputError(
+            f"dataset: expected arrays that numpy packs at most {MOST_PACKED} times in {path}, got"
+            f" {total / 1e9:,.1f} GB in {packed / 1e6:,.1f} MB; numpy.savez writes them without packing"
+        )
+    labels = sum(size for name, size in sizes.items() if "labels" in name)
+    if COPIES * labels > ANYWAY and not fits(COPIES * labels):
+        raise InputError(f"dataset: expected labels that fit in memory in {path}, got {labels / 1e9:,.1f} GB of them")
+    on_disk = sum(size for name, size in sizes.items() if "images" in name and not fits(size))
+    expect_disk(on_disk if "test_images" in sizes else 2 * on_disk)  # without a test set the images are split: a copy
 
 
 def _check_images(array: _Array, name: str, path: Path) -> None:

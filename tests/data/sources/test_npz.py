@@ -7,6 +7,8 @@ import pytest
 import torch
 from support.files import noise
 
+from pyrovae.data import storage
+from pyrovae.data.sources import npz as npz_source
 from pyrovae.data.sources import read_source
 from pyrovae.errors import InputError
 
@@ -96,6 +98,58 @@ IMAGES = noise(4, 6, 6)
 def test_arrays_of_wrong_names_types_or_shapes_are_refused(arrays, message, tmp_path):
     with pytest.raises(InputError, match=message):
         read_source(save_npz(tmp_path / "a.npz", **arrays))
+
+
+@pytest.fixture
+def unpacked_nothing(monkeypatch):
+    """Fail if the values of an array are read."""
+
+    def read(array):
+        raise AssertionError(f"unpacked {array.entry.filename}")
+
+    monkeypatch.setattr(npz_source._Array, "read", read)
+
+
+ZEROS = np.zeros((3000, 28, 28), np.uint8)  # 2.4 MB, of which deflate makes 2.5 kB
+
+
+@pytest.mark.usefixtures("unpacked_nothing")
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"images": ZEROS}, r"packs at most 400 times in .*a.npz, got 0.0 GB in 0.0 MB; numpy.savez"),
+        ({"images": ZEROS[:1500], "test_images": ZEROS[:1500]}, "packs at most 400 times"),
+        ({"images": ZEROS[:1500], "labels": np.zeros(1500, "U300")}, "packs at most 400 times"),
+        ({"images": ZEROS.astype(float)}, "of type uint8 .*, got float64"),
+        ({"images": ZEROS.astype(object)}, "of type uint8 .*, got object"),
+    ],
+)
+def test_a_small_file_of_large_arrays_is_refused_before_it_is_unpacked(arrays, message, tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "a.npz", **arrays)
+    monkeypatch.setattr(npz_source, "ANYWAY", 10**6)
+    with pytest.raises(InputError, match=message):
+        read_source(f"npz:{tmp_path / 'a.npz'}")
+
+
+@pytest.mark.usefixtures("unpacked_nothing")
+def test_arrays_that_fit_neither_in_memory_nor_on_disk_are_refused_before_any_is_unpacked(
+    little_memory, tmp_path, monkeypatch
+):
+    little_memory(1000)
+    free = 6 * 10**5
+    monkeypatch.setattr(storage.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": free}))
+    images = noise(400, 32, 32)  # 4.1e5 bytes
+    for arrays in ({"images": images}, {"images": images, "test_images": images}):  # the first are split, in a copy
+        with pytest.raises(InputError, match=r"dataset: expected 0.0 GB free in .*, got 0.0 GB; TMPDIR"):
+            read_source(save_npz(tmp_path / "a.npz", **arrays))
+    monkeypatch.setattr(npz_source, "ANYWAY", 1000)
+    with pytest.raises(InputError, match=r"dataset: expected labels that fit in memory in .*, got 0.0 GB of them"):
+        read_source(save_npz(tmp_path / "a.npz", images=noise(40, 4, 4), labels=np.array(["a" * 9] * 40)))
+
+
+def test_zeros_that_fit_in_memory_are_read_however_small_their_file_is(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", images=ZEROS)
+    assert read_source(f"npz:{tmp_path / 'a.npz'}").images.shape == (3000, 1, 28, 28)
 
 
 def write_npy(path):
