@@ -4,12 +4,10 @@ import os
 import shlex
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-import click
+from .terminal import say
 
 PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))
 _ending = threading.Lock()  # acquired by the thread that ends this process, so that only one reason is printed
@@ -27,25 +25,20 @@ def resume_command(path: Path) -> str:
     return f"{start} train --resume --out {shlex.quote(str(path))}{logged}"
 
 
-@contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Inside, SIGTERM raises KeyboardInterrupt, as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def ending(path: Path | None, reason: str) -> str:
+    """Write why a training ends and, if a run has begun at `path`, the command that goes on with it."""
+    begun = path is not None and (path / "config.toml").exists()
+    return f"{reason}; go on with: {resume_command(path)}" if path and begun else reason
 
 
 def end(path: Path | None, reason: str, code: int) -> NoReturn:
-    """End this process with a line that gives the reason and, if a run has begun at `path`, the command to go on with.
+    """End this process with the line that `ending` writes.
 
     If it is one of several processes it ends at once, without waiting for the others, which may never answer.
     """
     _ending.acquire()
     if is_first():
-        begun = path if path is not None and (path / "config.toml").exists() else None
-        click.echo(f"pyrovae: {reason}" + (f"; go on with: {resume_command(begun)}" if begun else ""), err=True)
+        say(f"pyrovae: {ending(path, reason)}", err=True)
     if PROCESSES > 1:
         os._exit(code)
     _ending.release()

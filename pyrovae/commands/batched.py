@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
-from pyrovae.commands.threads import use_one_thread_if_small
+from pyrovae.commands.threads import use_threads
 from pyrovae.data.data import load
 from pyrovae.programs.build import build
 from pyrovae.runs.files import only_writer
@@ -21,7 +21,7 @@ def train_batched(runs: Sequence[Run], settings: Mapping[str, object]) -> Floati
         for run in runs:
             locks.enter_context(only_writer(run.path))
         fits = list(_begin(runs, settings))
-        use_one_thread_if_small(fits[0])
+        use_threads(fits[0])
         return _train(list(zip(runs, fits)))
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from pyrovae.errors import InputError
 from pyrovae.runs.files import cannot_write
 
 RESULTS = Path("results")
@@ -23,17 +22,15 @@ def unused(name: str) -> Iterator[Path]:
     return (path for path in _numbered(name) if not path.exists())
 
 
-def newest(name: str) -> Path:
-    """Return the run of this name with the highest number that has a checkpoint; `InputError` if there is none."""
+def newest(name: str) -> Path | None:
+    """Return the run of this name with the highest number that has a checkpoint; None if there is none."""
     runs = []
     for path in _numbered(name):
         if not path.exists():
             break
         if (path / "checkpoint.pt").exists():
             runs.append(path)
-    if not runs:
-        raise InputError(f"resume: expected a run with a checkpoint in {RESULTS / name}, got none; name it by --out")
-    return runs[-1]
+    return runs[-1] if runs else None
 
 
 def new_folder(name: str) -> Path | Iterator[Path]:

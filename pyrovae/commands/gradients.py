@@ -11,6 +11,7 @@ from pyrovae.evaluation.elbo import arguments
 from pyrovae.inference import choose_device, seeded
 from pyrovae.inference.gradient_noise import gradient_noise
 from pyrovae.inference.objectives import OBJECTIVES
+from pyrovae.inference.threads import using
 from pyrovae.runs.run import Run
 from pyrovae.vae import VAE
 
@@ -103,7 +104,8 @@ class GradientNoise:
         self.images, self.rows = len(images), []
         try:
             for name, particles in self.cases:
-                with seeded(self.seed):  # binary pixels are drawn, too: every case gets the same batch
+                # Binary pixels are drawn, too: every case gets the same batch.
+                with seeded(self.seed), using(self.run.config.threads):
                     x, y = arguments(vae, data.batch(images, slice(None)))
                     guide, model = _noise(vae, name, particles, self.draws, x, y)
                 self.rows.append({"objective": name, "particles": particles, "guide": guide, "model": model})

@@ -1,29 +1,36 @@
 """Choose how many CPU threads a training uses."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from pyrovae.inference.threads import counts
 from pyrovae.program import mean_of
 from pyrovae.training.fit import Fit
 
 SMALL_STEP = 3e7  # floating-point operations of one forward pass
 
 
-def use_one_thread_if_small(fit: Fit) -> None:
-    """Set torch to one thread if the steps of `fit` are small and OMP_NUM_THREADS is not set.
+def use_threads(fit: Fit) -> None:
+    """Set torch to the number of threads that the config of `fit` names, or to one if its steps are small.
 
-    More threads make a small step no faster, and far slower where other programs share the cores.
+    More threads make a small step no faster, and far slower where other programs share the cores. Otherwise torch's
+    number stays, and the fit itself chooses between it and one thread.
     """
+    if fit.config.threads is not None:
+        torch.set_num_threads(fit.config.threads)
+    elif len(counts()) > 1 and _is_small(fit):
+        torch.set_num_threads(1)
+
+
+def _is_small(fit: Fit) -> bool:
     x, labels = fit.data.batch(fit.data.train, slice(0, fit.config.batch_size))
     vae, y = fit.vae, fit.vae.given(x, labels)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         vae.decoder(mean_of(vae.encode(x, y)), y)
-    if counter.get_total_flops() < SMALL_STEP and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1)
+    return bool(counter.get_total_flops() < SMALL_STEP)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyrovae.config.settings import Config, as_text
 from pyrovae.errors import InputError
 
-ONE_FOR_ALL = ("data_dir", "device")  # settings of the machine, the same in all runs of a sweep
+ONE_FOR_ALL = ("data_dir", "device", "threads")  # settings of the machine, the same in all runs of a sweep
 
 
 @dataclass(frozen=True)

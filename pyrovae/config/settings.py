@@ -110,6 +110,9 @@ class Config(BaseModel):
     )
     seed: int = setting(0, "Training", "seed of all random numbers", ge=0, lt=2**32)
     device: str = setting("auto", "Training", "auto, cpu, cuda or cuda:1")
+    threads: int | None = setting(
+        None, "Training", "CPU threads (default: one for small steps, else one or all, as is faster)", ge=1, le=1024
+    )
     save_minutes: float = setting(10.0, "Training", "minutes between two checkpoints within a long epoch", gt=0)
     precision: Literal["fp32", "tf32", "bf16"] = setting(
         "fp32", "Training", "significant bits of the factors of matrix products in training: 24, 11 (CUDA only) or 8"

@@ -37,22 +37,16 @@ def allocate(shape: Sequence[int]) -> Tensor:
 
     Raises `InputError` if it fits neither in memory nor on disk.
     """
-    n = torch.Size(shape).numel()
+    n, folder = torch.Size(shape).numel(), tempfile.gettempdir()
     if fits(n):
         return torch.empty(*shape, dtype=torch.uint8)
-    expect_disk(n)
-    with tempfile.NamedTemporaryFile(prefix="pyrovae-") as file:  # deleted at once, its data live as long as the tensor
-        return torch.from_file(file.name, shared=True, size=n, dtype=torch.uint8).view(*shape)
-
-
-def expect_disk(nbytes: int) -> None:
-    """Raise `InputError` if images of so many bytes, which do not fit in memory, do not fit in $TMPDIR either."""
-    folder = tempfile.gettempdir()
-    if nbytes > (free := shutil.disk_usage(folder).free):
+    if n > (free := shutil.disk_usage(folder).free):
         raise InputError(
-            f"dataset: expected {nbytes / 1e9:.1f} GB free in {folder}, as these images do not fit in memory,"
+            f"dataset: expected {n / 1e9:.1f} GB free in {folder}, as these images do not fit in memory,"
             f" got {free / 1e9:.1f} GB; TMPDIR names another folder"
         )
+    with tempfile.NamedTemporaryFile(prefix="pyrovae-") as file:  # deleted at once, its data live as long as the tensor
+        return torch.from_file(file.name, shared=True, size=n, dtype=torch.uint8).view(*shape)
 
 
 def convert(images: Tensor, function: Callable[[Tensor], Tensor], shape: Sequence[int] | None = None) -> Tensor:

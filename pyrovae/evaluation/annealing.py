@@ -1,7 +1,8 @@
 """Estimate log p(x | y) by annealed importance sampling, to check the importance-sampled estimate."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypedDict
 
 import pyro
@@ -16,6 +17,7 @@ from pyrovae.errors import at_least
 from pyrovae.evaluation.elbo import arguments
 from pyrovae.evaluation.importance import NUMBERS, expect_density, joint_log_prob, numbers_per_sample
 from pyrovae.inference.parameters import hidden
+from pyrovae.inference.threads import Threads
 from pyrovae.vae import VAE
 
 IMAGES = 20  # the most images in a batch
@@ -53,7 +55,13 @@ class Path:
     deviation of the base.
     """
 
-    def __init__(self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any) -> None:
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        guide: Callable[..., Any],
+        *args: Any,
+        threads: Mapping[int, Threads] | None = None,
+    ) -> None:
         self.model, self.args = model, args
         site: Any = poutine.trace(guide).get_trace(*args).nodes["z"]
         self.q: TorchDistribution = site["fn"]
@@ -61,6 +69,9 @@ class Path:
         self.base: TorchDistribution = self.q if flow is None else flow.base_dist
         self.transforms: list[Transform] = [] if flow is None else flow.transforms
         self.scale = self.base.sample((1000,)).std(0)
+        if threads is None:
+            threads = defaultdict(lambda: Threads(self.scale.device))
+        self.threads = threads  # of transitions, for each number of chains
 
     def start(self, chains: int) -> Point:
         """Draw where the chains start, at t = 0."""
@@ -84,17 +95,22 @@ class Path:
 
 
 def annealed_log_weights(
-    model: Callable[..., Any], guide: Callable[..., Any], chains: int, steps: int, *args: Any
+    model: Callable[..., Any],
+    guide: Callable[..., Any],
+    chains: int,
+    steps: int,
+    *args: Any,
+    threads: Mapping[int, Threads] | None = None,
 ) -> tuple[Tensor, Tensor]:
     r"""Return log w = Σ_k (t_k − t_{k−1}) log [p(x, z_k) / q(z_k | x)], (chains, n), and the mean acceptance, (n,).
 
     z_1 ~ q, and z_{k+1} follows from z_k by a transition that leaves f_{t_k} invariant. E[w] = p(x) for transitions
     that are fixed beforehand: the step sizes are adapted on pilot chains, whose weights are not used. One step is plain
     importance sampling. Works for any Pyro model and guide with one plate of n and one site z; both are called with
-    `args`.
+    `args`. `threads` are those that transitions of so many chains run on, to be handed on from one batch to the next.
     """
     with torch.no_grad(), pyro.validation_enabled(False), hidden():
-        path, times = Path(model, guide, *args), schedule(steps)
+        path, times = Path(model, guide, *args, threads=threads), schedule(steps)
         return _anneal(path, chains, times, _step_sizes(path, times))
 
 
@@ -128,9 +144,10 @@ def annealed_log_likelihoods(
     vae.eval()
     per_chain = numbers_per_sample(vae, *arguments(vae, data.batch(images, slice(0, 1))))
     n = min(IMAGES, max(1, NUMBERS // (chains * per_chain)))
+    threads = defaultdict[int, Threads](lambda: Threads(vae.device))
     for start in range(0, len(images), n):
         x, y = arguments(vae, data.batch(images, slice(start, start + n)))
-        log_w, acceptance = annealed_log_weights(vae.model, vae.guide, chains, steps, x, y)
+        log_w, acceptance = annealed_log_weights(vae.model, vae.guide, chains, steps, x, y, threads=threads)
         yield {"log_likelihood": torch.logsumexp(log_w, 0) - math.log(chains), "acceptance": acceptance}
 
 
@@ -176,8 +193,9 @@ def _anneal(path: Path, chains: int, times: list[float], sizes: list[Tensor]) ->
     """Run the chains from t = 0 to 1; returns their log-weights (chains, n) and the mean acceptance (n,)."""
     point = path.start(chains)
     log_w, acceptance = times[1] * point.log_w.double(), torch.zeros_like(point.log_w[0])
+    transition = path.threads[chains].measured()(_transition)
     for t, following, size in zip(times[1:], times[2:], sizes):
-        point, chance = _transition(path, point, t, size)
+        point, chance = transition(path, point, t, size)
         log_w += (following - t) * point.log_w
         acceptance += chance.mean(0) / len(sizes)
     return log_w, acceptance
@@ -187,10 +205,10 @@ def _step_sizes(path: Path, times: list[float]) -> list[Tensor]:
     """Find the step size of each transition by pilot chains; returns tensors (n,), in units of the base's `scale`."""
     point = path.start(PILOTS)
     size = torch.full_like(point.log_w[0], point.e.shape[-1] ** -0.25)  # about right for q, at t = 0
-    sizes = []
+    sizes, transition = [], path.threads[PILOTS].measured()(_transition)
     for t in times[1:-1]:
         sizes.append(size)
-        point, chance = _transition(path, point, t, size)
+        point, chance = transition(path, point, t, size)
         size = size * (RATE * (chance.mean(0) - ACCEPTANCE)).exp()
     return sizes
 

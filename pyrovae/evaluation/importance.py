@@ -18,6 +18,7 @@ from pyrovae.inference import seeded
 from pyrovae.inference.compiled import capture
 from pyrovae.inference.not_finite import not_finite
 from pyrovae.inference.parameters import hidden
+from pyrovae.inference.threads import Threads
 from pyrovae.inference.traces import guide_then_model
 from pyrovae.vae import VAE
 
@@ -61,14 +62,13 @@ def log_likelihoods(
     for first in range(start, len(images), IMAGES):
         x, y = arguments(vae, data.batch(images, slice(first, first + IMAGES)))
         log_w = weigher.weigh(x, y).double()
-        scores = {"log_likelihood": torch.logsumexp(log_w, 0) - math.log(samples), "elbo": log_w.mean(0)}
-        for name, score in scores.items():
-            _expect_finite(name, score, first, partial(not_finite, vae.model, vae.guide, x, y))
-        yield {
-            **scores,
-            "effective_samples": (2 * torch.logsumexp(log_w, 0) - torch.logsumexp(2 * log_w, 0)).exp(),
-            "pareto_k": torch.tensor([pareto_k(column) for column in log_w.T.cpu()]),
-        }
+        with weigher.threads.chosen():
+            scores = {"log_likelihood": torch.logsumexp(log_w, 0) - math.log(samples), "elbo": log_w.mean(0)}
+            for name, score in scores.items():
+                _expect_finite(name, score, first, partial(not_finite, vae.model, vae.guide, x, y))
+            scores["effective_samples"] = (2 * torch.logsumexp(log_w, 0) - torch.logsumexp(2 * log_w, 0)).exp()
+            scores["pareto_k"] = torch.tensor([pareto_k(column) for column in log_w.T.cpu()])
+        yield scores
 
 
 def _expect_finite(name: str, score: Tensor, first: int, sites: Callable[[], list[str]]) -> None:
@@ -90,7 +90,7 @@ class Weigher:
     """
 
     def __init__(self, vae: VAE, data: Data, images: Images, samples: int, always: bool = False) -> None:
-        self.vae, self.samples = vae, samples
+        self.vae, self.samples, self.threads = vae, samples, Threads(vae.device)
         x, y = arguments(vae, data.batch(images, slice(0, IMAGES)))
         per_image = samples * numbers_per_sample(vae, x, y)
         divisors = [n for n in range(1, len(x) + 1) if len(x) % n == 0]
@@ -106,7 +106,7 @@ class Weigher:
         """Return log w (samples, n) for a batch of n images and their context."""
         columns = []
         for few in self._split(x, y):
-            part = self._compiled if len(few[0]) == self.part_images else self._part
+            part = self.threads.measured()(self._compiled if len(few[0]) == self.part_images else self._part)
             columns.append(torch.cat([part(*few)[0] for _ in range(self.parts)])[: self.samples])
         return torch.cat(columns, -1)
 

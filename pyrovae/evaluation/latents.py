@@ -15,6 +15,7 @@ from pyrovae.data.data import Data, Images
 from pyrovae.evaluation.active_units import ACTIVE
 from pyrovae.evaluation.elbo import arguments
 from pyrovae.inference.objectives.closed_form import known_kl
+from pyrovae.inference.threads import Threads
 from pyrovae.program import known_mean, mean_of
 from pyrovae.vae import VAE
 
@@ -91,23 +92,28 @@ def report(vae: VAE, data: Data) -> LatentReport:
 def _posteriors(vae: VAE, data: Data, images: Images) -> Iterator[tuple[TorchDistribution, TorchDistribution]]:
     """Yield q(z | x, y) and p(z | y) for batch after batch."""
     vae.eval()
+    threads = Threads(vae.device)
     for rows in _slices(images):
         x, y = arguments(vae, data.batch(images, rows))
-        yield vae.posterior(vae.encoder(x, y)), vae.prior(y)
+        with threads.measured():
+            distributions = vae.posterior(vae.encoder(x, y)), vae.prior(y)
+        yield distributions
 
 
 @torch.no_grad()
 def _surgery(vae: VAE, data: Data) -> tuple[float, float]:
     """Split the mean KL into I(x; z) and KL(q(z) ‖ p(z)), estimated by one code of each image."""
     with pyro.validation_enabled(False):  # a flow's inverse may overflow at another image's code
-        features = torch.cat([vae.encoder(data.batch(data.test, rows).x.to(vae.device)) for rows in _slices(data.test)])
+        encoder = Threads(vae.device).measured()(vae.encoder)
+        features = torch.cat([encoder(data.batch(data.test, rows).x.to(vae.device)) for rows in _slices(data.test)])
         q, p = vae.posterior(features), vae.prior()
         z, n = q.sample(), len(data.test)
         own = q.log_prob(z)
         flow = isinstance(q, TransformedDistribution)
         codes, width = (min(CODES, n), features.shape[1]) if flow else (n, 1)  # a flow reads the features of each pair
         parts = torch.arange(codes).split(max(1, PAIRS // n // width))
-        marginal = torch.cat([_log_marginal(q, z, own, part) for part in parts])
+        log_marginal = Threads(vae.device).measured()(_log_marginal)
+        marginal = torch.cat([log_marginal(q, z, own, part) for part in parts])
         mutual = (own[:codes] - marginal).mean()
         return mutual.item(), ((own - p.log_prob(z)).mean() - mutual).item()
 

@@ -26,6 +26,7 @@ from pyrovae.figures.images import (
 from pyrovae.figures.latent import kl_per_dimension, latent
 from pyrovae.figures.style import Unfit
 from pyrovae.inference import seeded
+from pyrovae.inference.threads import few, using
 
 FIGURES: dict[str, Callable[..., Figure]] = {
     "losses": losses,
@@ -58,7 +59,7 @@ def draw(run: Drawable, names: Iterable[str] = ()) -> Iterator[tuple[str, Figure
     for figure_name, function in (chosen or FIGURES).items():
         arguments = {name: getattr(run, name) for name in inspect.signature(function).parameters}
         try:
-            with seeded(run.config.seed):
+            with seeded(run.config.seed), using(run.config.threads), few():
                 figure = function(**arguments)
         except Unfit:
             if chosen:

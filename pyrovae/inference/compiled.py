@@ -12,6 +12,7 @@ from torch.fx import GraphModule
 from pyrovae.inference.graphs import shared_as_inputs, trace_graph
 from pyrovae.inference.onednn import use_onednn
 from pyrovae.inference.private import compile_by_inductor
+from pyrovae.inference.threads import counts
 
 # In seconds, measured with mlp and gated networks on two CPU cores: compiling, and what a compiled step saves.
 COST, SAVED = 15.0, 0.003
@@ -42,7 +43,8 @@ def compile_graph(graph: GraphModule, *inputs: Tensor) -> Callable[..., tuple[An
         use_onednn(graph)
     with torch.no_grad():
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path.home() / ".cache/pyrovae/compiled"))
-        compiled = compile_by_inductor(graph, inputs, OPTIONS)
+        # Without this option, the number of threads is written into the loops.
+        compiled = compile_by_inductor(graph, inputs, {**OPTIONS, "cpp.dynamic_threads": len(counts()) > 1})
 
     def run(*inputs: Tensor) -> tuple[Any, ...]:
         with torch.no_grad():

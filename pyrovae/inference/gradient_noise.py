@@ -11,6 +11,7 @@ from pyrovae.errors import at_least
 from pyrovae.inference.parameters import hidden
 from pyrovae.inference.private import foreach_add_, foreach_addcmul_, foreach_div, foreach_sub
 from pyrovae.inference.svi import Loss
+from pyrovae.inference.threads import Threads
 
 Groups = Mapping[str, Sequence[Tensor]]
 
@@ -28,14 +29,16 @@ def gradient_noise(
     """
     at_least(2, draws=draws)
     parameters = [parameter for group in groups.values() for parameter in group]
+    threads = Threads(parameters[0].device)
     mean, squares = ([torch.zeros_like(parameter) for parameter in parameters] for _ in range(2))
     for count in range(1, draws + 1):  # Welford (1962): mean and squared deviations without storing any draw
-        with hidden(), pyro.validation_enabled(False):
-            value = loss.differentiable_loss(model, guide, *args)
-        gradients = torch.autograd.grad(value, parameters, materialize_grads=True, allow_unused=True)
-        deviations = foreach_sub(gradients, mean)
-        foreach_add_(mean, foreach_div(deviations, count))
-        foreach_addcmul_(squares, deviations, foreach_sub(gradients, mean))
+        with threads.measured():
+            with hidden(), pyro.validation_enabled(False):
+                value = loss.differentiable_loss(model, guide, *args)
+            gradients = torch.autograd.grad(value, parameters, materialize_grads=True, allow_unused=True)
+            deviations = foreach_sub(gradients, mean)
+            foreach_add_(mean, foreach_div(deviations, count))
+            foreach_addcmul_(squares, deviations, foreach_sub(gradients, mean))
     noise, start = {}, 0
     for name, group in groups.items():
         rows = slice(start, start := start + len(group))

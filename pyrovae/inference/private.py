@@ -76,6 +76,8 @@ __all__ = [
 ELSEWHERE = {
     "pyro.infer.Trace_ELBO._get_traces": "yields a trace of the model and one of the guide for each particle",
     "pyro.infer.Trace_ELBO._differentiable_loss_particle": "the loss and the surrogate loss of one pair of traces",
+    "pyro.infer.Trace_ELBO._guess_max_plate_nesting": "sets how deep the plates of a program are nested",
+    "pyro.infer.Trace_ELBO._vectorized_num_particles": "puts a program into a plate of particles",
     "pyro.poutine.replay_messenger.ReplayMessenger._pyro_sample": "called by an effect before a site is drawn",
     "pyro.poutine.trace_messenger.TraceMessenger._pyro_post_sample": "called by an effect after a site is drawn",
     "torch.fx.experimental.proxy_tensor.disable_proxy_modes_tracing": "keeps the exemplar prior's means out of a graph",

@@ -75,10 +75,10 @@ class SVI:
             return self.compiled(*args)
         return self._step(self.gradients, *args)
 
-    @torch.no_grad()
     def evaluate_loss(self, *args: Any) -> Tensor:
         """Return the loss without taking a step: no parameter and no optimizer state moves."""
-        return self._loss(*args)
+        with torch.set_grad_enabled(not isinstance(self.loss, TraceELBO)):  # Pyro's TraceEnum_ELBO insists on gradients
+            return self._loss(*args).detach()
 
     def compile(self, *args: Tensor) -> None:
         """Compile the step for arguments of these shapes; arguments of other shapes take steps as before.

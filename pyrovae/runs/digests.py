@@ -12,7 +12,8 @@ from pyrovae.runs.files import expect_own
 
 CONFIG = "config.toml"
 DIGESTED = (CONFIG, "metrics.jsonl", "model.safetensors", "checkpoint.pt", "progress.safetensors")
-MAY_MOVE = {"dataset", "data_dir", "device", "save_minutes"}  # settings that say where a run works, not what it is
+# Settings that say where a run works, not what it is.
+MAY_MOVE = {"dataset", "data_dir", "device", "threads", "save_minutes"}
 
 
 def digests_of(folder: Path) -> dict[str, str]:

@@ -14,6 +14,7 @@ from pyrovae.evaluation.annealing import annealed_log_likelihoods, compare
 from pyrovae.evaluation.importance import log_likelihoods, summarise
 from pyrovae.evaluation.latents import report
 from pyrovae.inference import choose_device, seeded
+from pyrovae.inference.threads import using
 from pyrovae.runs.estimates import Estimates
 from pyrovae.runs.files import only_writer
 from pyrovae.runs.schema import Evaluation
@@ -77,7 +78,8 @@ class Evaluating:
         self.resumable = False  # whether estimates are kept from which `resume` could go on
 
     def __iter__(self) -> Generator[Step, None, None]:
-        with only_writer(self.run.path):  # no training may go on from these weights meanwhile
+        # No training may go on from these weights meanwhile.
+        with only_writer(self.run.path), using(self.run.trusted.threads):
             vae, data = self.run.vae, self.run.data
             vae.to(self.device)
             try:

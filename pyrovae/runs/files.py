@@ -90,7 +90,7 @@ def cannot_write(what: str, path: Path, error: OSError) -> Exception:
     """
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
         return NoRoom(f"expected room to write {path}, got: {error.strerror}")
-    return InputError(f"{what}: expected to write {path}, got: {error.strerror or error}")
+    return InputError(f"{what}: expected a place that can be written at {path}, got: {error.strerror or error}")
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
@@ -119,7 +119,7 @@ def remove_stale(folder: Path) -> None:
     for temporary in (*folder.glob(f"{PART}*"), *folder.glob(f"figures/{PART}*")):
         host, _, owner = temporary.name.removeprefix(PART).partition("-")
         with contextlib.suppress(OSError):  # it may have gone meanwhile, or be a folder that somebody else made
-            aged = time.time() - temporary.stat().st_mtime > A_DAY
+            aged = time.time() - temporary.lstat().st_mtime > A_DAY
             if aged or (host == HOST and not _runs(owner.partition("-")[0])):
                 temporary.unlink()
 
@@ -181,8 +181,8 @@ def _acquire(folder: Path) -> "BaseFileLock":
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path, timeout=0, is_singleton=True)  # the same process may lock it again
         while True:
-            path.touch()
-            expect_own(folder, LOCK)
+            if not expect_own(folder, LOCK).exists():
+                path.touch()
             before = path.stat().st_ino
             lock.acquire()
             if path.exists() and path.stat().st_ino == before:  # else another process has removed the folder meanwhile

@@ -27,7 +27,7 @@ Comparable = Mapping[str, str | int | bool | None]  # all that runs must have in
 WEIGHTS = "model.safetensors"
 # Settings that a config.toml may lack: they have no value, or the first runs were written before they existed.
 MAY_BE_MISSING = {
-    *("data_dir", "image_size", "compile", "cycle", "free_bits"),
+    *("data_dir", "image_size", "threads", "compile", "cycle", "free_bits"),
     *("grad_clip", "mmd_weight", "on_nan", "precision", "save_minutes", "schedule"),
 }
 
@@ -69,7 +69,8 @@ class Summary(MeasuredOn):
     parameters: NotRequired[int]
     seconds: NotRequired[float]
     device: NotRequired[str]
-    threads: NotRequired[int]
+    threads: NotRequired[int]  # the most that a step ran on
+    threads_used: NotRequired[list[int]]  # all numbers of threads that steps ran on, if there were several
     precision: NotRequired[str]
     compiled: NotRequired[bool]
     deterministic: NotRequired[dict[str, bool]]

@@ -38,12 +38,14 @@ def summarise(config: Config, fit: Fit, records: list[Record]) -> Summary:
 
 def _add_provenance(summary: Summary, config: Config, fit: Fit, records: list[Record]) -> None:
     """Add how the run was trained: on which hardware, by which code, in how many seconds."""
+    threads = fit.state.threads or [torch.get_num_threads()]
     summary.update(
         {
             "parameters": sum(p.numel() for p in fit.vae.parameters() if p.requires_grad),
             "seconds": round(sum(record["seconds"] for record in records), 1),
-            "device": _hardware(fit.device),
-            "threads": torch.get_num_threads(),
+            "device": _hardware(fit.device, threads),
+            "threads": threads[-1],
+            **({"threads_used": threads} if len(threads) > 1 else {}),
             "precision": config.precision,
             "compiled": fit.compiled,
             "deterministic": {
@@ -106,8 +108,8 @@ def _revision() -> str | None:
         return None
 
 
-def _hardware(device: torch.device) -> str:
+def _hardware(device: torch.device, threads: list[int]) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    kind, threads = f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}", torch.get_num_threads()
-    return f"{device.type}, {kind}, {threads} thread{'s' if threads > 1 else ''}"
+    kind, counts = torch.backends.cpu.get_cpu_capability(), " or ".join(map(str, threads))
+    return f"{device.type}, {platform.machine()} with {kind}, {counts} thread{'s' if threads[-1] > 1 else ''}"

@@ -12,6 +12,7 @@ from pyrovae.config.settings import Config
 from pyrovae.errors import InputError, at_least
 from pyrovae.inference import seeded
 from pyrovae.inference.compiled import to_compile, why_not
+from pyrovae.inference.threads import Threads, using
 from pyrovae.inference.vmapped import capture_stacked, stack
 from pyrovae.training.record import EpochScores, Record
 from pyrovae.training.state import TrainingState
@@ -27,6 +28,7 @@ class Member(Protocol):
     state: TrainingState
     training_step: TrainingStep
     fault: FloatingPointError | None
+    threads: Threads
 
     @property
     def epoch_seed(self) -> int: ...
@@ -79,7 +81,9 @@ class _Batched:
     """Stacks the tensors of all fits, so that each fit holds views of the stacks, and trains epoch after epoch."""
 
     def __init__(self, fits: Sequence[Member]) -> None:
-        self.fits = fits
+        self.fits, self.threads = fits, fits[0].threads
+        for fit in fits:
+            fit.threads = self.threads  # one program, one choice
         own = [fit.training_step.own_tensors() for fit in fits]
         self.stacks = [(tensors[0], stack(tensors)) for tensors in zip(*own)]
         self.generators = [torch.Generator(own[0][0].device) for _ in fits]
@@ -88,13 +92,18 @@ class _Batched:
 
     def run_epoch(self) -> list[Record | FloatingPointError]:
         """Train all fits for an epoch; returns their records, or errors."""
+        with using(self.fits[0].config.threads):
+            return self._run_epoch()
+
+    def _run_epoch(self) -> list[Record | FloatingPointError]:
         start = time.perf_counter()
         batches = self._batches() if self.can_be_batched else []
         for rows in {rows.shape: rows for rows in batches}.values():
             self.can_be_batched = self.can_be_batched and self._capture(rows, len(batches))
         if self.can_be_batched:
             for k, rows in enumerate(batches):
-                self._take_step(k, rows, len(batches))
+                with self.threads.measured():
+                    self._take_step(k, rows, len(batches))
         seconds = (time.perf_counter() - start) / len(self.fits)
         return [self._record(fit, generator, seconds) for fit, generator in zip(self.fits, self.generators)]
 
@@ -162,5 +171,5 @@ def _end_epoch(fit: Member, generator: torch.Generator, seconds: float) -> Recor
         else:
             torch.set_rng_state(generator.get_state())
         scores = fit.score_epoch()
-    fit.state.seconds = seconds + time.perf_counter() - start
+    fit.state.spend(seconds + time.perf_counter() - start, fit.threads.used)
     return fit.end_epoch(scores)

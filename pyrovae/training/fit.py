@@ -18,6 +18,7 @@ from pyrovae.inference import choose_device, seeded
 from pyrovae.inference.compiled import to_compile
 from pyrovae.inference.optimizer import adopt
 from pyrovae.inference.processes import as_the_first
+from pyrovae.inference.threads import Threads, using
 from pyrovae.programs.memory import allocation_refused
 from pyrovae.training.interrupts import held_back
 from pyrovae.training.objective import expect_fitting
@@ -53,7 +54,7 @@ class Fit:
         self.fault: FloatingPointError | None = None  # kept, not raised, if other fits train beside this one
         self.training_step = TrainingStep(self.vae, self.data, config, self.device)
         self.svi, self.kl_weight = self.training_step.svi, self.training_step.kl_weight
-        self.watch = Watch(self.svi)
+        self.watch, self.threads = Watch(self.svi), Threads(self.device)
         self.to_compile = to_compile(config.compile, self.steps)
 
     # --- the loop ---
@@ -66,11 +67,11 @@ class Fit:
         while not self.done:
             start, scores = time.perf_counter(), None
             try:
-                with seeded(self.epoch_seed), allocation_refused():
+                with seeded(self.epoch_seed), using(self.config.threads), allocation_refused():
                     if self.train_epoch(until=start + seconds):
                         scores = self.score_epoch()
             finally:
-                self.state.seconds += time.perf_counter() - start
+                self.state.spend(time.perf_counter() - start, self.threads.used)
             yield None if scores is None else self.end_epoch(scores)
 
     def train_epoch(self, until: float) -> bool:
@@ -87,7 +88,8 @@ class Fit:
             with self.state.continued_random_numbers(), held_back() as interrupted:
                 for step, arguments in enumerate(self.training_step.arguments(batches[self.step :]), self.step):
                     self.training_step.follow_schedules(self.epoch + step / len(batches))
-                    loss = self.svi.step(*arguments)
+                    with self.threads.measured():
+                        loss = self.svi.step(*arguments)
                     self.state.step = step + 1
                     self.watch.see(self.epoch + 1, self.step, loss, arguments, last=self.step == len(batches))
                     if interrupted() or (time.perf_counter() > until and all_finite(self.svi.update.parameters)):
@@ -113,8 +115,9 @@ class Fit:
         if skipped >= self._steps_per_epoch:
             raise FloatingPointError(f"epoch {self.epoch + 1}: every one of its steps was skipped; {REMEDIES}")
         active, held_out = ActiveUnits(), self.data.validation
-        validation = None if held_out is None else elbo_scores(self.vae, self.data, held_out)
-        test = elbo_scores(self.vae, self.data, self.data.test, active)
+        with self.threads.chosen():
+            validation = None if held_out is None else elbo_scores(self.vae, self.data, held_out)
+            test = elbo_scores(self.vae, self.data, self.data.test, active)
         if validation is None:
             scores = EpochScores(train=train, test=test)
         else:

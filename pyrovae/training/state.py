@@ -1,14 +1,15 @@
 """The state of a training: what a checkpoint holds besides the weights and the optimizer."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from pyrovae.inference.randomness import random_state, set_random_state
 
-LASTING = ("epoch", "best_epoch", "best_loss", "changed", "compiled")  # in every checkpoint, between epochs too
+# In every checkpoint, between epochs too.
+LASTING = ("epoch", "best_epoch", "best_loss", "changed", "compiled", "threads")
 
 
 @dataclass
@@ -20,6 +21,7 @@ class TrainingState:
     best_loss: float = math.inf  # the weighted validation loss of the best epoch, in nats per image
     changed: list[dict[str, object]] = field(default_factory=list)  # settings changed by resumptions
     compiled: bool = False  # whether any step was compiled, in this process or an earlier one
+    threads: list[int] = field(default_factory=list)  # the numbers of threads that steps ran on, likewise
     step: int = 0  # the number of steps taken in the epoch under way; 0 between epochs
     seconds: float = 0.0  # the time spent on the epoch under way
     random: dict[str, Any] = field(default_factory=dict)  # the state of all random numbers after the last step
@@ -32,6 +34,11 @@ class TrainingState:
         elif validation_loss < self.best_loss:
             self.best_epoch, self.best_loss = self.epoch, validation_loss
         self.step, self.seconds = 0, 0.0
+
+    def spend(self, seconds: float, threads: Iterable[int]) -> None:
+        """Add the time of steps or scores to that of the epoch under way, and note what threads the steps ran on."""
+        self.seconds += seconds
+        self.threads = sorted({*self.threads, *threads})
 
     @contextmanager
     def continued_random_numbers(self) -> Iterator[None]:
@@ -54,5 +61,6 @@ class TrainingState:
     def load(self, progress: dict[str, Any], under_way: dict[str, Any]) -> None:
         """Set the state to what `progress` and `under_way` returned; entries that an older version left out stay."""
         vars(self).update({name: value for name, value in progress.items() if name in LASTING})
+        self.threads = [int(count) for count in self.threads]
         if under_way:
             self.step, self.seconds, self.random = (under_way[name] for name in ("step", "seconds", "random"))

@@ -35,7 +35,7 @@ def test_a_checkpoint_keeps_the_names_of_its_entries():
     assert next(epochs) is None  # a step was taken, and the epoch is not complete
     state = fitting.state_dict()
     assert [*state] == ["model", "optimizer", "progress", "under_way"]
-    assert [*state["progress"]] == ["epoch", "best_epoch", "best_loss", "changed", "compiled"]
+    assert [*state["progress"]] == ["epoch", "best_epoch", "best_loss", "changed", "compiled", "threads"]
     assert [*state["under_way"]] == ["step", "seconds", "random", "sums", "skipped"]
     assert state["under_way"]["step"] == 1
     while next(epochs) is None:

@@ -1,15 +1,15 @@
 """npz files: the shapes and labels that are read, and which files are refused."""
 
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from support.files import noise
 
-from pyrovae.data import storage
-from pyrovae.data.sources import npz as npz_source
-from pyrovae.data.sources import read_source
+from pyrovae.data.sources import npz, read_source
 from pyrovae.errors import InputError
 
 
@@ -100,58 +100,6 @@ def test_arrays_of_wrong_names_types_or_shapes_are_refused(arrays, message, tmp_
         read_source(save_npz(tmp_path / "a.npz", **arrays))
 
 
-@pytest.fixture
-def unpacked_nothing(monkeypatch):
-    """Fail if the values of an array are read."""
-
-    def read(array):
-        raise AssertionError(f"unpacked {array.entry.filename}")
-
-    monkeypatch.setattr(npz_source._Array, "read", read)
-
-
-ZEROS = np.zeros((3000, 28, 28), np.uint8)  # 2.4 MB, of which deflate makes 2.5 kB
-
-
-@pytest.mark.usefixtures("unpacked_nothing")
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"images": ZEROS}, r"packs at most 400 times in .*a.npz, got 0.0 GB in 0.0 MB; numpy.savez"),
-        ({"images": ZEROS[:1500], "test_images": ZEROS[:1500]}, "packs at most 400 times"),
-        ({"images": ZEROS[:1500], "labels": np.zeros(1500, "U300")}, "packs at most 400 times"),
-        ({"images": ZEROS.astype(float)}, "of type uint8 .*, got float64"),
-        ({"images": ZEROS.astype(object)}, "of type uint8 .*, got object"),
-    ],
-)
-def test_a_small_file_of_large_arrays_is_refused_before_it_is_unpacked(arrays, message, tmp_path, monkeypatch):
-    np.savez_compressed(tmp_path / "a.npz", **arrays)
-    monkeypatch.setattr(npz_source, "ANYWAY", 10**6)
-    with pytest.raises(InputError, match=message):
-        read_source(f"npz:{tmp_path / 'a.npz'}")
-
-
-@pytest.mark.usefixtures("unpacked_nothing")
-def test_arrays_that_fit_neither_in_memory_nor_on_disk_are_refused_before_any_is_unpacked(
-    little_memory, tmp_path, monkeypatch
-):
-    little_memory(1000)
-    free = 6 * 10**5
-    monkeypatch.setattr(storage.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": free}))
-    images = noise(400, 32, 32)  # 4.1e5 bytes
-    for arrays in ({"images": images}, {"images": images, "test_images": images}):  # the first are split, in a copy
-        with pytest.raises(InputError, match=r"dataset: expected 0.0 GB free in .*, got 0.0 GB; TMPDIR"):
-            read_source(save_npz(tmp_path / "a.npz", **arrays))
-    monkeypatch.setattr(npz_source, "ANYWAY", 1000)
-    with pytest.raises(InputError, match=r"dataset: expected labels that fit in memory in .*, got 0.0 GB of them"):
-        read_source(save_npz(tmp_path / "a.npz", images=noise(40, 4, 4), labels=np.array(["a" * 9] * 40)))
-
-
-def test_zeros_that_fit_in_memory_are_read_however_small_their_file_is(tmp_path):
-    np.savez_compressed(tmp_path / "a.npz", images=ZEROS)
-    assert read_source(f"npz:{tmp_path / 'a.npz'}").images.shape == (3000, 1, 28, 28)
-
-
 def write_npy(path):
     with path.open("wb") as file:
         np.save(file, IMAGES)
@@ -179,3 +127,50 @@ def test_a_file_that_is_not_npz_is_refused(damage, tmp_path):
     damage(path)
     with pytest.raises(InputError, match=rf"expected an npz file at {path}, got: \S"):
         read_source(f"npz:{path}")
+
+
+def pack_zeros(path, gigabytes, name="images"):
+    """Write a file of a thousandth of this size, whose array of zeros unpacks to it; nothing is ever in memory."""
+    n = int(gigabytes * 1e9) // 784
+    header = {"descr": "|u1", "fortran_order": False, "shape": (n, 28, 28)}
+    packed = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED)
+    with packed, packed.open(f"{name}.npy", "w", force_zip64=True) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for _ in range(n // 1000):
+            file.write(bytes(784_000))
+        file.write(bytes(784 * (n % 1000)))
+
+
+def test_what_a_small_file_unpacks_to_is_said_before(tmp_path, little_memory, monkeypatch):
+    pack_zeros(tmp_path / "zeros.npz", 0.06)
+    little_memory(10_000_000)
+    monkeypatch.setattr(npz._Array, "read", lambda array: pytest.fail("it was unpacked"))
+    said = r"zeros.npz has 0.[01] MB that unpack to 0.1 GB; what does not fit in memory"
+    with pytest.warns(UserWarning, match=said), pytest.raises(pytest.fail.Exception):
+        npz.read_npz(tmp_path / "zeros.npz")
+
+
+def test_what_a_tiny_file_unpacks_to_is_said_even_if_it_fits(tmp_path, monkeypatch):
+    pack_zeros(tmp_path / "zeros.npz", 0.02)
+    monkeypatch.setattr(npz, "MUCH", 10**7)
+    monkeypatch.setattr(npz.shutil, "disk_usage", lambda folder: SimpleNamespace(free=0))  # it needs no disk
+    with pytest.warns(UserWarning, match=r"zeros.npz has 0.0 MB that unpack to 0.0 GB"):
+        npz.read_npz(tmp_path / "zeros.npz")
+
+
+def test_a_small_file_that_unpacks_to_more_than_there_is_room_for_is_refused_before(
+    tmp_path, little_memory, monkeypatch
+):
+    pack_zeros(tmp_path / "zeros.npz", 0.06)
+    little_memory(10_000_000)
+    monkeypatch.setattr(npz.shutil, "disk_usage", lambda folder: SimpleNamespace(free=10**7))
+    monkeypatch.setattr(npz._Array, "read", lambda array: pytest.fail("it was unpacked"))
+    with pytest.raises(InputError, match=r"where 0.0 GB are free, in .*zeros.npz, got 0.[01] MB that unpack to 0.1 GB"):
+        npz.read_npz(tmp_path / "zeros.npz")
+
+
+def test_labels_too_large_to_be_sorted_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    np.savez(tmp_path / "words.npz", images=np.zeros((9, 8, 8), np.uint8), labels=np.full(9, "x" * 1000))
+    monkeypatch.setattr(npz, "LABELS", 10_000)
+    with pytest.raises(InputError, match=r"expected labels of images of at most 0.0 GB in .*words.npz, got 0.0 GB"):
+        npz.read_npz(tmp_path / "words.npz")
