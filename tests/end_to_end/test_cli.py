@@ -221,11 +221,13 @@ def test_a_resumed_run_equals_an_uninterrupted_one(whole, here):
         f"train --config mine.toml --out run --lr 0.01 {TINY}",
         f"train --epochs 2 {TINY}",
         f"train --preset digits --epochs 2 {TINY}",
+        f"train --preset digits --out run --epochs 2 {TINY} --latent-dim 3 --seed 3 --condition label",
+        f"train --config mine.toml --out run {TINY} --latent-dim 5 --condition quadrant1",  # the prior follows
     ],
 )
 def test_the_same_command_with_resume_behind_it_begins_goes_on_and_ends(line, here, capsys):
     """Job schedulers repeat a command until it succeeds."""
-    (here / "mine.toml").write_text("latent_dim = 3\nepochs = 2\n", encoding="utf-8")
+    (here / "mine.toml").write_text('latent_dim = 3\nepochs = 2\nprior = "normal"\n', encoding="utf-8")
     path = here / ("run" if "--out" in line else "results/digits")
     assert pyrovae(f"{line} --resume --no-figures") == 0
     assert f"no run to resume in {path.relative_to(here)}: this is its start\n" in capsys.readouterr().out

@@ -150,6 +150,14 @@ def test_what_a_small_file_unpacks_to_is_said_before(tmp_path, little_memory, mo
         npz.read_npz(tmp_path / "zeros.npz")
 
 
+def test_what_a_tiny_file_unpacks_to_is_said_even_if_it_fits(tmp_path, monkeypatch):
+    pack_zeros(tmp_path / "zeros.npz", 0.02)
+    monkeypatch.setattr(npz, "MUCH", 10**7)
+    monkeypatch.setattr(npz.shutil, "disk_usage", lambda folder: SimpleNamespace(free=0))  # it needs no disk
+    with pytest.warns(UserWarning, match=r"zeros.npz has 0.0 MB that unpack to 0.0 GB"):
+        npz.read_npz(tmp_path / "zeros.npz")
+
+
 def test_a_small_file_that_unpacks_to_more_than_there_is_room_for_is_refused_before(
     tmp_path, little_memory, monkeypatch
 ):
