@@ -15,6 +15,7 @@ from support.limits import refuse_network
 from support.sweeps import TINY, InThisProcess
 
 from pyrovae.commands import workers
+from pyrovae.inference.threads import NAMING, Choice
 
 # By default hypothesis tries the same few examples each time; --hypothesis-profile thorough tries many other ones.
 settings.register_profile("quick", derandomize=True, deadline=None, max_examples=200)
@@ -68,6 +69,30 @@ def linear_gaussian():
 @pytest.fixture
 def no_network(monkeypatch):
     refuse_network(monkeypatch)
+
+
+# --- threads ---
+
+
+@pytest.fixture
+def two_threads(monkeypatch):
+    """Torch has two threads, and nobody has named a number."""
+    for name in NAMING:
+        monkeypatch.delenv(name, raising=False)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def alternating(two_threads, monkeypatch):
+    """Repeated work takes one thread and two threads in turn."""
+    monkeypatch.setattr(Choice, "took", _alternate)
+
+
+def _alternate(choice, seconds):
+    choice.count = choice.counts[0] + choice.counts[-1] - choice.count
 
 
 # --- command lines ---

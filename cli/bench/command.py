@@ -24,6 +24,9 @@ from ..values import NAMED, Whole, examples
 @click.option("--particles", metavar="N", type=Whole(), default=1, help="codes of each image  [1]")
 @click.option("--curves", is_flag=True, help="also time over batch size, width, latent dimension, particles")
 @click.option("--profile", is_flag=True, help="also list where the time of a compiled step goes")
+@click.option(
+    "--beside", metavar="N", type=Whole(0, 1000), help="instead: time trainings beside 0 to N other busy processes"
+)
 @click.option("--threads", metavar="N", type=Whole(), help="threads and processor cores to use  [all]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1  [auto]")
 @click.option("--out", metavar="DIR", type=NAMED, default=Path("results"), help="the folder for the files  [results]")
@@ -33,6 +36,7 @@ def command(
     dataset: str,
     curves: bool,
     profile: bool,
+    beside: int | None,
     threads: int | None,
     device: str,
     out: Path,
@@ -41,12 +45,16 @@ def command(
     """Time one epoch of the same VAE by pyrovae, Pyro, PyTorch and NumPyro, in turn, in one run.
 
     Prints a table, and writes DIR/benchmark-HARDWARE.json and .png: medians, ratios, losses, and the peak memory of
-    `pyrovae train`. The row of NumPyro needs pip install 'pyrovae[bench]'.
+    `pyrovae train`. The row of NumPyro needs pip install 'pyrovae[bench]'. With --beside, times instead how trainings
+    that choose their threads compare with one thread and all threads, and writes DIR/beside-HARDWARE.json.
     """
     if threads:  # set before anything starts threads of its own: JAX starts one for each core that it sees
         os.environ["OMP_NUM_THREADS"] = str(threads)
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    if beside is not None:
+        _beside(beside, repetitions, out)
+        return
     from pyrovae.data.data import load
     from pyrovae.inference import choose_device
 
@@ -66,6 +74,17 @@ def command(
     results = measure(timed, names, repetitions, dataset, curves, profile)
     show(results)
     say(*save(results, timed, out))
+
+
+def _beside(most: int, repetitions: int, out: Path) -> None:
+    check_out_folder(out)
+    from .beside import run
+    from .machine import slug
+    from .run import write
+
+    results = run(most, repetitions)
+    for path in write(out, f"beside-{slug(results['hardware'])}", results, {}):
+        click.echo(path)
 
 
 def _names(rows: str | None, known: Collection[str]) -> list[str]:

@@ -8,15 +8,13 @@ from pathlib import Path
 
 import torch
 
-from .rows.work import Work
-
 PACKAGES = ("pyrovae", "torch", "pyro-ppl", "numpyro", "jax")
 
 
-def hardware_of(work: Work) -> str:
+def hardware_of(device: torch.device) -> str:
     """Name the graphics card, or the processor and its cores."""
-    if work.device.type == "cuda":
-        return torch.cuda.get_device_name(work.device)
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{_processor()}, {cores} cores"
 

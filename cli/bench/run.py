@@ -32,7 +32,7 @@ def measure(
     ready = [row for row in rows if row.epoch]
     list(track(repeat(ready, work, repetitions), "timing", repetitions * len(ready), transient=True, console=Console()))
     results: dict[str, Any] = {
-        "hardware": hardware_of(work),
+        "hardware": hardware_of(work.device),
         "threads": torch.get_num_threads(),
         "versions": versions(),
         "work": {"dataset": dataset, "images": len(work.images), "hidden": work.hidden, "latent_dim": work.latent_dim}
@@ -57,10 +57,10 @@ def save(results: Mapping[str, Any], work: Work, out: Path) -> list[Path]:
     figures = {"": benchmark(results["rows"], BASE, title)}
     if "curves" in results:
         figures["-curves"] = benchmark_curves(results["curves"], hardware)
-    return _write(out, f"benchmark-{slug(hardware)}", results, figures)
+    return write(out, f"benchmark-{slug(hardware)}", results, figures)
 
 
-def _write(out: Path, stem: str, results: Mapping[str, Any], figures: Mapping[str, Figure]) -> list[Path]:
+def write(out: Path, stem: str, results: Mapping[str, Any], figures: Mapping[str, Figure]) -> list[Path]:
     """Write the files, each whole or not at all, and return their paths."""
     paths = [out / f"{stem}.json", *(out / f"{stem}{suffix}.png" for suffix in figures)]
     try:

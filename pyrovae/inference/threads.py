@@ -23,7 +23,7 @@ RISEN = 1.2  # a cost so many times the best one is a loss
 BAD = 2.0  # a trial ends at a unit that takes so many times the cost
 SHARE = 0.04  # of all time may be lost in trials
 TRIALS = 0.1  # of all time may be spent in trials, whether it is lost or not
-MOST = 100  # units; no trial counts as dearer, in case the process was stopped in the middle of it
+MOST = 60  # units; no trial counts as dearer, in case the process was stopped in the middle of it
 
 _counts: tuple[int, ...] | None = None  # what `counts` returns inside `using`
 
@@ -31,9 +31,10 @@ _counts: tuple[int, ...] | None = None  # what `counts` returns inside `using`
 class Choice:
     """The choice between two numbers of threads: use `count` for the next unit, and tell `took` how long that took.
 
-    It keeps to the cheaper number, and tries the other now and then. It saves for a trial: 4 % of all time, and all
-    that is lost since the cost has risen, as it does when another process comes. Once as much is saved as the last
-    trial has lost, it can afford the next. The first unit after a change wakes OpenMP's threads, and does not count.
+    It keeps to the cheaper number, and tries the other now and then. It saves for a trial: 4 % of all time, and with
+    more than one thread all that is lost since the cost has risen, as it does when another process comes. Once as much
+    is saved as the last trial has lost, it can afford the next. The first unit after a change wakes OpenMP's threads,
+    and does not count.
     """
 
     def __init__(self, counts: tuple[int, ...]) -> None:
@@ -70,7 +71,9 @@ class Choice:
         """Save for the next trial, and begin it if it can be afforded."""
         self._means.append(mean)
         self._best = min(self._best or mean, self.cost)
-        self._saved += SHARE * self._seconds + max(0.0, self.cost - RISEN * self._best) * self._units
+        self._saved += SHARE * self._seconds
+        if self.usual > self.counts[0]:  # beside another process, fewer threads may be faster; more are not
+            self._saved += max(0.0, self.cost - RISEN * self._best) * self._units
         self._begin(0.0)
         if self._saved >= self._price:
             self.count = next(count for count in self.counts if count != self.usual)

@@ -22,6 +22,7 @@ BAD_INPUT = [
     ("--latent-dim 2,x", "latent_dim: expected a valid integer, .* got 'x'"),
     ("--latnet-dim 2,3", "unknown flag --latnet-dim; did you mean '--latent-dim'"),
     ("--device cpu,cuda", "device: expected one value for all runs, got 'cpu,cuda'"),
+    ("--seed 0,1 --threads 1,2", "threads: expected one value for all runs, got '1,2'"),
     ("--seed 0,1 --jobs 0", "jobs: expected a whole number from 1 to .*, got '0'"),
     ("--seed 0,1 --evaluate 0", "evaluate: expected a whole number from 1 to .*, got '0'"),
     ("--seed 0,1 --preset digit", "preset: expected one of .* did you mean 'digits'"),

@@ -8,9 +8,11 @@ from support.builders import contents
 from support.commands import pyrovae
 
 from pyrovae import Config, InputError, Run, train
+from pyrovae.commands import threads
 from pyrovae.commands.folders import claimed, name_after, new_folder
 from pyrovae.commands.train import Training
 from pyrovae.inference.processes import joined
+from pyrovae.runs.evaluating import Evaluating
 from pyrovae.runs.files import NoRoom, only_writer
 
 TINY = "--hidden 16 --device cpu --validation 50"
@@ -72,15 +74,24 @@ def test_force_replaces_a_run(here):
     assert len(train(SMALL, "run", epochs=1, force=True, figures=False).metrics) == 1
 
 
-def test_torch_has_its_threads_again(here, monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        assert train(SMALL, "run", epochs=1, figures=False).summary["threads"] == 1
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(threads)
+def test_torch_has_its_threads_again(here, two_threads):
+    assert train(SMALL, "run", epochs=1, figures=False).summary["threads"] == 1
+    assert torch.get_num_threads() == 2
+
+
+def test_the_summary_says_what_threads_steps_ran_on_and_a_resumed_run_may_name_them(here, alternating, monkeypatch):
+    monkeypatch.setattr(threads, "SMALL_STEP", 0)
+    summary = train(SMALL, "run", epochs=1).summary
+    assert (summary["threads"], summary["threads_used"]) == (2, [1, 2])
+    assert summary["device"].endswith(", 1 or 2 threads")
+    assert "<td>1 or 2</td>" in (here / "run/report.html").read_text(encoding="utf-8")
+    assert "threads" not in (here / "run/config.toml").read_text(encoding="utf-8")
+    resumed = train(out="run", resume=True, epochs=2, threads=1, figures=False)
+    assert (resumed.config.threads, resumed.summary["threads_used"]) == (1, [1, 2])
+    named = train(SMALL, "named", epochs=1, threads=3, figures=False).summary
+    assert (named["threads"], named["device"][-9:], "threads_used" in named) == (3, "3 threads", False)
+    assert {torch.get_num_threads() for _ in Evaluating(Run("named"), 9, device="cpu")} == {3}
+    assert torch.get_num_threads() == 2
 
 
 BAD_CALLS = [

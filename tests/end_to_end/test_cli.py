@@ -327,14 +327,15 @@ def test_a_real_ctrl_c(tmp_path):
     assert "Traceback" not in error
 
 
-def test_a_small_step_takes_one_thread_unless_told_otherwise(here, monkeypatch):
-    threads = torch.get_num_threads()
-    for given in ("2", None):
+def test_a_small_step_takes_one_thread_unless_told_otherwise(here, two_threads, monkeypatch):
+    for out, flags, variable in (("a", "", "2"), ("b", "--threads 3", "2"), ("c", "--threads 3", ""), ("d", "", "")):
+        if variable:
+            monkeypatch.setenv("OMP_NUM_THREADS", variable)
+        else:
+            monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         torch.set_num_threads(2)
-        monkeypatch.setenv("OMP_NUM_THREADS", given) if given else monkeypatch.delenv("OMP_NUM_THREADS")
-        assert pyrovae(f"train --epochs 1 --out run{given} {TINY} --no-figures") == 0
-        assert torch.get_num_threads() == int(given or 1)
-    torch.set_num_threads(threads)
+        assert pyrovae(f"train --epochs 1 --out {out} {TINY} --no-figures {flags}") == 0
+    assert [Run(name).summary["threads"] for name in "abcd"] == [2, 3, 3, 1]
 
 
 # --- plot, sample, compare, list ---

@@ -69,6 +69,16 @@ def test_the_seed_fixes_the_figures_and_the_global_random_state_stays():
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
+def test_figures_are_drawn_on_one_thread_unless_a_number_is_named(two_threads, monkeypatch):
+    run, used = drawable_run(), []
+    monkeypatch.setitem(FIGURES, "losses", lambda: used.append(torch.get_num_threads()))
+    dict(draw(run, ["losses"]))
+    run.config = run.config.replace(threads=3)
+    dict(draw(run, ["losses"]))
+    assert used == [1, 3]
+    assert torch.get_num_threads() == 2
+
+
 @pytest.mark.parametrize("name", ["$x^$", "_hidden", "a" * 60])
 def test_class_names_are_shown_as_plain_text(name, tmp_path):
     run = drawable_run(condition="label")

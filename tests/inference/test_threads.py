@@ -7,22 +7,12 @@ import pytest
 import torch
 from support.builders import small_data, small_vae
 
-from pyrovae import Config, fit
-from pyrovae.inference import compiled
+from pyrovae import Config, annealed_log_likelihoods, fit, log_likelihoods
+from pyrovae.evaluation.latents import report
+from pyrovae.inference import compiled, seeded
 from pyrovae.inference.threads import MOST, NAMING, SHARE, Choice, Threads, counts, few, using
 
 CPU, ALL = torch.device("cpu"), 2
-
-
-@pytest.fixture
-def two(monkeypatch):
-    """Torch has two threads, and nobody has named a number."""
-    for name in NAMING:
-        monkeypatch.delenv(name, raising=False)
-    before = torch.get_num_threads()
-    torch.set_num_threads(ALL)
-    yield
-    torch.set_num_threads(before)
 
 
 class Machine:
@@ -121,7 +111,7 @@ def test_units_shorter_than_the_turns_of_the_scheduler_are_judged_by_their_mean(
 # --- torch's threads ---
 
 
-def test_units_run_on_the_chosen_threads_and_torch_has_its_own_again(two):
+def test_units_run_on_the_chosen_threads_and_torch_has_its_own_again(two_threads):
     now = 0.0
     threads = Threads(CPU, clock=lambda: now)
     seen = []
@@ -138,7 +128,7 @@ def test_units_run_on_the_chosen_threads_and_torch_has_its_own_again(two):
         assert torch.get_num_threads() == ALL
 
 
-def test_a_unit_that_fails_gives_torch_its_threads_back(two):
+def test_a_unit_that_fails_gives_torch_its_threads_back(two_threads):
     threads = Threads(CPU)
     with suppress(ZeroDivisionError), threads.measured():
         assert torch.get_num_threads() == 1
@@ -147,7 +137,7 @@ def test_a_unit_that_fails_gives_torch_its_threads_back(two):
     assert threads.used == set()
 
 
-def test_a_number_that_is_named_stays(two, monkeypatch):
+def test_a_number_that_is_named_stays(two_threads, monkeypatch):
     def used(device=CPU):
         threads = Threads(device)
         with threads.measured():
@@ -168,7 +158,7 @@ def test_a_number_that_is_named_stays(two, monkeypatch):
                 assert torch.get_num_threads() == ALL
 
 
-def test_work_that_is_not_repeated_takes_one_thread_and_repeated_work_inside_chooses(two):
+def test_work_that_is_not_repeated_takes_one_thread_and_repeated_work_inside_chooses(two_threads):
     with few():
         assert torch.get_num_threads() == 1
         assert counts() == (1, ALL)
@@ -176,25 +166,19 @@ def test_work_that_is_not_repeated_takes_one_thread_and_repeated_work_inside_cho
 
 
 @pytest.mark.parametrize("compile", ["no", "yes"])
-def test_a_training_whose_threads_change_in_the_middle_has_the_losses_of_one_thread(compile, two, monkeypatch):
+def test_a_training_whose_threads_change_in_the_middle_has_the_losses_of_one_thread(compile, alternating):
     records = {}
     for threads in (1, None):
         vae, config = small_vae(
             (1, 16, 16), hidden=(128,), batch_size=100, threads=threads, compile="no" if threads else compile
         )
         training = fit(vae, small_data(n=400, shape=(1, 16, 16)), config)
-        if threads is None:
-            monkeypatch.setattr(Choice, "took", _alternate)
         records[threads] = [{**record["train"], **record["test"]} for record in training]
-    assert training.state.threads == [1, ALL]
+    assert training.state.threads == [1, 2]
     assert records[None] == [pytest.approx(record, rel=1e-4) for record in records[1]]
 
 
-def _alternate(choice, seconds):
-    choice.count = 1 + ALL - choice.count
-
-
-def test_loops_are_compiled_for_any_number_of_threads_if_it_may_change(two, monkeypatch):
+def test_loops_are_compiled_for_any_number_of_threads_if_it_may_change(two_threads, monkeypatch):
     options = []
     monkeypatch.setattr(compiled, "compile_by_inductor", lambda graph, inputs, given: options.append(given) or graph)
     compiled.capture(lambda x: (x.exp(),), torch.rand(3))
@@ -203,7 +187,7 @@ def test_loops_are_compiled_for_any_number_of_threads_if_it_may_change(two, monk
     assert [given["cpp.dynamic_threads"] for given in options] == [True, False]
 
 
-def test_a_fit_takes_the_threads_that_its_config_names(two, monkeypatch):
+def test_a_fit_takes_the_threads_that_its_config_names(two_threads, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     vae, config = small_vae(threads=3, epochs=1)
     training = fit(vae, small_data(), config)
@@ -211,3 +195,22 @@ def test_a_fit_takes_the_threads_that_its_config_names(two, monkeypatch):
     assert training.state.threads == [3]
     assert torch.get_num_threads() == ALL
     assert "threads" not in Config().to_toml()
+
+
+def test_evaluations_on_changing_threads_have_the_numbers_of_one_thread(alternating):
+    vae, _ = small_vae(posterior="full")
+    data = small_data(n=60)
+
+    def numbers():
+        with seeded(0):
+            parts = [
+                *log_likelihoods(vae, data, data.test, samples=100),
+                *annealed_log_likelihoods(vae, data, data.test[slice(0, 10)], chains=4, steps=10),
+            ]
+            return torch.cat([part["log_likelihood"] for part in parts]), report(vae, data)
+
+    with using(1):
+        expected, latents = numbers()
+    scores, others = numbers()
+    torch.testing.assert_close(scores, expected, rtol=1e-4, atol=0)
+    assert others == pytest.approx(latents, rel=1e-4)

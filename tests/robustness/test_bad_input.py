@@ -28,6 +28,9 @@ BAD_INPUT = [
     ("train --free-bits 0.5 --posterior delta", "free_bits: expected 0, as posterior 'delta' has no KL, got 0.5"),
     ("train --mmd-weight -1", "mmd_weight: expected greater than or equal to 0, got '-1'"),
     ("train --scale 0", "scale: expected a number greater than 0, shared, pixel or optimal, got '0'"),
+    ("train --threads 0", "threads: expected greater than or equal to 1, got '0'"),
+    ("train --threads all", "threads: expected a valid integer.*, got 'all'"),
+    ("train --threads 99999", "threads: expected less than or equal to 1024, got '99999'"),
     ("train --epochs 0", "epochs: expected greater than or equal to 1, got '0'"),
     ("train --epochs 1.5", "epochs: expected a valid integer.*, got '1.5'"),
     (

@@ -52,6 +52,15 @@ def test_each_fit_trains_as_it_does_alone(settings):
     assert alone[0][-1]["train"] != alone[1][-1]["train"]
 
 
+def test_a_batch_on_changing_threads_trains_as_each_fit_does_on_one(alternating):
+    alone = [[*made] for made in fits(threads=1)]
+    batch = fits()
+    for one, other in zip(alone, zip(*fit_batched(batch))):
+        for expected, record in zip(one, other, strict=True):
+            assert scores(record) == pytest.approx(scores(expected), rel=1e-4)
+    assert [made.state.threads for made in batch] == [[1, 2]] * len(batch)
+
+
 def test_a_fit_saved_between_batched_epochs_goes_on_alone():
     together = fits()
     halfway = next(fit_batched(together))

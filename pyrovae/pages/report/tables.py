@@ -92,7 +92,7 @@ def origin(runs: Sequence[Run]) -> list[TableRow]:
         row("parameters", lambda summary: number(summary.get("parameters"), 0)),
         row("time", lambda summary: _duration(summary.get("seconds")), "for all epochs"),
         row("device", lambda summary: one_line(summary.get("device"))),
-        row("threads", lambda summary: number(summary.get("threads"), 0)),
+        row("threads", _threads),
         row("compiled step", lambda summary: yes_or_no(summary.get("compiled"))),
         row("precision", lambda summary: one_line(summary.get("precision"))),
         row("deterministic", _deterministic),
@@ -104,6 +104,11 @@ def origin(runs: Sequence[Run]) -> list[TableRow]:
 
 def _images(summary: Mapping[str, object]) -> str:
     return ", ".join(f"{number(count, 0)} {name}" for name, count in part(summary, "images").items())
+
+
+def _threads(summary: Mapping[str, object]) -> str:
+    used = summary.get("threads_used")
+    return " or ".join(number(count, 0) for count in (used if isinstance(used, list) else [summary.get("threads")]))
 
 
 def _deterministic(summary: Mapping[str, object]) -> str:

@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 
 import pyro
 import pytest
@@ -10,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pyrovae import Config, load
 from pyrovae.cli import main
+from pyrovae.cli.bench import beside
 from pyrovae.cli.bench.measure import Row, build, repeat, result
 from pyrovae.cli.bench.rows import ROWS, Work
 from pyrovae.cli.bench.rows.floor import floor, flops, products
@@ -109,6 +112,8 @@ def test_the_command_writes_what_it_measured(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
+        ("--beside 1 --threads 2", "beside: expected several threads to choose from, got one number; leave out"),
+        ("--beside -1", "beside: expected a whole number from 0 to 1000, got '-1'"),
         ("--rows tor", "did you mean 'torch'?"),
         ("--rows ,", "rows: expected some of pyro, "),
         ("--dataset digits --batch-size 5000 --rows torch", "batch-size: expected at most the 1,438 images, got 5000"),
@@ -121,3 +126,30 @@ def test_bad_input_is_told_in_one_line(flags, message, capsys):
     error = capsys.readouterr().err.strip()
     assert message in error
     assert "\n" not in error
+
+
+def test_trainings_are_timed_beside_busy_processes(two_threads, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(beside, "TURN", 0.0)
+    monkeypatch.setattr(beside, "WORK", {"small": ((1, 8, 8), 100, {"hidden": (8,)})})
+    monkeypatch.setattr(beside, "COMPILED", {"eager": "no"})
+    with pytest.raises(SystemExit) as stop:
+        main(["bench", "--beside", "1", "--repetitions", "2", "--out", str(tmp_path)])
+    assert not stop.value.code
+    (path,) = tmp_path.iterdir()
+    result = json.loads(path.read_text(encoding="utf-8"))
+    assert path.name.startswith("beside-")
+    assert [(row["training"], row["neighbours"]) for row in result["rows"]] == [
+        ("small, eager", 0),
+        ("small, eager", 1),
+    ]
+    for row in result["rows"]:
+        assert row["ratio"] == row["adapting"] / min(row["one"], row["all"]) > 0
+    assert "≤ 1.15" in capsys.readouterr().out
+    assert torch.get_num_threads() == 2
+
+
+def test_busy_processes_end_with_the_block_and_with_their_parent():
+    with beside.busy(2) as processes:
+        assert [process.poll() for process in processes] == [None, None]
+    assert all(process.returncode for process in processes)
+    assert subprocess.run([sys.executable, "-c", beside.BUSY, "0"], timeout=60).returncode == 0  # 0 is nobody's parent
