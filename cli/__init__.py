@@ -10,7 +10,7 @@ import click
 from pyrovae import __version__
 from pyrovae.errors import InputError, one_of, reason
 
-from .processes import is_first
+from .processes import is_first, is_told
 from .values import one_line
 
 COMMANDS = {
@@ -94,6 +94,11 @@ def main(args: Sequence[str] | None = None, prog_name: str = "pyrovae") -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    if is_first():  # all processes of a training fail for the same reason
-        click.echo(f"pyrovae: {' '.join(message.splitlines())}", err=True)
+    """End with one line, printed by the first process of a training, or by one that cannot reach the first."""
+    line = " ".join(message.splitlines())
+    first = is_first()
+    if first:
+        click.echo(f"pyrovae: {line}", err=True)
+    if code == 2 and not is_told(line) and not first:
+        click.echo(f"pyrovae: {line}", err=True)
     sys.exit(code)

@@ -11,18 +11,49 @@ from typing import NoReturn
 
 import click
 
-PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))
+from pyrovae.errors import InputError, whole_from_environment
+
 _ending = threading.Lock()  # acquired by the thread that ends this process, so that only one reason is printed
+
+
+def processes() -> int:
+    """Return the number of processes of this training. Raises `InputError` if WORLD_SIZE is no number of them."""
+    return whole_from_environment("WORLD_SIZE", 1, default=1)
+
+
+def rank() -> int:
+    """Return the number of this process among those that `torchrun` started; 0 if it is alone."""
+    several = processes()
+    return whole_from_environment("RANK", 0, several - 1) if several > 1 else 0
 
 
 def is_first() -> bool:
     """Whether this process prints: it is alone, or the first of those that `torchrun` started."""
-    return int(os.environ.get("RANK", "0")) == 0
+    try:
+        return rank() == 0
+    except InputError:
+        return True  # nobody can know which of them is the first
+
+
+def is_told(fault: str) -> bool:
+    """Tell the other processes of a training that this one has failed; False if the first of them cannot be reached."""
+    try:
+        if processes() == 1:
+            return True
+        from pyrovae.inference.meeting import Lost, meeting  # imports torch
+    except InputError:
+        return False
+    try:
+        meeting().fail(fault)
+    except (InputError, Lost):
+        return False
+    return True
 
 
 def resume_command(path: Path) -> str:
     """Write the command that goes on with the run at `path`."""
-    start = "pyrovae" if PROCESSES == 1 else f"torchrun --nproc-per-node={PROCESSES} -m pyrovae"
+    several = processes()
+    start = "pyrovae" if several == 1 else f"torchrun --nproc-per-node={several} -m pyrovae"
     logged = " --tensorboard" if (path / "tensorboard").is_dir() else ""
     return f"{start} train --resume --out {shlex.quote(str(path))}{logged}"
 
@@ -46,7 +77,7 @@ def end(path: Path | None, reason: str, code: int) -> NoReturn:
     if is_first():
         begun = path if path is not None and (path / "config.toml").exists() else None
         click.echo(f"pyrovae: {reason}" + (f"; go on with: {resume_command(begun)}" if begun else ""), err=True)
-    if PROCESSES > 1:
+    if processes() > 1:
         os._exit(code)
     _ending.release()
     raise SystemExit(code)

@@ -11,7 +11,7 @@ from pyrovae.config.settings import Config
 from pyrovae.errors import InputError
 
 from .options import SettingsCommand, trusts
-from .processes import end, end_with_the_others, ended_by_sigterm
+from .processes import end, end_with_the_others, ended_by_sigterm, processes
 from .starts import check_config, name_of, starts, texts_of
 from .values import NAMED, examples
 
@@ -74,14 +74,15 @@ def _new_config(preset_name: str | None, config_file: Path | None, settings: dic
 def _train(training: "Training", figures: bool) -> None:
     """Do all steps of a training and show them. A training that ends early says how to go on with it."""
     from pyrovae.inference import choose_device
-    from pyrovae.inference.processes import Lost, joined, size
+    from pyrovae.inference.meeting import Lost
+    from pyrovae.inference.processes import joined
     from pyrovae.runs.files import NoRoom
 
-    with ended_by_sigterm(), joined(choose_device(training.config.device)):
-        if size() > 1:
+    with ended_by_sigterm():
+        if processes() > 1:
             end_with_the_others(training.path)
         try:
-            with training.begin():
+            with joined(choose_device(training.config.device)), training.begin():
                 _show_epochs(training)
                 training.finish(figures)
         except KeyboardInterrupt:
