@@ -27,6 +27,15 @@ def rank() -> int:
     return whole_from_environment("RANK", 0, several - 1) if several > 1 else 0
 
 
+def check_environment() -> None:
+    """Raise `InputError` if the environment says that there are other processes, but not where they meet."""
+    if processes() > 1:
+        rank()
+        if not os.environ.get("MASTER_ADDR"):
+            raise InputError("MASTER_ADDR: expected the machine of the first process, as torchrun sets it, got nothing")
+        whole_from_environment("MASTER_PORT", 1, 65535)
+
+
 def is_first() -> bool:
     """Whether this process prints: it is alone, or the first of those that `torchrun` started."""
     try:
@@ -40,6 +49,7 @@ def is_told(fault: str) -> bool:
     try:
         if processes() == 1:
             return True
+        check_environment()
         from pyrovae.inference.meeting import Lost, meeting  # imports torch
     except InputError:
         return False

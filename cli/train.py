@@ -11,7 +11,7 @@ from pyrovae.config.settings import Config
 from pyrovae.errors import InputError
 
 from .options import SettingsCommand, trusts
-from .processes import end, end_with_the_others, ended_by_sigterm, processes
+from .processes import check_environment, end, end_with_the_others, ended_by_sigterm, processes
 from .starts import check_config, name_of, starts, texts_of
 from .values import NAMED, examples
 
@@ -52,6 +52,7 @@ def command(
 
     Settings come from the defaults, then --preset, then --config, then the flags below.
     """
+    check_environment()  # before the imports, which take seconds
     settings = {name: value for name, value in flags.items() if value is not None}
     name = name_of(preset_name, config_file, settings.get("dataset"))
     config = None
