@@ -13,7 +13,7 @@ from pyrovae import __version__
 from pyrovae.errors import InputError, one_of, reason
 
 from .interrupts import noted
-from .processes import is_first
+from .processes import is_first, is_told
 from .terminal import Output, opened, say
 from .values import one_line
 
@@ -96,7 +96,7 @@ def main(args: Sequence[str] | None = None, prog_name: str = "pyrovae") -> None:
             raise
         except BaseException as error:
             line, code = ("interrupted", 130) if interrupted() else _explained(error)
-            _fail(line)
+            _fail(line, code)
         else:
             code = code or _unprinted(output, "".join(args[:1]))
         sys.exit(code)
@@ -129,10 +129,14 @@ def _unprinted(output: Output, command: str) -> int:
     output.flush()
     if output.lost is None or isinstance(output.lost, BrokenPipeError):
         return 0
-    _fail(f"expected to print everything on stdout, got: {output.lost.strerror}")
+    _fail(f"expected to print everything on stdout, got: {output.lost.strerror}", 1)
     return 0 if command in TRAININGS else 1
 
 
-def _fail(message: str) -> None:
-    if is_first():  # all processes of a training fail for the same reason
-        say(f"pyrovae: {' '.join(message.splitlines())}", err=True)
+def _fail(message: str, code: int) -> None:
+    """Print one line, as the first process of a training, or as one that cannot reach the first."""
+    line, first = " ".join(message.splitlines()), is_first()
+    if first:
+        say(f"pyrovae: {line}", err=True)
+    if code == 2 and not is_told(line) and not first:
+        say(f"pyrovae: {line}", err=True)

@@ -7,20 +7,61 @@ import threading
 from pathlib import Path
 from typing import NoReturn
 
+from pyrovae.errors import InputError, whole_from_environment
+
 from .terminal import say
 
-PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))
 _ending = threading.Lock()  # acquired by the thread that ends this process, so that only one reason is printed
+
+
+def processes() -> int:
+    """Return the number of processes of this training. Raises `InputError` if WORLD_SIZE is no number of them."""
+    return whole_from_environment("WORLD_SIZE", 1, default=1)
+
+
+def rank() -> int:
+    """Return the number of this process among those that `torchrun` started; 0 if it is alone."""
+    several = processes()
+    return whole_from_environment("RANK", 0, several - 1) if several > 1 else 0
+
+
+def check_environment() -> None:
+    """Raise `InputError` if the environment says that there are other processes, but not where they meet."""
+    if processes() > 1:
+        rank()
+        if not os.environ.get("MASTER_ADDR"):
+            raise InputError("MASTER_ADDR: expected the machine of the first process, as torchrun sets it, got nothing")
+        whole_from_environment("MASTER_PORT", 1, 65535)
 
 
 def is_first() -> bool:
     """Whether this process prints: it is alone, or the first of those that `torchrun` started."""
-    return int(os.environ.get("RANK", "0")) == 0
+    try:
+        return rank() == 0
+    except InputError:
+        return True  # nobody can know which of them is the first
+
+
+def is_told(fault: str) -> bool:
+    """Tell the other processes of a training that this one has failed; False if the first of them cannot be reached."""
+    try:
+        if processes() == 1:
+            return True
+        check_environment()
+        from pyrovae.inference.meeting import Lost, meeting  # imports torch
+    except InputError:
+        return False
+    try:
+        meeting().fail(fault)
+    except (InputError, Lost):
+        return False
+    return True
 
 
 def resume_command(path: Path) -> str:
     """Write the command that goes on with the run at `path`."""
-    start = "pyrovae" if PROCESSES == 1 else f"torchrun --nproc-per-node={PROCESSES} -m pyrovae"
+    several = processes()
+    start = "pyrovae" if several == 1 else f"torchrun --nproc-per-node={several} -m pyrovae"
     logged = " --tensorboard" if (path / "tensorboard").is_dir() else ""
     return f"{start} train --resume --out {shlex.quote(str(path))}{logged}"
 
@@ -39,7 +80,7 @@ def end(path: Path | None, reason: str, code: int) -> NoReturn:
     _ending.acquire()
     if is_first():
         say(f"pyrovae: {ending(path, reason)}", err=True)
-    if PROCESSES > 1:
+    if processes() > 1:
         os._exit(code)
     _ending.release()
     raise SystemExit(code)

@@ -11,7 +11,7 @@ from pyrovae.config.settings import Config
 
 from .interrupts import answered
 from .options import SettingsCommand, trusts
-from .processes import end, end_with_the_others, ending
+from .processes import check_environment, end, end_with_the_others, ending, processes
 from .starts import check_config, name_of, starts, texts_of
 from .terminal import say
 from .values import NAMED, examples
@@ -53,6 +53,7 @@ def command(
 
     Settings come from the defaults, then --preset, then --config, then the flags below.
     """
+    check_environment()  # before the imports, which take seconds
     settings = {name: value for name, value in flags.items() if value is not None}
     name = name_of(preset_name, config_file, settings.get("dataset"))
     merged = {} if resume else settings  # a run that is resumed has its own settings, which flags change
@@ -68,14 +69,15 @@ def command(
 def _train(training: "Training", figures: bool) -> None:
     """Do all steps of a training and show them. A training that ends early says how to go on with it."""
     from pyrovae.inference import choose_device
-    from pyrovae.inference.processes import Lost, joined, size
+    from pyrovae.inference.meeting import Lost
+    from pyrovae.inference.processes import joined
     from pyrovae.runs.files import NoRoom
 
-    with answered(lambda: ending(training.path, "interrupted")), joined(choose_device(training.config.device)):
-        if size() > 1:
+    with answered(lambda: ending(training.path, "interrupted")):
+        if processes() > 1:
             end_with_the_others(training.path)
         try:
-            with training.begin():
+            with joined(choose_device(training.config.device)), training.begin():
                 _show_epochs(training)
                 training.finish(figures)
         except KeyboardInterrupt:
@@ -110,8 +112,8 @@ def _show_start(training: "Training") -> None:
     if training.anew:
         say(f"no run to resume in {training.path}: this is its start")
     images = f"{len(data.train):,} images for training, {len(data.test):,} for testing"
-    processes = f"; {size()} processes" if size() > 1 else ""
-    say(f"{fit.config.dataset}: {images}; run folder {training.path}{processes}")
+    several = f"; {size()} processes" if size() > 1 else ""
+    say(f"{fit.config.dataset}: {images}; run folder {training.path}{several}")
     if fit.to_compile:
         begun = fit.epoch or fit.step  # a resumed run takes no --compile
         why = "as when the run began" if begun else f"{estimate(fit.steps)} (--compile no: not)"

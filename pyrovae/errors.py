@@ -1,6 +1,7 @@
 """Errors for bad input, and helpers to write their messages."""
 
 import difflib
+import os
 import re
 from collections.abc import Iterable
 from numbers import Integral
@@ -64,3 +65,15 @@ def at_least(least: int, **counts: object) -> None:
             raise InputError(f"{name}: expected a whole number, got {count!r}")
         if count < least:
             raise InputError(f"{name}: expected {least} or more, got {count}")
+
+
+def whole_from_environment(name: str, least: int, most: int | None = None, default: int | None = None) -> int:
+    """Return the whole number that an environment variable holds; `InputError` for anything else."""
+    text = os.environ.get(name)
+    if text is None and default is not None:
+        return default
+    limits = f"of {least} or more" if most is None else f"from {least} to {most}"
+    if text is None or not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= (most or int(text)):
+        got = "nothing" if text is None else repr(text)
+        raise InputError(f"{name}: expected a whole number {limits}, as torchrun sets it, got {got}")
+    return int(text)

@@ -84,7 +84,7 @@ def _beside(most: int, repetitions: int, out: Path) -> None:
 
     results = run(most, repetitions)
     for path in write(out, f"beside-{slug(results['hardware'])}", results, {}):
-        click.echo(path)
+        say(path)
 
 
 def _names(rows: str | None, known: Collection[str]) -> list[str]:

@@ -1,12 +1,11 @@
 """Choose the folder of a run that has a name but no path: results/NAME, or results/NAME-2, ... if that exists."""
 
-import os
 import re
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from pyrovae.errors import expect_text
+from pyrovae.errors import expect_text, whole_from_environment
 from pyrovae.runs.files import cannot_write
 
 RESULTS = Path("results")
@@ -37,7 +36,7 @@ def newest(name: str) -> Path | None:
 def new_folder(name: str) -> Path | Iterator[Path]:
     """Return the paths among which `claimed` chooses; under `torchrun` a single one, on which all processes agree."""
     expect_text("name", name)
-    return unused(name) if int(os.environ.get("WORLD_SIZE", "1")) == 1 else next(unused(name))
+    return unused(name) if whole_from_environment("WORLD_SIZE", 1, default=1) == 1 else next(unused(name))
 
 
 def claimed(paths: Path | Iterator[Path]) -> tuple[Path, bool]:

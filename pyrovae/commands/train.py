@@ -9,6 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import torch
+
+from pyrovae import __version__
+from pyrovae.commands.digests import digest, fingerprint
 from pyrovae.commands.folders import claimed, name_after, new_folder, newest
 from pyrovae.commands.resume import run_to_resume
 from pyrovae.commands.threads import threads_restored, use_threads
@@ -17,7 +21,7 @@ from pyrovae.data.data import load
 from pyrovae.errors import InputError
 from pyrovae.figures import draw
 from pyrovae.inference import choose_device
-from pyrovae.inference.processes import joined, rank, size, wait_for_all
+from pyrovae.inference.processes import expect_same, joined, rank, size
 from pyrovae.pages.report import save
 from pyrovae.pages.tensorboard import logged, writer_class
 from pyrovae.programs.build import build
@@ -27,6 +31,8 @@ from pyrovae.runs.trust import to_repeat
 from pyrovae.training.collapse import collapse
 from pyrovae.training.fit import Fit, fit
 from pyrovae.training.interrupts import Insisted
+
+OWN = {"device", "data_dir", "threads"}  # settings that each process of a training may have for itself
 
 
 def train(
@@ -134,10 +140,11 @@ class Training:
 
         Whatever ends the training inside, Ctrl-C too, the last finished step can be resumed from.
         """
-        self.fit, self.leads = _prepare(self.config), rank() == 0
+        self.fit, self.leads = _prepare(self.config, self.resumed is not None and self.resumed.begun), rank() == 0
         if not self.leads:
             if self.resumed and self.resumed.begun:
                 self.fit.load_state_dict(self.resumed.checkpoint(self.fit.device))
+            self._expect_same_start()
             yield
             return
         self.path, made = claimed(self._paths)
@@ -149,6 +156,7 @@ class Training:
                         self.run.resume(self.fit, self.config)
                     else:
                         self.run.save(self.fit)  # now it can be resumed even in its first epoch
+                self._expect_same_start()
                 yield
             except Insisted:
                 raise
@@ -156,6 +164,12 @@ class Training:
                 if size() == 1 and self.run.is_recorded(self.fit):
                     self.run.save(self.fit)
                 raise
+
+    def _expect_same_start(self) -> None:
+        """Wait until the first process has its folder, and all have the same checkpoint."""
+        fit = self.fit
+        weights = digest(fit.vae.state_dict()) if self.resumed and size() > 1 else "new"
+        expect_same(checkpoint=f"epoch {fit.epoch}, step {fit.step}, weights {weights}")
 
     def __iter__(self) -> Iterator[Mapping[str, Any] | str]:
         if not self.leads:
@@ -200,15 +214,23 @@ class Training:
             raise NoRoom(f"expected room to write to {self.path}, got: {error.strerror or error}") from error
 
 
-def _prepare(config: Config) -> Fit:
-    """Build the program and its fit. Other processes wait for the first, which may have to download the data."""
+def _prepare(config: Config, resumes: bool) -> Fit:
+    """Build the program and its fit; all processes must have the same settings, versions and data.
+
+    Other processes wait for the first, which may have to download the data.
+    """
+    settings = {name: value for name, value in config.model_dump(mode="json").items() if name not in OWN}
+    expect_same(pyrovae=__version__, torch=torch.__version__, resume=resumes, **settings)
     if rank() > 0:
-        wait_for_all()
+        expect_same()
     data = load(config)
     if rank() == 0:
-        wait_for_all()
+        expect_same()
     prepared = fit(build(config, data.shape, len(data.classes)), data, config)
     use_threads(prepared)
+    if size() > 1:
+        shapes = {name: tuple(value.shape) for name, value in prepared.vae.state_dict().items()}
+        expect_same(weights=digest(shapes), **fingerprint(data))
     return prepared
 
 
