@@ -58,7 +58,7 @@ def _handled(numbers: tuple[signal.Signals, ...], handler: Handler) -> Iterator[
     """Handle these signals so inside the block, but for ignored ones. Only the main thread can, and needs to."""
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.getsignal(number) for number in numbers if main}
-    handled = {number: earlier for number, earlier in before.items() if earlier is not signal.SIG_IGN}
+    handled = {number: earlier for number, earlier in before.items() if earlier not in (signal.SIG_IGN, None)}
     for number in handled:
         signal.signal(number, handler)
     try:

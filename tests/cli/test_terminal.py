@@ -18,7 +18,7 @@ from support.sweeps import edited
 
 from pyrovae import Run
 from pyrovae.cli import COMMANDS
-from pyrovae.cli.terminal import Output, opened, say, visible
+from pyrovae.cli.terminal import Output, opened, say, say_traceback, visible
 
 HOSTILE = "a\x1b]0;owned\x07\x1b[2J\x9b5m\u202egnp\u2028\r\nfake line"
 TINY = "--hidden 16 --device cpu --no-figures"
@@ -149,13 +149,14 @@ def test_no_file_of_the_command_line_prints_in_another_way():
     assert [way.split(": ")[1] for way in ways_of(ROOT / "cli/terminal.py")] == ["print", "os.write", "os.write"]
 
 
-def test_lone_surrogates_and_warnings_are_escaped(capsys):
+def test_lone_surrogates_warnings_and_tracebacks_are_escaped(capsys):
     say("Bilder \udcfc", "two\nlines")
+    assert capsys.readouterr().out == "Bilder \\udcfc\ntwo\\nlines\n"
     with opened():
         warnings.showwarning(UserWarning(f"{HOSTILE} \udcff"), UserWarning, "file", 1)
-    printed = capsys.readouterr()
-    assert printed.out == "Bilder \\udcfc\ntwo\\nlines\n"
-    assert_shown(printed.err)
+    assert_shown(capsys.readouterr().err)
+    say_traceback(ValueError, ValueError("a\x1b]0;owned\x07 \udcff"), None)
+    assert_shown(capsys.readouterr().err)
 
 
 # --- encodings ---
