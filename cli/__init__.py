@@ -1,16 +1,20 @@
 """The command `pyrovae`: one file or folder per command, imported when the command is called."""
 
 import importlib
+import os
 import re
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from pyrovae import __version__
 from pyrovae.errors import InputError, one_of, reason
 
-from .processes import is_first
+from .interrupts import noted
+from .processes import is_first, is_told
+from .terminal import Output, opened, say
 from .values import one_line
 
 COMMANDS = {
@@ -30,6 +34,7 @@ COMMANDS = {
 
 
 FOLDERS = {"bench", "explain"}  # commands of several files
+TRAININGS = {"train", "sweep"}  # hours of work, which succeed even if their lines could not be printed
 NO_ROOM = re.compile("allocate memory|out of memory|size calculation overflow", re.IGNORECASE)  # torch's messages
 
 
@@ -45,6 +50,12 @@ class LazyGroup(click.Group):
         place = f"{name}.command" if name in FOLDERS else name
         command: click.Command = importlib.import_module(f"pyrovae.cli.{place}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.Abort from None  # click would do the same, and print an empty line
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -70,30 +81,62 @@ def cli(ctx: click.Context) -> None:
     The first command: pyrovae train
     """
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        say(*ctx.get_help().splitlines())
 
 
 def main(args: Sequence[str] | None = None, prog_name: str = "pyrovae") -> None:
     """Run the command line. Exit codes: 0 done; 2 bad input, in one line; 130 interrupted; 1 anything else."""
-    try:
-        sys.exit(cli.main(args, prog_name, standalone_mode=False) or 0)
-    except InputError as error:
-        _fail(str(error), 2)
-    except click.UsageError as error:
-        _fail(one_line(error), 2)
-    except FloatingPointError as error:
-        _fail(str(error), 1)
-    except OSError as error:
-        _fail(f"expected files that can be read and written, got: {error}", 1)
-    except (MemoryError, RuntimeError) as error:
-        if not NO_ROOM.search(str(error)) and not isinstance(error, MemoryError):
+    args = sys.argv[1:] if args is None else args
+    if os.environ.get("_PYROVAE_COMPLETE"):
+        cli.main(args, prog_name)  # answers the shell, in bytes, and exits
+    with opened() as output, noted() as interrupted:
+        try:
+            code = cli.main(args, prog_name, standalone_mode=False) or 0
+        except SystemExit:  # the command has said why in its own words
             raise
-        _fail(f"expected settings for which the memory suffices, got: {reason(error)}", 1)
-    except (KeyboardInterrupt, click.Abort):
-        _fail("interrupted", 130)
+        except BaseException as error:
+            line, code = ("interrupted", 130) if interrupted() else _explained(error)
+            _fail(line, code)
+        else:
+            code = code or _unprinted(output, "".join(args[:1]))
+        sys.exit(code)
+
+
+def _explained(error: BaseException) -> tuple[str, int]:
+    """Return the line that explains an error, and the exit code; raises the error if it is none that is foreseen."""
+    if isinstance(error, click.Abort):
+        if isinstance(error.__cause__, EOFError):
+            raise error.__cause__
+        return "interrupted", 130
+    if isinstance(error, InputError):
+        return str(error), 2
+    if isinstance(error, click.UsageError):
+        return one_line(error), 2
+    if isinstance(error, FloatingPointError):
+        return str(error), 1
+    if isinstance(error, OSError):
+        return f"expected files that can be read and written, got: {error}", 1
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and NO_ROOM.search(str(error))):
+        return f"expected settings for which the memory suffices, got: {reason(error)}", 1
+    raise error
+
+
+def _unprinted(output: Output, command: str) -> int:
+    """Return the exit code of a command that has done its work, with a line if it could not print all of it.
+
+    It is no matter that a reader, such as `head`, has read enough.
+    """
+    output.flush()
+    if output.lost is None or isinstance(output.lost, BrokenPipeError):
+        return 0
+    _fail(f"expected to print everything on stdout, got: {output.lost.strerror}", 1)
+    return 0 if command in TRAININGS else 1
 
 
 def _fail(message: str, code: int) -> None:
-    if is_first():  # all processes of a training fail for the same reason
-        click.echo(f"pyrovae: {' '.join(message.splitlines())}", err=True)
-    sys.exit(code)
+    """Print one line, as the first process of a training, or as one that cannot reach the first."""
+    line, first = " ".join(message.splitlines()), is_first()
+    if first:
+        say(f"pyrovae: {line}", err=True)
+    if code == 2 and not is_told(line) and not first:
+        say(f"pyrovae: {line}", err=True)

@@ -9,9 +9,11 @@ import click
 
 from pyrovae.config.settings import Config, as_text
 from pyrovae.errors import InputError, one_of
+from pyrovae.figures.names import MOST_BESIDE, MOST_IN_LINE, key
 from pyrovae.figures.style import as_png
 
 from .options import check_out, save_out, trusts
+from .terminal import say
 from .values import NAMED, examples
 
 NOT_COMPARED = {"network", "hidden", "activation", "data_dir", "device", "epochs"}  # network and hidden are one column
@@ -52,17 +54,19 @@ def command(runs: tuple[Path, ...], out: Path | None, figure: str, force: bool, 
     if not differing:
         opened.sort(key=lambda run: run.summary["best"]["test"]["loss"])
     rows = over_seeds(opened, [name for name in _varying(opened) if name != "seed"])
-    drawn = None if out is None else _drawn(figure, opened, rows)
+    picture, numbers = (None, {}) if out is None else _drawn(figure, opened, rows)
     _show(opened)
     if differing:
-        click.echo(f"not ranked: numbers of different protocols do not compare: {differing}")
+        say(f"not ranked: numbers of different protocols do not compare: {differing}")
     if len(rows) < len(opened):
         from .tables import show_means
 
         show_means(rows, best_row(rows, opened))
-    if out is not None and drawn is not None:
-        save_out(out, as_png(drawn))
-        click.echo(out)
+    if out is not None and picture is not None:
+        save_out(out, as_png(picture))
+        if numbers:
+            say(f"in the picture: {', '.join(f'{number} = {name}' for number, name in numbers.items())}")
+        say(out)
 
 
 def finished(paths: Sequence[Path], trust: bool) -> list[Any]:
@@ -86,12 +90,14 @@ def _is_figures(path: Path) -> bool:
     return path.name == "figures" and (path.parent / "sweep.json").exists()
 
 
-def _drawn(figure: str, runs: Sequence[Any], rows: Sequence[Mapping[str, Any]]) -> Any:
+def _drawn(figure: str, runs: Sequence[Any], rows: Sequence[Mapping[str, Any]]) -> tuple[Any, dict[str, str]]:
+    """Return the picture, and the names that it shows by numbers."""
     if figure == "losses":
         from pyrovae.figures.curves import comparison
 
         unique = len({run.path.name for run in runs}) == len(runs)
-        return comparison({run.path.name if unique else str(run.path): run.metrics for run in runs})
+        records = {run.path.name if unique else str(run.path): run.metrics for run in runs}
+        return comparison(records), key([*records], MOST_IN_LINE)
     from pyrovae.commands.sweep import label_of
     from pyrovae.figures.tradeoff import rate_distortion
 
@@ -99,7 +105,7 @@ def _drawn(figure: str, runs: Sequence[Any], rows: Sequence[Mapping[str, Any]]) 
     for row in rows:
         label = row["runs"][0] if len(row["runs"]) == 1 else label_of(row["settings"])
         labelled[label if label not in labelled else f"{label}, {row['runs'][0]}"] = row
-    return rate_distortion(labelled)
+    return rate_distortion(labelled), key([*labelled], MOST_BESIDE)
 
 
 def _varying(runs: Sequence[Any]) -> list[str]:
@@ -143,9 +149,9 @@ def _show(runs: Sequence[Any]) -> None:
         scores = [line | _estimate(run) for line, run in zip(scores, runs)]
     differ = [name for name in settings[0] if name == "run" or len({row[name] for row in settings}) > 1]
     shared = ", ".join(f"{name} {settings[0][name]}" for name in SHARED if name not in differ)
-    click.echo(f"test set, nats per image; all: {shared}")
+    say(f"test set, nats per image; all: {shared}")
     show([{name: row[name] for name in differ} | line for row, line in zip(settings, scores)], [*scores[0]])
     if "K" in scores[0]:
-        click.echo("log p(x): importance sampling with K samples, ± its standard error over the images")
+        say("log p(x): importance sampling with K samples, ± its standard error over the images")
     if differing := estimate_differences(runs):
-        click.echo(f"log p(x) is not to be compared: {differing}")
+        say(f"log p(x) is not to be compared: {differing}")

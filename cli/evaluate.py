@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .interrupts import answered
 from .options import repeated_of, repeats
-from .processes import ended_by_sigterm
+from .terminal import say
 from .values import NAMED, SEED, Whole, examples
 
 if TYPE_CHECKING:
@@ -59,25 +60,26 @@ def command(
     opened = Run(run, **repeated_of(repeated))
     evaluation = Evaluating(opened, samples, images, seed, latents, ais, ais_steps, resume, device)
     try:
-        with ended_by_sigterm():
+        with answered(lambda: _interrupted(evaluation)):
             _show_progress(opened, evaluation)
     except KeyboardInterrupt:
-        if not evaluation.resumable:
-            raise
-        done = f"{evaluation.done:,} of {evaluation.images:,} images"
-        click.echo(f"pyrovae: interrupted after {done}; the same command with --resume goes on", err=True)
+        say(f"pyrovae: {_interrupted(evaluation)}", err=True)
         raise SystemExit(130) from None
-    for line in _lines(evaluation.result):
-        click.echo(line)
-    click.echo(opened.path / "evaluation.json")
+    say(*_lines(evaluation.result), opened.path / "evaluation.json")
+
+
+def _interrupted(evaluation: "Evaluating") -> str:
+    done = f" after {evaluation.done:,} of {evaluation.images:,} images; the same command with --resume goes on"
+    return f"interrupted{done if evaluation.resumable else ''}"
 
 
 def _show_progress(run: "Run", evaluation: "Evaluating") -> None:
     """Do the evaluation; in a terminal, show a bar of the images done."""
-    from rich.console import Console
     from rich.progress import Progress
 
     from pyrovae.commands.evaluate import evaluating
+
+    from .console import Console
 
     console = Console()
     bar = Progress(console=console, transient=True, disable=not console.is_terminal)

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from .options import check_out, repeated_of, repeats, save_out
+from .terminal import say
 from .values import NAMED, examples
 
 
@@ -27,4 +28,4 @@ def command(run: Path, out: Path | None, force: bool, **repeated: str | bool | N
         out = opened.save_page("explore", page)
     else:
         save_out(out, page.encode())
-    click.echo(f"{out}: {len(page.encode()) / 1e6:.1f} MB")
+    say(f"{out}: {len(page.encode()) / 1e6:.1f} MB")

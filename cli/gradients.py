@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .options import repeated_of, repeats
+from .terminal import say
 from .values import NAMED, SEED, Whole, examples, whole
 
 if TYPE_CHECKING:
@@ -37,16 +38,19 @@ def command(
     from pyrovae.commands.gradients import GradientNoise
     from pyrovae.runs.run import Run
 
+    from .console import Console
+
     noise = GradientNoise(Run(run, **repeated_of(repeated)), draws, images, counts, seed, device)
-    rows = list(track(noise, "measuring", len(noise.cases), transient=True))
+    rows = list(track(noise, "measuring", len(noise.cases), transient=True, console=Console()))
     path = noise.save()
     _show(rows)
-    click.echo(path)
+    say(path)
 
 
 def _show(rows: Sequence["Row"]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from .console import Console
 
     table = Table()
     columns = ["objective", "particles", "guide: variance", "signal to noise", "model: variance", "signal to noise"]

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 
 import click
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from pyrovae.config.presets import presets
 from pyrovae.errors import one_of
 
 from .completion import of
+from .console import Console
 from .values import examples
 
 
@@ -54,6 +53,6 @@ def command(kind: str | None) -> None:
     for name in KINDS if kind is None else [one_of("list", kind, KINDS)]:
         table = Table(title=name, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
         for member, about in KINDS[name]().items():
-            table.add_row(member, Text(about))
+            table.add_row(member, about)
         console.print(table)
         console.print()

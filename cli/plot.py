@@ -6,6 +6,7 @@ import click
 
 from .completion import of_figure
 from .options import repeated_of, repeats
+from .terminal import say
 from .values import NAMED, examples
 
 
@@ -23,4 +24,4 @@ def command(run: Path, figures: tuple[str, ...], **repeated: str | bool | None) 
 
     opened = Run(run, **repeated_of(repeated))
     for name, figure in list(draw(opened, figures)):  # draw all before saving any, so that an error leaves no file
-        click.echo(opened.save_figure(name, figure))
+        say(opened.save_figure(name, figure))

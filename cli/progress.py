@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping
 from statistics import median_low
 from typing import TYPE_CHECKING, Any, Self
 
-import click
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+
+from .console import Console
+from .terminal import say
 
 if TYPE_CHECKING:
     from pyrovae.training.fit import Fit
@@ -37,16 +37,16 @@ class Lines:
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         if self.bar:
-            self.bar.console.print(line, markup=False, highlight=False)
+            self.bar.console.print(line)
         else:
-            click.echo(line)
+            say(line)
 
 
 class Progress(Lines):
     """The progress of one training: `with Progress(fit) as progress: progress.show(record)` for each epoch."""
 
     def __init__(self, fit: "Fit") -> None:
-        scores = TextColumn("{task.fields[scores]}")
+        scores = TextColumn("{task.fields[scores]}", markup=False)
         super().__init__(TextColumn("epoch"), MofNCompleteColumn(), BarColumn(None), scores, TimeRemainingColumn())
         self.fit = fit
         self.seconds: list[float] = []  # seconds of each epoch: the first one may include compiling
@@ -64,7 +64,7 @@ class Progress(Lines):
         elif number % max(1, total // PLAIN_LINES) == 0 or number == 1 or self.fit.done:
             minutes, seconds = divmod(round((total - number) * median_low(self.seconds)), 60)
             scores = f"test loss {test['loss']:.2f}  reconstruction {test['reconstruction']:.2f}  KL {test['kl']:.2f}"
-            click.echo(f"epoch {number}/{total}  {scores}  {speed}  {minutes}:{seconds:02d} left")
+            say(f"epoch {number}/{total}  {scores}  {speed}  {minutes}:{seconds:02d} left")
 
 
 class SweepProgress(Lines):
@@ -74,7 +74,9 @@ class SweepProgress(Lines):
     """
 
     def __init__(self, epochs: Mapping[str, int], done: Collection[str]) -> None:
-        super().__init__(TextColumn("{task.description}"), BarColumn(None), MofNCompleteColumn(), TimeRemainingColumn())
+        super().__init__(
+            TextColumn("{task.description}", markup=False), BarColumn(None), MofNCompleteColumn(), TimeRemainingColumn()
+        )
         self.epochs, self.ended = epochs, len(done)
         self.finished_epochs = sum(epochs[name] for name in done)
         self.tasks: dict[str, TaskID] = {}
@@ -87,7 +89,7 @@ class SweepProgress(Lines):
             return
         for name, done in running.items():
             if name not in self.tasks:
-                self.tasks[name] = self.bar.add_task(f"  {escape(name)}", total=self.epochs[name])
+                self.tasks[name] = self.bar.add_task(f"  {name}", total=self.epochs[name])
             self.bar.update(self.tasks[name], completed=done)
         description = f"epochs of all runs, {self.ended}/{len(self.epochs)} ended"
         completed = self.finished_epochs + sum(running.values())

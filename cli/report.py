@@ -6,6 +6,7 @@ import click
 
 from .compare import finished
 from .options import check_out, save_out, trusts
+from .terminal import say
 from .values import NAMED, examples
 
 
@@ -36,7 +37,7 @@ def command(runs: tuple[Path, ...], out: Path | None, force: bool, trust: bool) 
     from pyrovae.pages.report import page, save
 
     if out is None:
-        click.echo(save(opened[0]))
+        say(save(opened[0]))
     else:
         save_out(out, page(opened).encode())
-        click.echo(out)
+        say(out)

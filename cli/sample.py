@@ -9,6 +9,7 @@ import click
 from pyrovae.errors import InputError
 
 from .options import check_out, repeated_of, repeats, save_out
+from .terminal import say
 from .values import NAMED, SEED, Whole, examples
 
 
@@ -62,7 +63,7 @@ def command(
         content = io.BytesIO()
         np.savez_compressed(content, images=(images * 255).round().byte().numpy(), **labels)
         save_out(out, content.getvalue())
-    click.echo(out)
+    say(out)
 
 
 def _context(run: Any, n: int, label: str | None) -> Any:

@@ -9,13 +9,17 @@ import click
 from pyrovae.commands.folders import RESULTS
 from pyrovae.config.grid import combinations
 
+from .interrupts import answered
 from .options import SettingsCommand
 from .starts import check_config, name_of, starts, texts_of
+from .terminal import say
 from .values import NAMED, Whole, examples
 
 if TYPE_CHECKING:
     from pyrovae.commands.sweep import Sweep
     from pyrovae.runs.schema import SweepContent
+
+INTERRUPTED = "interrupted; the same command goes on from the last epochs"
 
 
 @click.command(
@@ -64,13 +68,14 @@ def command(
     _show_start(sweep)
     if sweep.groups:
         try:
-            _show_runs(sweep)
+            with answered(lambda: INTERRUPTED):
+                _show_runs(sweep)
         except KeyboardInterrupt:
-            click.echo("pyrovae: interrupted; the same command goes on from the last epochs", err=True)
+            say(f"pyrovae: {INTERRUPTED}", err=True)
             raise SystemExit(130) from None
     _show_table(sweep.finish(), sweep.path)
     for name, failure in sweep.failed.items():
-        click.echo(f"pyrovae: {name} failed: {failure}", err=True)
+        say(f"pyrovae: {name} failed: {failure}", err=True)
     if sweep.failed:
         raise SystemExit(1)
 
@@ -79,7 +84,7 @@ def _show_start(sweep: "Sweep") -> None:
     runs, left = len(sweep.runs), len(sweep.left)
     in_batches = sum(len(group) for group in sweep.groups if len(group) > 1)
     batched = f", {in_batches} of them in batched programs" if sweep.batched else ""
-    click.echo(f"{runs} runs in {sweep.path}: {runs - left} done, {left} to do, {sweep.jobs} at a time{batched}")
+    say(f"{runs} runs in {sweep.path}: {runs - left} done, {left} to do, {sweep.jobs} at a time{batched}")
 
 
 def _show_runs(sweep: "Sweep") -> None:
@@ -109,5 +114,5 @@ def _show_table(table: "SweepContent", path: Path) -> None:
         return
     show_means(table["rows"], table["best"])
     if differing := table["differing"]:
-        click.echo(f"not ranked: numbers of different protocols do not compare: {differing}")
-    click.echo(f"{path / 'sweep.json'}, figures in {path / 'figures'}")
+        say(f"not ranked: numbers of different protocols do not compare: {differing}")
+    say(f"{path / 'sweep.json'}, figures in {path / 'figures'}")

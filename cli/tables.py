@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import click
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from pyrovae.config.settings import as_text
+
+from .console import Console
+from .terminal import say
 
 WIDE = 200  # width in characters
 MEANS = {
@@ -24,9 +24,9 @@ def show(rows: Sequence[Mapping[str, str]], numbers: Sequence[str] = ()) -> None
     """Print one line for each row, with the columns of the first row; the columns `numbers` are flush right."""
     table = Table()
     for name in rows[0]:
-        table.add_column(escape(name), justify="right" if name in numbers else "left")
+        table.add_column(name, justify="right" if name in numbers else "left")
     for row in rows:
-        table.add_row(*(escape(row.get(name, "")) for name in rows[0]))
+        table.add_row(*(row.get(name, "") for name in rows[0]))
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, WIDE)  # a file needs no line breaks
@@ -44,7 +44,7 @@ def show_means(rows: Sequence[Mapping[str, Any]], best: int | None) -> None:
         lines.append(line | ({} if best is None else {"": "best" if i == best else ""}))
     estimate = next((row for row in rows if "samples" in row), None)
     about = f"; log p(x): K = {estimate['samples']:,}, {estimate['images']:,} images" if estimate else ""
-    click.echo(f"test set, nats per image: mean ± standard deviation over the seeds{about}")
+    say(f"test set, nats per image: mean ± standard deviation over the seeds{about}")
     show(lines, ["seeds", *MEANS.values()])
 
 

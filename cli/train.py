@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from pyrovae.config.settings import Config
-from pyrovae.errors import InputError
 
+from .interrupts import answered
 from .options import SettingsCommand, trusts
-from .processes import end, end_with_the_others, ended_by_sigterm
+from .processes import check_environment, end, end_with_the_others, ending, processes
 from .starts import check_config, name_of, starts, texts_of
+from .terminal import say
 from .values import NAMED, examples
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", metavar="DIR", type=NAMED, help="the run folder  [results/NAME, or NAME-2, ... if that is taken]"
 )
-@click.option("--resume", is_flag=True, help="go on from the run folder's checkpoint")
+@click.option("--resume", is_flag=True, help="go on from the run folder's checkpoint, or begin if there is none")
 @click.option("--force", is_flag=True, help="replace the run that --out holds")
 @click.option("--figures/--no-figures", default=True, help="draw the figures and write the page  [yes]")
 @trusts
@@ -52,36 +53,31 @@ def command(
 
     Settings come from the defaults, then --preset, then --config, then the flags below.
     """
+    check_environment()  # before the imports, which take seconds
     settings = {name: value for name, value in flags.items() if value is not None}
     name = name_of(preset_name, config_file, settings.get("dataset"))
-    config = None
-    if not resume:
-        config, settings = _new_config(preset_name, config_file, settings, trust), {}
-    elif out and (preset_name or config_file):
-        raise InputError("resume: expected the run by --out, or after its --preset or --config, got both")
-    from pyrovae.commands.train import Training  # imports torch
-
-    _train(Training(config, out, name, resume, force, tensorboard, settings, trust), figures)
-
-
-def _new_config(preset_name: str | None, config_file: Path | None, settings: dict[str, str], trust: bool) -> Config:
-    config = Config.from_toml(*texts_of(preset_name, config_file), **settings)
+    merged = {} if resume else settings  # a run that is resumed has its own settings, which flags change
+    config = Config.from_toml(*texts_of(preset_name, config_file), **merged)
     if not trust:
         check_config(config, config_file, settings)
-    return config
+    from pyrovae.commands.train import Training  # imports torch
+
+    changed = settings if resume else {}
+    _train(Training(config, out, name, resume, force, tensorboard, changed, trust), figures)
 
 
 def _train(training: "Training", figures: bool) -> None:
     """Do all steps of a training and show them. A training that ends early says how to go on with it."""
     from pyrovae.inference import choose_device
-    from pyrovae.inference.processes import Lost, joined, size
+    from pyrovae.inference.meeting import Lost
+    from pyrovae.inference.processes import joined
     from pyrovae.runs.files import NoRoom
 
-    with ended_by_sigterm(), joined(choose_device(training.config.device)):
-        if size() > 1:
+    with answered(lambda: ending(training.path, "interrupted")):
+        if processes() > 1:
             end_with_the_others(training.path)
         try:
-            with training.begin():
+            with joined(choose_device(training.config.device)), training.begin():
                 _show_epochs(training)
                 training.finish(figures)
         except KeyboardInterrupt:
@@ -113,18 +109,21 @@ def _show_start(training: "Training") -> None:
     from pyrovae.inference.processes import size
 
     fit, data = training.fit, training.fit.data
+    if training.anew:
+        say(f"no run to resume in {training.path}: this is its start")
     images = f"{len(data.train):,} images for training, {len(data.test):,} for testing"
-    processes = f"; {size()} processes" if size() > 1 else ""
-    click.echo(f"{fit.config.dataset}: {images}; run folder {training.path}{processes}")
+    several = f"; {size()} processes" if size() > 1 else ""
+    say(f"{fit.config.dataset}: {images}; run folder {training.path}{several}")
     if fit.to_compile:
         begun = fit.epoch or fit.step  # a resumed run takes no --compile
         why = "as when the run began" if begun else f"{estimate(fit.steps)} (--compile no: not)"
-        click.echo(f"compiling the step first: {why}")
+        say(f"compiling the step first: {why}")
 
 
 def _show_summary(training: "Training", figures: bool) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from .console import Console
 
     summary, path = training.summary, training.folder
     chosen, epochs = summary["best"], summary["final"]["epoch"]
@@ -134,7 +133,7 @@ def _show_summary(training: "Training", figures: bool) -> None:
     for name in ("train", "validation", "test"):
         if name in chosen:
             table.add_row(name, *(f"{chosen[name][key]:.2f}" for key in ("loss", "reconstruction", "kl")))
-    click.echo(f"{path}: nats per image, weights of {summary['weights']}")
+    say(f"{path}: nats per image, weights of {summary['weights']}")
     Console().print(table)
     lines = [
         f"{epochs} epoch{'' if epochs == 1 else 's'} in {summary['seconds']:.1f} s on {summary['device']}",
@@ -145,4 +144,4 @@ def _show_summary(training: "Training", figures: bool) -> None:
         *([f"TensorBoard: tensorboard --logdir {shlex.quote(str(path))}"] if training.tensorboard else []),
         *([f"report in {path / 'report.html'}"] if (path / "report.html").exists() else []),
     ]
-    click.echo("\n".join(lines))
+    say(*lines)

@@ -1,7 +1,8 @@
 """Variational autoencoders written as Pyro programs."""
 
-from importlib import import_module
-from typing import Any
+TYPE_CHECKING = False  # typing's own would be imported: the command line comes by here before it can handle Ctrl-C
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.1.0"
 
@@ -27,9 +28,11 @@ _PUBLIC = {
 __all__ = [*_PUBLIC, "__version__"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _PUBLIC:
         raise AttributeError(f"module 'pyrovae' has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(f"pyrovae.{_PUBLIC[name]}"), name)
 
 

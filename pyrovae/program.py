@@ -1,6 +1,7 @@
 """A program is a model and a guide; this file holds what follows from running them."""
 
 import contextlib
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
 from pyrovae.errors import InputError, at_least
+from pyrovae.inference.parameters import Shown, hidden
 from pyrovae.parts.contexts import Context, Quadrants
 
 
@@ -20,8 +22,10 @@ class Program(PyroModule):
     """A generative model of images and its guide, written in Pyro.
 
     Write `model` and `guide`; the other methods run them. They return images as the mean of p(x | z, y), or as draws
-    from it with `mean=False`. Their arguments may be on any device, and results are on the program's. Parameters are
-    torch's, not Pyro's: the global parameter store stays empty.
+    from it with `mean=False`. Their arguments may be on any device, and results are on the program's.
+
+    Parameters are torch's, and pyrovae leaves Pyro's global parameter store empty. Pyro's own `SVI` trains a program,
+    too, and puts the parameters there; `Trace_ELBO()(program.model, program.guide)` is a module that has them.
     """
 
     image = "x"  # the site that is drawn and scored
@@ -33,6 +37,12 @@ class Program(PyroModule):
         with pyro.settings.context(module_local_params=True):
             super().__init__()
         self.context: Context | None = None  # makes y from labels or images; None if the program is unconditional
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in ("model", "guide"):
+            if inspect.isfunction(function := inspect.getattr_static(cls, name)):
+                setattr(cls, name, Shown(function))
 
     def model(self, x: Tensor | None = None, y: Tensor | None = None, n: int = 1) -> Tensor:
         """Score the images x, or draw n images if x is None."""
@@ -101,7 +111,7 @@ class Program(PyroModule):
         """Run the guide on x with each latent at its mean; returns the trace."""
         self.expect_images(x)
         y = self._checked(y, len(x), x)
-        with AtMeans(), pyro.settings.context(module_local_params=True):
+        with AtMeans(), hidden():
             return poutine.trace(self.guide).get_trace(x.to(self.device), y)
 
     def _checked(self, y: Tensor | None, n: int | None, x: Tensor | None = None) -> Tensor | None:
@@ -122,7 +132,7 @@ class Program(PyroModule):
     @torch.no_grad()
     def _image(self, model: Callable[..., Tensor], y: Tensor | None, n: int, mean: bool) -> Tensor:
         """Run the model; returns the images, with the quadrants that it sees taken from y."""
-        with pyro.settings.context(module_local_params=True):
+        with hidden():
             site: Any = poutine.trace(model).get_trace(y=y, n=n).nodes[self.image]
         x = mean_of(site["fn"]) if mean else site["value"]
         return x if y is None or not isinstance(self.context, Quadrants) else torch.where(self.context.seen, y, x)

@@ -16,9 +16,9 @@ class VAE(Program):
         guide:  z ~ q(z | x, y)
 
     An unconditional VAE has no context y: p(z), p(x | z) and q(z | x). Shapes: x (n, C, H, W), with pixels as
-    `Data.batch` returns them; z (n, latent); y (n, classes) for labels or (n, C, H, W) for quadrants. Train it with
-    `pyrovae.fit` or `pyrovae.SVI`, not with Pyro's own SVI: the parameters are torch's, and Pyro's parameter store
-    stays empty. Kingma & Welling (2014), arXiv:1312.6114; conditional: Sohn, Lee & Yan (2015).
+    `Data.batch` returns them; z (n, latent); y (n, classes) for labels or (n, C, H, W) for quadrants. `pyrovae.fit` and
+    `pyrovae.SVI` train it and leave Pyro's parameter store empty; Pyro's own `SVI` trains it by that store. Kingma &
+    Welling (2014), arXiv:1312.6114; conditional: Sohn, Lee & Yan (2015).
 
     >>> vae = build(Config(condition="label", latent_dim=3), (1, 8, 8), classes=10)
     >>> labels = torch.tensor([7, 7, 2])

@@ -10,9 +10,7 @@ from itertools import product
 from subprocess import Popen
 from typing import Any
 
-import click
 import torch
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
@@ -24,6 +22,8 @@ from pyrovae.inference.threads import counts
 from pyrovae.programs.build import build
 from pyrovae.training.fit import Fit, fit
 
+from ..console import Console
+from ..terminal import say
 from .machine import hardware_of, versions
 
 GOAL = 1.15  # at most so many times the time of the better number of threads
@@ -112,14 +112,20 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
         goal = f"{'' if row['ratio'] <= GOAL else 'not '}≤ {GOAL}"
         table.add_row(row["training"], str(row["neighbours"]), *seconds, f"{row['ratio']:.2f}", goal)
     Console().print(table)
-    click.echo(
-        "seconds of an epoch, means over the repetitions; ratio: adapting over the better of one and all threads"
-    )
+    say("seconds of an epoch, means over the repetitions; ratio: adapting over the better of one and all threads")
 
 
 def run(most: int, repetitions: int) -> dict[str, Any]:
     """Measure and show everything; returns the contents of beside-HARDWARE.json."""
-    rows = list(track(measure(most, repetitions), "timing", len(COMPILED) * len(WORK) * (most + 1), transient=True))
+    rows = list(
+        track(
+            measure(most, repetitions),
+            "timing",
+            len(COMPILED) * len(WORK) * (most + 1),
+            transient=True,
+            console=Console(),
+        )
+    )
     show(rows)
     return {
         "hardware": hardware_of(torch.device("cpu")),

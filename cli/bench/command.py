@@ -10,6 +10,7 @@ from pyrovae.config.settings import Config
 from pyrovae.errors import InputError, one_of
 
 from ..options import check_out_folder
+from ..terminal import say
 from ..values import NAMED, Whole, examples
 
 
@@ -72,8 +73,7 @@ def command(
     timed = Work(images, **work)
     results = measure(timed, names, repetitions, dataset, curves, profile)
     show(results)
-    for path in save(results, timed, out):
-        click.echo(path)
+    say(*save(results, timed, out))
 
 
 def _beside(most: int, repetitions: int, out: Path) -> None:
@@ -84,7 +84,7 @@ def _beside(most: int, repetitions: int, out: Path) -> None:
 
     results = run(most, repetitions)
     for path in write(out, f"beside-{slug(results['hardware'])}", results, {}):
-        click.echo(path)
+        say(path)
 
 
 def _names(rows: str | None, known: Collection[str]) -> list[str]:

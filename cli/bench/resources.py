@@ -25,8 +25,13 @@ def peak_memory(work: Work, dataset: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pyrovae", *arguments, "--out", f"{folder}/run"]
         process = Popen(command, stdout=DEVNULL, stderr=DEVNULL)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            if process.returncode is None:  # Ctrl-C: it must not go on alone
+                process.kill()
+                process.wait()
     gigabytes = round(used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9, 3)
     return {"command": "pyrovae " + " ".join(arguments), "gigabytes": None if status else gigabytes}
 

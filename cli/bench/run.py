@@ -12,6 +12,7 @@ from pyrovae.errors import InputError
 from pyrovae.figures.style import as_png
 from pyrovae.runs.files import as_json, write_whole
 
+from ..console import Console
 from .curves import curves
 from .figure import benchmark, benchmark_curves
 from .machine import hardware_of, slug, versions
@@ -27,9 +28,9 @@ def measure(
 ) -> dict[str, Any]:
     """Measure the named rows in turn; returns the contents of benchmark-HARDWARE.json."""
     memory = peak_memory(work, dataset)
-    rows = list(track(build(names, work), "building", len(names), transient=True))
+    rows = list(track(build(names, work), "building", len(names), transient=True, console=Console()))
     ready = [row for row in rows if row.epoch]
-    list(track(repeat(ready, work, repetitions), "timing", repetitions * len(ready), transient=True))
+    list(track(repeat(ready, work, repetitions), "timing", repetitions * len(ready), transient=True, console=Console()))
     results: dict[str, Any] = {
         "hardware": hardware_of(work.device),
         "threads": torch.get_num_threads(),
@@ -43,7 +44,7 @@ def measure(
     if profiled and (epoch := {row.name: row.epoch for row in ready}.get(BASE)):
         results["profile"] = profile_of(epoch, len(work.images) / work.batch_size)
     if over_axes:
-        results["curves"] = list(track(curves(work), "curves", transient=True))
+        results["curves"] = list(track(curves(work), "curves", transient=True, console=Console()))
     return results
 
 

@@ -3,18 +3,17 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import click
-from rich.console import Console
 from rich.table import Table
 
+from ..console import Console
+from ..terminal import say
 from .measure import BASE
 
 
 def show(results: Mapping[str, Any]) -> None:
     """Print the table of the rows, and a line for everything else that was measured."""
     _show_rows(results["rows"], results["work"]["images"])
-    for line in _lines(results):
-        click.echo(line)
+    say(*_lines(results))
 
 
 def _show_rows(rows: Sequence[Mapping[str, Any]], images: int) -> None:
@@ -24,7 +23,7 @@ def _show_rows(rows: Sequence[Mapping[str, Any]], images: int) -> None:
     for row in rows:
         if "skipped" in row:
             table.add_row(row["row"], "skipped")
-            click.echo(f"{row['row']}: skipped, as {row['skipped']}")
+            say(f"{row['row']}: skipped, as {row['skipped']}")
             continue
         ratio = row.get("base_over_row")
         table.add_row(

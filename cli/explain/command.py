@@ -12,6 +12,7 @@ from pyrovae.runs.files import path_of
 from pyrovae.runs.trust import check_classes, check_places
 
 from ..options import SettingsCommand, check_out, repeated_of, save_out, trusts
+from ..terminal import say
 from ..values import NAMED, Whole, examples
 
 if TYPE_CHECKING:
@@ -74,10 +75,10 @@ def command(
         batch = data.batch(data.train, slice(0, images or config.batch_size))
         explanation = explain(vae, batch, config)
     title = what or ("these settings" if settings else "the default")
-    click.echo(show(explanation, config, f"{title}: {weights}"), nl=False)
+    show(explanation, config, f"{title}: {weights}")
     if figure is not None:
         save_out(figure, _draw(explanation, vae, batch, figure, Path(title).name, graphviz), "figure")
-        click.echo(figure)
+        say(figure)
 
 
 def _config_of(what: str | None, settings: dict[str, str], trust: bool) -> tuple[Path | None, Config]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rich.console import Console, JustifyMethod, RenderableType
+from rich.console import JustifyMethod, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.syntax import Syntax
@@ -14,18 +14,19 @@ from pyrovae.explain.explanation import PARTS, Explanation, Term
 from pyrovae.explain.formulas import network
 from pyrovae.explain.listing import Listing
 
+from ..console import Console
 from .diagram import LEGEND, plate_diagram
 
 WIDEST = 110  # characters: longer lines are no easier to read
 HEAD, QUIET, GOOD, BAD = "bold cyan", "dim", "green", "bold red"
 
 
-def show(explanation: Explanation, config: Config, title: str) -> str:
-    """Write an explanation as text, with escape codes for colours; `click.echo` removes these outside a terminal."""
-    console = Console(highlight=False)
+def show(explanation: Explanation, config: Config, title: str) -> None:
+    """Print an explanation."""
+    console = Console()
     console.width = min(console.width, WIDEST)
-    with console.capture() as capture:
-        console.print(Text(title, "bold"))
+    with console.trimmed():
+        console.print(title, style="bold")
         for heading, parts in {
             "The formulas": _formulas(explanation, config),
             "The plates": [Padding(plate_diagram(explanation), 0), Text(f"\n{LEGEND}", QUIET)],
@@ -36,7 +37,6 @@ def show(explanation: Explanation, config: Config, title: str) -> str:
             console.print(Text(), Rule(Text(f" {heading} ", HEAD), align="left", style=QUIET), Text())
             for part in parts:
                 console.print(part)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
 def _formulas(explanation: Explanation, config: Config) -> Iterator[RenderableType]:

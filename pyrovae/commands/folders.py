@@ -1,12 +1,11 @@
 """Choose the folder of a run that has a name but no path: results/NAME, or results/NAME-2, ... if that exists."""
 
-import os
 import re
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from pyrovae.errors import InputError
+from pyrovae.errors import expect_text, whole_from_environment
 from pyrovae.runs.files import cannot_write
 
 RESULTS = Path("results")
@@ -23,22 +22,21 @@ def unused(name: str) -> Iterator[Path]:
     return (path for path in _numbered(name) if not path.exists())
 
 
-def newest(name: str) -> Path:
-    """Return the run of this name with the highest number that has a checkpoint; `InputError` if there is none."""
+def newest(name: str) -> Path | None:
+    """Return the run of this name with the highest number that has a checkpoint; None if there is none."""
     runs = []
     for path in _numbered(name):
         if not path.exists():
             break
         if (path / "checkpoint.pt").exists():
             runs.append(path)
-    if not runs:
-        raise InputError(f"resume: expected a run with a checkpoint in {RESULTS / name}, got none; name it by --out")
-    return runs[-1]
+    return runs[-1] if runs else None
 
 
 def new_folder(name: str) -> Path | Iterator[Path]:
     """Return the paths among which `claimed` chooses; under `torchrun` a single one, on which all processes agree."""
-    return unused(name) if int(os.environ.get("WORLD_SIZE", "1")) == 1 else next(unused(name))
+    expect_text("name", name)
+    return unused(name) if whole_from_environment("WORLD_SIZE", 1, default=1) == 1 else next(unused(name))
 
 
 def claimed(paths: Path | Iterator[Path]) -> tuple[Path, bool]:

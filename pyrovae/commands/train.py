@@ -1,6 +1,7 @@
 """Train a program in a run folder: data, model, fit, records, summary, figures and the page about the run."""
 
 import math
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,26 +9,30 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import torch
+
+from pyrovae import __version__
+from pyrovae.commands.digests import digest, fingerprint
 from pyrovae.commands.folders import claimed, name_after, new_folder, newest
+from pyrovae.commands.resume import run_to_resume
 from pyrovae.commands.threads import threads_restored, use_threads
-from pyrovae.config.settings import CLASSES, PLACES, Config
+from pyrovae.config.settings import Config
 from pyrovae.data.data import load
 from pyrovae.errors import InputError
 from pyrovae.figures import draw
 from pyrovae.inference import choose_device
-from pyrovae.inference.processes import joined, rank, size, wait_for_all
+from pyrovae.inference.processes import expect_same, joined, rank, size
 from pyrovae.pages.report import save
 from pyrovae.pages.tensorboard import logged, writer_class
 from pyrovae.programs.build import build
 from pyrovae.runs.files import NoRoom, only_writer, path_of
 from pyrovae.runs.run import Run
-from pyrovae.runs.trust import check_places, to_repeat
+from pyrovae.runs.trust import to_repeat
 from pyrovae.training.collapse import collapse
 from pyrovae.training.fit import Fit, fit
 from pyrovae.training.interrupts import Insisted
 
-# Settings of a run that is resumed.
-MAY_CHANGE = {"epochs", "device", "threads", "lr", "grad_clip", "on_nan", "save_minutes"}
+OWN = {"device", "data_dir", "threads"}  # settings that each process of a training may have for itself
 
 
 def train(
@@ -46,8 +51,9 @@ def train(
 
     `settings` override `config`. Without `out` the folder is results/NAME, or NAME-2, ... if that exists; NAME is
     `name`, or the name of the dataset. With `force` a run that is there is replaced. With `resume` the run at `out`, or
-    the newest of that name, goes on from its checkpoint; `settings` may then be the epochs, the device and a few
-    others, and the classes and paths of your own that the run names, which must be given again unless you `trust` it.
+    the newest of that name, goes on from its checkpoint; where there is none, it is begun. `settings` may then change
+    the epochs, the device and a few others; all others, and those that `config` was made with, must be those of the
+    run. Classes and paths of your own that the run names must be given again unless you `trust` it.
     `figures` draws figures/*.png and writes report.html; `tensorboard` writes each epoch to the folder tensorboard.
 
     Ctrl-C raises KeyboardInterrupt when the step under way has ended; the checkpoint is saved. In a script that
@@ -106,20 +112,19 @@ class Training:
             writer_class()  # raises InputError before any work if the package is missing
         self.force, self.tensorboard, self.leads = force, tensorboard, True
         path = None if out is None else path_of("out", out)
-        if resume:
-            if force:
-                raise InputError("resume: expected --resume or --force, got both")
-            if config is not None:
-                raise InputError("resume: expected the settings to change by their names, got a whole config")
-            if path is None:
-                path = newest(name or _name(settings))
-                settings = {name: value for name, value in settings.items() if name != "dataset"}  # it named the run
-            self.resumed: Run | None = _run_to_resume(path, settings, trust)
-            self.config = _resumed_config(self.resumed, settings)
-            self._paths: Path | Iterator[Path] = self.resumed.path
+        if resume and force:
+            raise InputError("resume: expected --resume or --force, got both")
+        config = config or Config()
+        name = name or name_after(str(settings.get("dataset", config.dataset)))
+        self.resumed: Run | None = None
+        if resume and (begun := path or newest(name)) and os.path.lexists(begun / "config.toml"):
+            same = config if path else None  # without `out`, config and dataset have only named the run
+            typed = {setting: value for setting, value in settings.items() if path or setting != "dataset"}
+            self.resumed, self.config = run_to_resume(begun, same, typed, trust)
+            self._paths: Path | Iterator[Path] = begun
         else:
-            self.resumed, self.config = None, (config or Config()).replace(**settings)
-            self._paths = path or new_folder(name or name_after(self.config.dataset))
+            self.config, self._paths = config.replace(**settings), path or new_folder(name)
+        self.anew = resume and not self.resumed  # there was no run to resume
         self.path = self._paths if isinstance(self._paths, Path) else None  # None until `begin` has chosen one
 
     @property
@@ -135,10 +140,11 @@ class Training:
 
         Whatever ends the training inside, Ctrl-C too, the last finished step can be resumed from.
         """
-        self.fit, self.leads = _prepare(self.config), rank() == 0
+        self.fit, self.leads = _prepare(self.config, self.resumed is not None and self.resumed.begun), rank() == 0
         if not self.leads:
             if self.resumed and self.resumed.begun:
                 self.fit.load_state_dict(self.resumed.checkpoint(self.fit.device))
+            self._expect_same_start()
             yield
             return
         self.path, made = claimed(self._paths)
@@ -150,6 +156,7 @@ class Training:
                         self.run.resume(self.fit, self.config)
                     else:
                         self.run.save(self.fit)  # now it can be resumed even in its first epoch
+                self._expect_same_start()
                 yield
             except Insisted:
                 raise
@@ -157,6 +164,12 @@ class Training:
                 if size() == 1 and self.run.is_recorded(self.fit):
                     self.run.save(self.fit)
                 raise
+
+    def _expect_same_start(self) -> None:
+        """Wait until the first process has its folder, and all have the same checkpoint."""
+        fit = self.fit
+        weights = digest(fit.vae.state_dict()) if self.resumed and size() > 1 else "new"
+        expect_same(checkpoint=f"epoch {fit.epoch}, step {fit.step}, weights {weights}")
 
     def __iter__(self) -> Iterator[Mapping[str, Any] | str]:
         if not self.leads:
@@ -201,33 +214,23 @@ class Training:
             raise NoRoom(f"expected room to write to {self.path}, got: {error.strerror or error}") from error
 
 
-def _name(settings: Mapping[str, object]) -> str:
-    return name_after(str(settings.get("dataset", Config().dataset)))
+def _prepare(config: Config, resumes: bool) -> Fit:
+    """Build the program and its fit; all processes must have the same settings, versions and data.
 
-
-def _run_to_resume(path: Path, settings: Mapping[str, object], trust: bool) -> Run:
-    """Open the run at `path`, with the classes and paths among `settings` given again."""
-    if unwanted := settings.keys() - {*CLASSES, *PLACES} - MAY_CHANGE:
-        raise InputError(f"resume: expected no settings but {', '.join(sorted(MAY_CHANGE))}, got {min(unwanted)}")
-    return Run(path, trust, **{name: value for name, value in settings.items() if name not in MAY_CHANGE})
-
-
-def _resumed_config(run: Run, settings: Mapping[str, object]) -> Config:
-    config = run.trusted.replace(**{name: value for name, value in settings.items() if name in MAY_CHANGE})
-    if not run.trust:
-        check_places(config, settings.keys(), run.path)
-    return config
-
-
-def _prepare(config: Config) -> Fit:
-    """Build the program and its fit. Other processes wait for the first, which may have to download the data."""
+    Other processes wait for the first, which may have to download the data.
+    """
+    settings = {name: value for name, value in config.model_dump(mode="json").items() if name not in OWN}
+    expect_same(pyrovae=__version__, torch=torch.__version__, resume=resumes, **settings)
     if rank() > 0:
-        wait_for_all()
+        expect_same()
     data = load(config)
     if rank() == 0:
-        wait_for_all()
+        expect_same()
     prepared = fit(build(config, data.shape, len(data.classes)), data, config)
     use_threads(prepared)
+    if size() > 1:
+        shapes = {name: tuple(value.shape) for name, value in prepared.vae.state_dict().items()}
+        expect_same(weights=digest(shapes), **fingerprint(data))
     return prepared
 
 

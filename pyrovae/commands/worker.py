@@ -20,7 +20,7 @@ def main() -> None:
     import warnings
 
     from pyrovae.errors import InputError
-    from pyrovae.inference.processes import Lost
+    from pyrovae.inference.meeting import Lost
 
     task = json.loads(sys.argv[1])
     if len(task["paths"]) > 1:  # for instance if the step cannot be batched: the sweep shows these lines

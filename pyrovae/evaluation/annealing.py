@@ -16,6 +16,7 @@ from pyrovae.data.data import Data, Images
 from pyrovae.errors import at_least
 from pyrovae.evaluation.elbo import arguments
 from pyrovae.evaluation.importance import NUMBERS, expect_density, joint_log_prob, numbers_per_sample
+from pyrovae.inference.parameters import hidden
 from pyrovae.inference.threads import Threads
 from pyrovae.vae import VAE
 
@@ -108,7 +109,7 @@ def annealed_log_weights(
     importance sampling. Works for any Pyro model and guide with one plate of n and one site z; both are called with
     `args`. `threads` are those that transitions of so many chains run on, to be handed on from one batch to the next.
     """
-    with torch.no_grad(), pyro.validation_enabled(False), pyro.settings.context(module_local_params=True):
+    with torch.no_grad(), pyro.validation_enabled(False), hidden():
         path, times = Path(model, guide, *args, threads=threads), schedule(steps)
         return _anneal(path, chains, times, _step_sizes(path, times))
 

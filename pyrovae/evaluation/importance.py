@@ -17,6 +17,7 @@ from pyrovae.evaluation.elbo import arguments
 from pyrovae.inference import seeded
 from pyrovae.inference.compiled import capture
 from pyrovae.inference.not_finite import not_finite
+from pyrovae.inference.parameters import hidden
 from pyrovae.inference.threads import Threads
 from pyrovae.inference.traces import guide_then_model
 from pyrovae.vae import VAE
@@ -31,7 +32,7 @@ def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: i
 
     Works for any Pyro model and guide whose sites lie in one plate of n; both are called with `args`.
     """
-    with torch.no_grad(), pyro.validation_enabled(False), pyro.settings.context(module_local_params=True):
+    with torch.no_grad(), pyro.validation_enabled(False), hidden():
         with pyro.plate("samples", samples, dim=-2):
             drawn, scored = guide_then_model(model, guide, *args)
         return joint_log_prob(scored) - joint_log_prob(drawn)

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-import pyro
 import torch
 from pyro import poutine
 from pyro.infer import Trace_ELBO
@@ -20,6 +19,7 @@ from pyrovae.explain.formulas import Formula, Symbols, formulas
 from pyrovae.explain.listing import Listing, Site, distribution_at, listing_of, listings_of, sites_of
 from pyrovae.inference.objectives import KLWeight
 from pyrovae.inference.objectives.closed_form import known_kl
+from pyrovae.inference.parameters import hidden
 from pyrovae.inference.traces import guide_then_model
 from pyrovae.parts.densities import declared, kl_of_gaussians
 from pyrovae.parts.likelihoods import Unseen
@@ -108,7 +108,7 @@ def explain(vae: VAE, batch: Batch, config: Config | None = None) -> Explanation
     ('p(x, z)', 'p(z) p(x | z)', True)
     """
     vae = copy.deepcopy(vae).double().eval()
-    with _float64_by_default(), torch.no_grad(), pyro.settings.context(module_local_params=True):
+    with _float64_by_default(), torch.no_grad(), hidden():
         x, y = arguments(vae, Batch(batch.x.double(), batch.labels))
         symbols = Symbols(y is not None, bool(vae.prior(y).batch_shape), vae.has_kl)
         traces = _traces(vae, x, y)

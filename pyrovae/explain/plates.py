@@ -16,7 +16,9 @@ from pyrovae.data.data import Batch
 from pyrovae.errors import InputError
 from pyrovae.evaluation.elbo import arguments
 from pyrovae.explain.explanation import Explanation
-from pyrovae.figures.style import INK, STYLE, TRAIN, plain
+from pyrovae.figures.names import families, plain
+from pyrovae.figures.style import INK, STYLE, TRAIN
+from pyrovae.inference.parameters import hidden
 from pyrovae.vae import VAE
 
 WIDTH, HEIGHT = 13.33, 7.5  # inches of a slide
@@ -40,11 +42,11 @@ GUIDE: LineStyle = {"color": TRAIN, "linestyle": (0, (4, 2.5))}
 
 def plate_figure(explanation: Explanation, title: str = "") -> Figure:
     """Draw variables as circles, grey if observed, model and guide as solid and dashed arrows, and add the formulas."""
-    with rc_context(STYLE):
+    with rc_context(STYLE | {"font.family": families([title, str(explanation.formulas)])}):
         figure = Figure(figsize=(WIDTH, HEIGHT), dpi=150)
         axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(0, HEIGHT))
         axes.set_axis_off()
-        axes.text(0.6, 6.75, plain(title, 60), size=22, weight="bold", va="center")
+        axes.text(0.6, 6.75, plain(title, 60, "bold"), size=22, weight="bold", va="center")
         _diagram(axes, explanation)
         _formulas(axes, explanation)
     return figure
@@ -145,16 +147,18 @@ def typeset(formula: str) -> str:
     """
 
     def raised(power: re.Match[str]) -> str:
-        return rf"$^{{\mathrm{{{(power[1] or power[2]).replace(' ', '')}}}}}$"
+        text = (power[1] or power[2]).replace(" ", "").replace("_", r"\_")
+        return rf"$^{{\mathrm{{{text}}}}}$"
 
-    lowered = plain(formula, 300).replace("E_q", r"$\mathrm{E}_\mathrm{q}$")
+    unescaping = re.sub(r"\\(?=\^|E_q)", "∖", formula)  # a backslash would escape the dollar sign that follows it
+    lowered = plain(unescaping, 300).replace("E_q", r"$\mathrm{E}_\mathrm{q}$")
     return re.sub(r"\^(?:\(([\w −+/]+)\)|(\w+))", raised, lowered)
 
 
 def render_by_graphviz(vae: VAE, batch: Batch, kind: str) -> bytes:
     """Draw the model, without its guide, by `pyro.render_model`; returns the content of a file: png, svg or pdf."""
     expect_graphviz()
-    with pyro.settings.context(module_local_params=True):
+    with hidden():
         graph = pyro.render_model(vae.model, model_args=arguments(vae, batch), render_distributions=True)
     picture: bytes = graph.pipe(format=kind)
     return picture

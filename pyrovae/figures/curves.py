@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import ColorType
 
 from pyrovae.evaluation.elbo import Scores
+from pyrovae.figures.names import MOST_IN_LINE, labels, legend
 from pyrovae.figures.style import INK, PALE, TEST, TRAIN, VALIDATION, Unfit, colours, new_figure
 
 ScoreName = Literal["kl", "reconstruction", "loss", "objective"]
@@ -60,17 +61,18 @@ def comparison(runs: Mapping[str, Records]) -> Figure:
     """Draw the curves of several runs on their test sets; `runs` has the records of each by its name."""
     figure, axes = new_figure(11, 3.6, columns=3)
     for panel, (key, title) in zip(axes[0], PANELS.items()):
-        for colour, (name, metrics) in zip(colours(len(runs)), runs.items()):
-            _curve(panel, metrics, "test", key, colour, name)
+        for colour, metrics in zip(colours(len(runs)), runs.values()):
+            _curve(panel, metrics, "test", key, colour)
         _finish(panel, f"{title}, test set")
         _zoom(panel, key)
-    handles = axes[0, 0].get_legend_handles_labels()
-    fitting = max(1, 120 // (max(map(len, runs)) + 6))  # eleven inches hold 120 characters
-    figure.legend(*handles, loc="outside lower center", ncols=min(fitting, len(runs)), frameon=False)
+    longest = max(map(len, labels(runs, MOST_IN_LINE)))
+    fitting = max(1, (MOST_IN_LINE + 10) // (longest + 6))
+    lines, columns = axes[0, 0].get_lines(), min(fitting, len(runs))
+    legend(figure, lines, [*runs], MOST_IN_LINE, loc="outside lower center", ncols=columns)
     return figure
 
 
-def _curve(panel: Axes, metrics: Records, name: SetName, key: ScoreName, colour: ColorType, label: str) -> None:
+def _curve(panel: Axes, metrics: Records, name: SetName, key: ScoreName, colour: ColorType, label: str = "") -> None:
     epochs = [record["epoch"] for record in metrics]
     marker = "o" if len(epochs) == 1 else None
     panel.plot(

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pyrovae.data.data import Data
 from pyrovae.evaluation.latents import code_means, kl_per_dimension
+from pyrovae.figures.names import labels
 from pyrovae.figures.style import CELL, INK, UNSEEN, Unfit, cell_size, drawable, image_figure, new_figure, show_mosaic
 from pyrovae.parts.contexts import Label, Quadrants
 from pyrovae.program import mean_of
@@ -120,7 +121,7 @@ def conditions(vae: VAE, data: Data) -> Figure:
     y = torch.arange(len(classes)).repeat_interleave(styles)
     images = _unit(data, vae.decode(z.repeat(len(classes), 1), y))
     left_out = f" (the first {len(classes)} of {len(data.classes)})" if len(classes) < len(data.classes) else ""
-    return image_figure(images, styles, f"One label per row{left_out}, one style per column", classes)
+    return image_figure(images, styles, f"One label per row{left_out}, one style per column", labels(classes))
 
 
 def completions(vae: VAE, data: Data) -> Figure:

@@ -10,7 +10,8 @@ from matplotlib.ticker import MaxNLocator
 
 from pyrovae.data.data import Data
 from pyrovae.evaluation import latents
-from pyrovae.figures.style import INK, TRAIN, Unfit, colours, new_figure, plain
+from pyrovae.figures.names import legend
+from pyrovae.figures.style import INK, TRAIN, Unfit, colours, new_figure
 from pyrovae.parts.priors.standard import Normal
 from pyrovae.vae import VAE
 
@@ -33,7 +34,7 @@ def latent(vae: VAE, data: Data) -> Figure:
         codes, shares = _principal(codes)
         names = tuple(f"principal component {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(shares))
         title += f": first two principal components of {dimensions} dimensions"
-    _scatter(panel, codes, data)
+    _scatter(figure, panel, codes, data)
     if dimensions == 2 and isinstance(vae.prior, Normal) and vae.has_kl:
         title += "; dotted: 1, 2 and 3 standard deviations of the prior"
         for radius in (1, 2, 3):
@@ -72,7 +73,7 @@ def _principal(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return analysis.transform(codes), np.nan_to_num(analysis.explained_variance_ratio_)
 
 
-def _scatter(panel: Axes, codes: np.ndarray, data: Data) -> None:
+def _scatter(figure: Figure, panel: Axes, codes: np.ndarray, data: Data) -> None:
     size = max(2.0, min(16.0, 30_000 / len(codes)))
     if data.test.labels is None:
         panel.scatter(codes[:, 0], codes[:, 1], s=size, color=TRAIN, alpha=0.7, linewidths=0)
@@ -85,4 +86,4 @@ def _scatter(panel: Axes, codes: np.ndarray, data: Data) -> None:
     if len(data.classes) <= MOST_IN_LEGEND:
         dots = [Line2D([], [], marker="o", linestyle="", color=colour) for colour in palette]
         columns = -(-len(palette) // 24)
-        panel.figure.legend(dots, map(plain, data.classes), loc="outside right center", ncols=columns, frameon=False)
+        legend(figure, dots, data.classes, loc="outside right center", ncols=columns)

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pyrovae.errors import InputError
+from pyrovae.figures.names import families
 
 TRAIN, TEST, VALIDATION = "#4C78A8", "#E45756", "#8C8C8C"
 INK, PALE = "#333333", "#B0B0B0"
@@ -102,9 +103,12 @@ def image_figure(
     column_labels: Sequence[str] = (),
     cell: float = CELL,
 ) -> Figure:
-    """Draw images (n, C, H, W) in [0, 1] as a mosaic, with labels beside its rows and above its columns."""
+    """Draw images (n, C, H, W) in [0, 1] as a mosaic, with labels beside its rows and above its columns.
+
+    The labels are drawn as they are: of names from outside, make them by `pyrovae.figures.names.labels`.
+    """
     images, rows = drawable(images), len(images) // columns
-    margin = 0.085 * max((len(plain(label)) for label in row_labels), default=0)
+    margin = 0.085 * max((len(label) for label in row_labels), default=0)
     height, width = images.shape[-2:]
     wide = max(columns * cell + margin + 0.25, 0.09 * len(title))
     figure, axes = new_figure(
@@ -127,14 +131,9 @@ def show_mosaic(axes: Axes, images: Tensor, columns: int) -> None:
 
 def label_cells(axes: Axes, size: Sequence[int], rows: Sequence[str], columns: Sequence[str]) -> None:
     height, width = cell_size(size)
-    axes.set_yticks([(i + 0.5) * height - 0.5 for i in range(len(rows))], map(plain, rows))
-    axes.set_xticks([(i + 0.5) * width - 0.5 for i in range(len(columns))], map(plain, columns))
+    axes.set_yticks([(i + 0.5) * height - 0.5 for i in range(len(rows))], rows, family=families(rows))
+    axes.set_xticks([(i + 0.5) * width - 0.5 for i in range(len(columns))], columns)
     axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
-
-
-def plain(name: str, most: int = 20) -> str:
-    """Shorten a name to `most` characters, and escape dollar signs, between which matplotlib would set mathematics."""
-    return (name if len(name) <= most else name[: most - 1] + "…").replace("$", r"\$")
 
 
 def colours(n: int) -> list[ColorType]:

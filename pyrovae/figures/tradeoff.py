@@ -11,10 +11,12 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from matplotlib.typing import ColorType
 
 from pyrovae.figures.curves import PANELS
-from pyrovae.figures.style import INK, PALE, TRAIN, Unfit, colours, new_figure, plain
+from pyrovae.figures.names import MOST_BESIDE, families, labels, legend
+from pyrovae.figures.style import INK, PALE, TRAIN, Unfit, colours, new_figure
 
 MOST_BESIDE_POINTS = 16  # labels; more go to a legend
 WIDE = 20  # an axis is logarithmic if its largest value is this many times the smallest
+
 LINE = "#E3E3E3"
 LABEL_HEIGHT, DISC_RADIUS = 0.16, 0.1  # in inches
 
@@ -30,13 +32,12 @@ def rate_distortion(rows: Rows) -> Figure:
     if not any(rate for row in rows.values() for rate in row["kl"]["values"]):
         raise Unfit("figure rate_distortion: expected runs with a KL term, got plain autoencoders")
     figure, axes = new_figure(7.2, 5.2)
-    panel, palette = axes[0, 0], colours(len(rows))
-    for colour, (label, row) in zip(palette, rows.items()):
+    panel, palette, discs = axes[0, 0], colours(len(rows)), []
+    for colour, row in zip(palette, rows.values()):
         seeds = (row["kl"]["values"], row["reconstruction"]["values"])
         mean = (row["kl"]["mean"], row["reconstruction"]["mean"])
         one = len(seeds[0]) == 1
-        style = {"s": 110, "alpha": 1 if one else 0.4, "linewidths": 0, "label": plain(label, 40)}
-        panel.scatter(*mean, color=colour, zorder=3, **style)
+        discs.append(panel.scatter(*mean, color=colour, zorder=3, s=110, alpha=1 if one else 0.4, linewidths=0))
         if not one:
             panel.scatter(*seeds, s=14, color=colour, edgecolors="white", linewidths=0.4, zorder=4)
     panel.margins(0.14, 0.12)
@@ -44,7 +45,7 @@ def rate_distortion(rows: Rows) -> Figure:
     if len(rows) <= MOST_BESIDE_POINTS:
         _label_points(panel, palette, rows)
     else:
-        figure.legend(loc="outside right upper", ncols=-(-len(rows) // 28), fontsize=8)
+        legend(figure, discs, [*rows], MOST_BESIDE, loc="outside right upper", ncols=-(-len(rows) // 28), fontsize=8)
     panel.set(xlabel="rate: KL, nats per image", ylabel="distortion: reconstruction, nats per image")
     panel.tick_params(color=PALE)
     dots = "; dots: seeds" if any(len(row["kl"]["values"]) > 1 for row in rows.values()) else ""
@@ -93,8 +94,8 @@ def _set_numbers(panel: Axes, x: np.ndarray, names: Sequence[str]) -> None:
 
 
 def _by_combination(rows: Rows) -> Figure:
-    labels = [plain(label, 40) for label in rows]
-    figure, axes = new_figure(9.4 + 0.07 * max(map(len, labels)), 1.5 + 0.32 * len(rows), columns=3)
+    names = labels(rows, MOST_BESIDE)
+    figure, axes = new_figure(9.4 + 0.07 * max(map(len, names)), 1.5 + 0.32 * len(rows), columns=3)
     palette = colours(len(rows))
     for i, (panel, (key, title)) in enumerate(zip(axes[0], PANELS.items())):
         for place, (colour, row) in enumerate(zip(palette, rows.values())):
@@ -102,7 +103,7 @@ def _by_combination(rows: Rows) -> Figure:
             panel.scatter(score["values"], [place] * len(score["values"]), s=12, color=colour, alpha=0.5, linewidths=0)
             panel.errorbar(score["mean"], place, xerr=score["sd"] or 0.0, fmt="o", color=colour, markersize=6)
         panel.set(title=title, xlabel="nats per image", ylim=(len(rows) - 0.5, -0.5))
-        panel.set_yticks(range(len(rows)), labels if i == 0 else [""] * len(rows))
+        panel.set_yticks(range(len(rows)), names if i == 0 else [""] * len(rows), family=families(rows))
         panel.margins(x=0.1)
         panel.xaxis.set_major_locator(MaxNLocator(5))
         _finish(panel)
@@ -138,7 +139,7 @@ def _lines_of_equal_sum(panel: Axes) -> None:
 
 def _label_points(panel: Axes, palette: Sequence[ColorType], rows: Rows) -> None:
     """Write each combination beside its mean, in its colour, moved up where it would cover another label."""
-    names = [plain(label, 40) for label in rows]
+    names, fonts = labels(rows, MOST_BESIDE), families(rows)
     means = [(row["kl"]["mean"], row["reconstruction"]["mean"]) for row in rows.values()]
     inch, middle = panel.figure.dpi, np.mean(panel.get_xlim())
     places = panel.transData.transform(means) / inch
@@ -159,6 +160,7 @@ def _label_points(panel: Axes, palette: Sequence[ColorType], rows: Rows) -> None
             va="center",
             ha="left" if side > 0 else "right",
             fontsize=9,
+            family=fonts,
             color=dark,
             zorder=5,
         )

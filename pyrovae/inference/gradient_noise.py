@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pyrovae.errors import at_least
+from pyrovae.inference.parameters import hidden
 from pyrovae.inference.private import foreach_add_, foreach_addcmul_, foreach_div, foreach_sub
 from pyrovae.inference.svi import Loss
 from pyrovae.inference.threads import Threads
@@ -32,7 +33,7 @@ def gradient_noise(
     mean, squares = ([torch.zeros_like(parameter) for parameter in parameters] for _ in range(2))
     for count in range(1, draws + 1):  # Welford (1962): mean and squared deviations without storing any draw
         with threads.measured():
-            with pyro.settings.context(module_local_params=True), pyro.validation_enabled(False):
+            with hidden(), pyro.validation_enabled(False):
                 value = loss.differentiable_loss(model, guide, *args)
             gradients = torch.autograd.grad(value, parameters, materialize_grads=True, allow_unused=True)
             deviations = foreach_sub(gradients, mean)

@@ -9,6 +9,7 @@ import pyro
 import torch
 
 from pyrovae.inference.compiled import why_not
+from pyrovae.inference.parameters import hidden
 from pyrovae.inference.traces import guide_then_model, sample_sites
 
 
@@ -35,7 +36,7 @@ def not_finite(model: Callable[..., Any], guide: Callable[..., Any], *args: Any)
 @contextmanager
 def _without_checks() -> Iterator[None]:
     """Run Pyro programs inside without gradients, checks or warnings, as their values may not be finite."""
-    with pyro.settings.context(module_local_params=True), pyro.validation_enabled(False), warnings.catch_warnings():
+    with hidden(), pyro.validation_enabled(False), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with torch.no_grad():
             yield

@@ -31,8 +31,12 @@ def use_onednn(graph: GraphModule) -> None:
             continue
         with graph.graph.inserting_before(node):
             if not a.meta["val"].is_contiguous():
+                value = a.meta["val"].contiguous()
                 a = graph.graph.call_function(torch.ops.aten.clone.default, (a,), {"memory_format": CONTIGUOUS})
-            node.replace_all_uses_with(graph.graph.call_function(_matmul(), (a, b, bias)))
+                a.meta["val"] = value
+            product = graph.graph.call_function(_matmul(), (a, b, bias))
+            product.meta = node.meta  # the product that follows asks for its shape
+            node.replace_all_uses_with(product)
         graph.graph.erase_node(node)
     graph.recompile()
 

@@ -20,6 +20,7 @@ try:
         is_identically_zero,  # checks for Pyro's constant 0, without reading a tensor
         scale_and_mask,  # scales and masks a log-density as Pyro does at a sample site
     )
+    from pyro.poutine.runtime import _PYRO_STACK as handlers  # the effect handlers that programs run in at the moment
     from torch._ops import OpOverload  # the type of an operation in a graph
     from torch.utils._python_dispatch import TorchDispatchMode  # sees each operation inside it, below autograd
     from torch.utils._pytree import tree_map  # applies a function to every leaf of nested lists, tuples and dicts
@@ -57,6 +58,7 @@ __all__ = [
     "foreach_norm",
     "foreach_sub",
     "fused_adam_",
+    "handlers",
     "is_identically_zero",
     "is_mutable",
     "linalg_check_errors",
@@ -74,6 +76,8 @@ __all__ = [
 ELSEWHERE = {
     "pyro.infer.Trace_ELBO._get_traces": "yields a trace of the model and one of the guide for each particle",
     "pyro.infer.Trace_ELBO._differentiable_loss_particle": "the loss and the surrogate loss of one pair of traces",
+    "pyro.infer.Trace_ELBO._guess_max_plate_nesting": "sets how deep the plates of a program are nested",
+    "pyro.infer.Trace_ELBO._vectorized_num_particles": "puts a program into a plate of particles",
     "pyro.poutine.replay_messenger.ReplayMessenger._pyro_sample": "called by an effect before a site is drawn",
     "pyro.poutine.trace_messenger.TraceMessenger._pyro_post_sample": "called by an effect after a site is drawn",
     "torch.fx.experimental.proxy_tensor.disable_proxy_modes_tracing": "keeps the exemplar prior's means out of a graph",

@@ -1,48 +1,67 @@
 """One training by several processes: each takes its rows of every batch, and all take the same optimizer step."""
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import wraps
+from functools import partial, wraps
 from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor, distributed
 
-from pyrovae.errors import InputError
+from pyrovae.errors import InputError, whole_from_environment
+from pyrovae.inference.meeting import PATIENCE, Lost, meeting, place
 from pyrovae.inference.private import OpOverload, TorchDispatchMode, is_mutable, tree_map
 
 
-class Lost(RuntimeError):
-    """Another process of this training has ended, or cannot be reached."""
-
-
 @contextmanager
-def joined(device: torch.device, patience: timedelta = timedelta(minutes=10)) -> Iterator[None]:
+def joined(device: torch.device, patience: timedelta = PATIENCE) -> Iterator[None]:
     """Join the processes that `torchrun` started into one training; a process started otherwise stays alone.
 
     They communicate by NCCL on CUDA, where each has a device of its own, and by gloo elsewhere. A process waits for
-    another as long as `patience`. Raises `InputError` if a machine has fewer CUDA devices than processes.
+    another as long as `patience`. Raises `InputError` if a machine has fewer CUDA devices than processes, if the
+    processes cannot meet, or if their devices are of several kinds; one that is raised inside reaches all processes.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    number, processes = place()
+    if processes < 2:
         yield
         return
-    if device.type == "cuda":
-        local, devices = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
-        if local > devices:
-            raise InputError(f"device: expected a CUDA device for each of {local} processes, got {devices}")
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    # Its functions have the process group for a default argument. Imported later, as by torch's compiler, they would
-    # keep the group and its threads alive until Python ends, and a thread that still frees a tensor then aborts.
-    import_module("torch.distributed.nn.functional")
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=patience)
+    met = meeting()
     try:
-        yield
-    finally:
-        distributed.destroy_process_group()
+        if device.type == "cuda":
+            _take_own_device()
+        met.expect_same({"WORLD_SIZE": str(processes), "device": device.type}, patience)
+        # Its functions have the process group for a default argument. Imported later, as by torch's compiler, they
+        # would keep the group and its threads alive until Python ends, and a thread that still frees a tensor aborts.
+        import_module("torch.distributed.nn.functional")
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        start = partial(distributed.init_process_group, backend, timeout=patience, store=next(met.groups))
+        _send(partial(start, rank=number, world_size=processes))
+        try:
+            yield
+        finally:
+            distributed.destroy_process_group()
+    except InputError as error:
+        met.fail(str(error))
+        raise
+
+
+def _take_own_device() -> None:
+    local, devices = whole_from_environment("LOCAL_WORLD_SIZE", 1), torch.cuda.device_count()
+    if local > devices:
+        raise InputError(f"device: expected a CUDA device for each of {local} processes, got {devices}")
+    torch.cuda.set_device(whole_from_environment("LOCAL_RANK", 0, local - 1))
+
+
+def expect_same(**texts: object) -> None:
+    """Wait for all processes, and raise `InputError` in all of them if a text is not the same in each, or if one fails.
+
+    The message names the text, and says what the processes have.
+    """
+    if size() > 1:
+        meeting().expect_same({name: str(text) for name, text in texts.items()})
 
 
 def size() -> int:
@@ -71,12 +90,6 @@ def as_the_first(tensors: Iterable[Tensor]) -> None:
     if size() > 1:
         for tensor in tensors:
             _send(distributed.broadcast, tensor, 0)
-
-
-def wait_for_all() -> None:
-    """Wait until every process has reached this call."""
-    if size() > 1:
-        _send(distributed.barrier)
 
 
 def _send(collective: Callable[..., Any], *args: Any) -> None:

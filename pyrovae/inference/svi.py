@@ -13,6 +13,7 @@ from pyrovae.inference.compiled import capture
 from pyrovae.inference.cuda_graph import Replay, can_replay
 from pyrovae.inference.objectives.trace import TraceELBO
 from pyrovae.inference.optimizer import Update
+from pyrovae.inference.parameters import hidden
 from pyrovae.inference.precision import PRECISIONS, products
 from pyrovae.inference.processes import size, summed
 
@@ -74,10 +75,10 @@ class SVI:
             return self.compiled(*args)
         return self._step(self.gradients, *args)
 
-    @torch.no_grad()
     def evaluate_loss(self, *args: Any) -> Tensor:
         """Return the loss without taking a step: no parameter and no optimizer state moves."""
-        return self._loss(*args)
+        with torch.set_grad_enabled(not isinstance(self.loss, TraceELBO)):  # Pyro's TraceEnum_ELBO insists on gradients
+            return self._loss(*args).detach()
 
     def compile(self, *args: Tensor) -> None:
         """Compile the step for arguments of these shapes; arguments of other shapes take steps as before.
@@ -125,7 +126,7 @@ class SVI:
     def _loss(self, *args: Any) -> Tensor:
         if self.prepare is not None:
             args = self.prepare(*args)
-        with pyro.settings.context(module_local_params=True), pyro.validation_enabled(self.validate):
+        with hidden(), pyro.validation_enabled(self.validate):
             loss = self.loss.differentiable_loss(self.model, self.guide, *args)
         self.validate = False
         return loss

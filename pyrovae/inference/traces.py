@@ -16,6 +16,8 @@ class SampleSite(TypedDict):
     fn: TorchDistribution
     value: Tensor
     is_observed: bool
+    infer: dict[str, Any]  # how it is to be inferred: {"enumerate": "parallel"} sums over its values
+    cond_indep_stack: tuple[Any, ...]  # its plates
     scale: float | Tensor  # what the log-probability is multiplied by
     mask: bool | Tensor | None  # where it counts; None: everywhere
     log_prob: Tensor  # of each row of the plates, scaled and masked

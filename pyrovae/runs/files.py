@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyrovae.errors import InputError
+from pyrovae.errors import InputError, expect_text
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -36,11 +36,16 @@ HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 def path_of(what: str, name: Path | str) -> Path:
-    """Return the path; raise `InputError` for names that no file can have, and for "", which Python takes for "."."""
+    """Return the path; raise `InputError` for names that no file can have, and for "", which Python takes for ".".
+
+    Names that are no text, such as those of old archives in Latin-1, are refused too: pages and figures show them.
+    """
     try:
         if not str(name) or "\0" in str(name):
             raise InputError(f"{what}: expected a path, got {str(name)!r}")
+        expect_text(what, str(name))
         Path(name).exists()
+        expect_text(what, os.path.basename(os.path.realpath(name)))
     except OSError as error:  # the name is too long
         raise InputError(f"{what}: expected a path, got: {error.strerror}") from None
     return Path(name)
@@ -90,7 +95,7 @@ def cannot_write(what: str, path: Path, error: OSError) -> Exception:
     """
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
         return NoRoom(f"expected room to write {path}, got: {error.strerror}")
-    return InputError(f"{what}: expected to write {path}, got: {error.strerror or error}")
+    return InputError(f"{what}: expected a place that can be written at {path}, got: {error.strerror or error}")
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
@@ -119,7 +124,7 @@ def remove_stale(folder: Path) -> None:
     for temporary in (*folder.glob(f"{PART}*"), *folder.glob(f"figures/{PART}*")):
         host, _, owner = temporary.name.removeprefix(PART).partition("-")
         with contextlib.suppress(OSError):  # it may have gone meanwhile, or be a folder that somebody else made
-            aged = time.time() - temporary.stat().st_mtime > A_DAY
+            aged = time.time() - temporary.lstat().st_mtime > A_DAY
             if aged or (host == HOST and not _runs(owner.partition("-")[0])):
                 temporary.unlink()
 
@@ -181,8 +186,8 @@ def _acquire(folder: Path) -> "BaseFileLock":
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path, timeout=0, is_singleton=True)  # the same process may lock it again
         while True:
-            path.touch()
-            expect_own(folder, LOCK)
+            if not expect_own(folder, LOCK).exists():
+                path.touch()
             before = path.stat().st_ino
             lock.acquire()
             if path.exists() and path.stat().st_ino == before:  # else another process has removed the folder meanwhile

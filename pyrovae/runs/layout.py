@@ -30,7 +30,7 @@ def make_folder(path: Path, config: Config, force: bool) -> None:
         raise InputError(f"out: {path} already holds a run; expected --resume, --force or another --out")
     existing = _written_in(path)
     if existing and not force:
-        raise InputError(f"out: {path} already holds {existing[0]}; expected --force or another --out")
+        raise InputError(f"out: {path} already holds {existing[0]}; expected another --out")
     if existing:
         _expect_run(path, existing[0])
     with only_writer(path):

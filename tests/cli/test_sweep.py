@@ -31,7 +31,7 @@ BAD_INPUT = [
     ("--likelihood bernoulli,gaussian --pixels dynamic", "likelihood=gaussian: pixels: .* got 'dynamic'"),
     ("--objective elbo,iwae", "objective=iwae: particles: objective 'iwae' expects 2 or more"),
     ("--posterior diagonal,delta --evaluate 9", "posterior=delta: evaluate: expected a posterior that is a density"),
-    ("--seed 0,1 --out file", "out: expected a folder that can be written at file/seed=0, got: Not a directory"),
+    ("--seed 0,1 --out file", "out: expected a folder at file, got a file"),
     ("--seed 0,1 --out 'sweep/latent_dim=2,seed=0'", "out: expected a folder of runs at .*, got a run"),
     (
         "--latent-dim 2,3 --epochs 4 --hidden 8 --out sweep",

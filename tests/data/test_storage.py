@@ -57,6 +57,7 @@ def folder_of_sources(tmp_path):
 SOURCES = ["npz:plain.npz", "npz:compressed.npz", "npz:columns.npz", "npz:channels.npz", "folder:colour", "folder:grey"]
 
 
+@pytest.mark.filterwarnings("ignore:dataset. .* unpack to")
 @pytest.mark.parametrize("size", [None, 4])
 @pytest.mark.parametrize("pixels", ["dynamic", "threshold", "standardized"])
 @pytest.mark.parametrize("name", SOURCES)

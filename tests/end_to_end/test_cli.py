@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.builders import contents
 from support.commands import TINY, listing, metrics, pyrovae
 
 from pyrovae.cli import COMMANDS
@@ -210,6 +211,32 @@ def test_a_resumed_run_equals_an_uninterrupted_one(whole, here):
     assert_same_run(here / "results/digits", whole)
     assert pyrovae("train --resume --no-figures") == 0  # nothing is left to do
     assert_same_run(here / "results/digits", whole)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"train --out run --seed 3 --epochs 2 {TINY}",
+        f"train --preset digits --out run --epochs 2 {TINY}",
+        f"train --config mine.toml --out run --lr 0.01 {TINY}",
+        f"train --epochs 2 {TINY}",
+        f"train --preset digits --epochs 2 {TINY}",
+        f"train --preset digits --out run --epochs 2 {TINY} --latent-dim 3 --seed 3 --condition label",
+        f"train --config mine.toml --out run {TINY} --latent-dim 5 --condition quadrant1",  # the prior follows
+    ],
+)
+def test_the_same_command_with_resume_behind_it_begins_goes_on_and_ends(line, here, capsys):
+    """Job schedulers repeat a command until it succeeds."""
+    (here / "mine.toml").write_text('latent_dim = 3\nepochs = 2\nprior = "normal"\n', encoding="utf-8")
+    path = here / ("run" if "--out" in line else "results/digits")
+    assert pyrovae(f"{line} --resume --no-figures") == 0
+    assert f"no run to resume in {path.relative_to(here)}: this is its start\n" in capsys.readouterr().out
+    first = contents(path)
+    (path / "summary.json").unlink()  # as if it had been ended by a signal
+    assert pyrovae(f"{line} --resume --no-figures") == 0
+    assert "no run to resume" not in capsys.readouterr().out
+    assert contents(path) == first
+    assert [folder.name for folder in path.parent.iterdir() if folder.name.startswith(("run", "digits"))] == [path.name]
 
 
 def test_resume_without_a_name_takes_the_newest_run(here):

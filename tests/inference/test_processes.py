@@ -1,17 +1,23 @@
 """A training by several processes, against the same training by one."""
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from support.builders import small_data, small_vae
 
-from pyrovae import InputError, Run, fit
+from pyrovae import Config, InputError, Run, fit, load
+from pyrovae.cli import main
+from pyrovae.commands.digests import fingerprint
+from pyrovae.inference import meeting
 from pyrovae.inference import processes as parallel
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.training import objective
@@ -129,13 +135,109 @@ def process_of(parent: int, rank: int) -> int:
     )
 
 
-def test_bad_input_is_reported_by_the_first_process_alone():
-    for rank, lines in (("0", 1), ("1", 0)):
-        finished = subprocess.run(
-            command(1, "--epochs", "0"), capture_output=True, text=True, env=os.environ | {"RANK": rank}
+def free_port() -> int:
+    with socket.create_server(("localhost", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def ended(folder: Path, *settings: list[str], port: int | None = None, **changes: str) -> list[tuple[int, list[str]]]:
+    """Start a training by hand, a process for each of `settings`; return the exit code and the lines of each."""
+    address = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port or free_port()), "OMP_NUM_THREADS": "1"}
+    common = ["--hidden", "8", "--epochs", "1", "--no-figures", "--device", "cpu", "--out", str(folder / "run")]
+    jobs = [
+        subprocess.Popen(
+            command(1, *common, *arguments),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"RANK": str(rank), "WORLD_SIZE": str(len(settings))} | address | changes,
         )
-        assert finished.returncode == 2
-        assert len(finished.stderr.splitlines()) == lines
+        for rank, arguments in enumerate(settings)
+    ]
+    try:
+        lines = [job.communicate(timeout=120)[1].splitlines() for job in jobs]
+    finally:
+        for job in jobs:
+            job.kill()
+    return [(job.returncode, text) for job, text in zip(jobs, lines)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "line"),
+    [
+        ([], ["--lr", "0.01"], "lr: expected the same on all ranks, got 0.001 on 0 and 0.01 on 1"),
+        ([], ["--epochs", "0"], "rank 1: epochs: expected greater than or equal to 1, got '0'"),
+        ([], ["--nonsense"], "rank 1: "),
+        ([], ["--seed", "1"], "seed: expected the same on all ranks, got 0 on 0 and 1 on 1"),
+        (["--dataset", "folder:nowhere"], ["--dataset", "folder:nowhere"], "nowhere"),
+        (["--epochs", "0"], [], "epochs: expected greater than or equal to 1, got '0'"),
+    ],
+)
+def test_what_differs_or_is_bad_on_one_rank_ends_all_with_one_line_of_the_first(tmp_path, first, second, line):
+    (code, text), (other_code, other_text) = ended(tmp_path, first, second)
+    assert (code, other_code, len(text), other_text) == (2, 2, 1, [])
+    assert line in text[0]
+    assert not (tmp_path / "run").exists()
+
+
+def test_other_data_of_the_same_shape_have_another_digest(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (2, 50, 8, 8), dtype=np.uint8)
+    texts = []
+    for number, part in enumerate(images):
+        np.savez(tmp_path / f"{number}.npz", images=part)
+        data = load(Config(dataset=f"npz:{tmp_path / f'{number}.npz'}"))
+        texts.append(fingerprint(data))
+    assert {what for what in texts[0] if texts[0][what] != texts[1][what]} == {"data (train)", "data (test)"}
+    assert texts[0] == fingerprint(load(Config(dataset=f"npz:{tmp_path / '0.npz'}")))
+
+
+def test_a_taken_port_is_named_in_one_line():
+    with socket.create_server(("localhost", 0)) as stranger:
+        port = stranger.getsockname()[1]
+        with pytest.raises(InputError, match=f"MASTER_PORT: expected a free port, got {port}, which another program"):
+            meeting._held(port)
+        with pytest.raises(InputError, match=f"MASTER_PORT: expected the first process at localhost:{port}, got anoth"):
+            meeting._within(0.5, meeting._joined, "localhost", port)
+
+
+@pytest.mark.parametrize(
+    ("environment", "line"),
+    [
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE: expected a whole number of 1 or more, as torchrun sets it, got 'two'"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE: .* got '0'"),
+        ({"WORLD_SIZE": "2"}, "RANK: expected a whole number from 0 to 1, as torchrun sets it, got nothing"),
+        ({"WORLD_SIZE": "2", "RANK": "2"}, "RANK: .* got '2'"),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "MASTER_ADDR: .* got nothing"),
+        ({"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "localhost"}, "MASTER_PORT: .* got nothing"),
+        (
+            {"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "99999"},
+            "MASTER_PORT: .*'99999'",
+        ),
+    ],
+)
+def test_an_environment_that_names_no_meeting_place_is_one_line(environment, line, monkeypatch, capsys, tmp_path):
+    for name in ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as end:
+        main(["train", "--out", str(tmp_path / "run")])
+    errors = capsys.readouterr().err.splitlines()
+    assert end.value.code == 2
+    assert len(errors) == 1
+    assert re.search(line, errors[0])
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"), [("nowhere.invalid", "a machine that is known"), ("localhost", "got: ")]
+)
+def test_a_first_process_that_cannot_be_found_is_one_line(monkeypatch, address, reason):
+    monkeypatch.setattr(meeting, "REFUSED", 0.2)
+    monkeypatch.setenv("MASTER_ADDR", address)
+    monkeypatch.setenv("MASTER_PORT", str(free_port()))
+    with pytest.raises(InputError, match=f"MASTER_ADDR: expected .*{reason}"):
+        meeting._store(1)
 
 
 GROUP_ENDS = """

@@ -16,7 +16,7 @@ from support.forked import Training
 from pyrovae import Config, InputError, Run
 from pyrovae.runs.files import HOST, PART
 from pyrovae.training.fit import Fit
-from pyrovae.training.interrupts import Insisted, held_back
+from pyrovae.training.interrupts import Insisted, Interrupts, held_back
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills and signals of POSIX systems")
 
@@ -190,8 +190,9 @@ def test_a_second_signal_stops_the_training_at_once(whole, tmp_path):
     assert_same(tmp_path / "run", run)
 
 
-def test_signals_are_held_back_until_the_end_of_the_block():
-    before, after = signal.signal(signal.SIGINT, signal.default_int_handler), []  # other tests may have set another one
+@pytest.mark.parametrize("handler", [signal.default_int_handler, Interrupts(lambda: None)])
+def test_signals_are_held_back_until_the_end_of_the_block(handler):
+    before, after = signal.signal(signal.SIGINT, handler), []  # other tests may have set another one
 
     def interrupted(times):
         with held_back() as interrupted_meanwhile:
@@ -205,7 +206,7 @@ def test_signals_are_held_back_until_the_end_of_the_block():
     with pytest.raises(Insisted):
         interrupted(2)
     assert after == [True]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
     signal.signal(signal.SIGINT, before)
 
 

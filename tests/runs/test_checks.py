@@ -1,6 +1,7 @@
 """A file must have the required keys of its `TypedDict`, each with a value of the annotated type."""
 
 import json
+import re
 
 import pytest
 
@@ -60,9 +61,31 @@ def test_a_value_of_another_type_is_named(kind, name, value):
         expect(CONTENTS[kind] | {name: value}, kind, "file")
 
 
-def test_optional_keys_are_not_checked():
-    content = RECORD | {"validation": 3, "active_units": "many", "unknown": None}
+def test_optional_keys_may_be_missing_and_unknown_ones_may_be_anything():
+    content = RECORD | {"active_units": 3, "unknown": None}
     assert expect(content, Record, "line 1") is content
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("active_units", "many", "active_units of line 1 is 'many'"),
+        ("validation", 3, "validation of line 1 is 3"),
+        ("validation", {"loss": 1.0, "kl": 0.0}, "validation of line 1 without reconstruction"),
+        ("skipped", True, "skipped of line 1 is True"),
+    ],
+)
+def test_optional_keys_are_checked_where_they_are(name, value, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        expect(RECORD | {name: value}, Record, "line 1")
+
+
+def test_the_items_of_lists_and_dicts_are_checked():
+    assert expect({"kl_per_dimension": [1, 2.5]}, Latents, "latents")
+    with pytest.raises(ValueError, match="item 2 of kl_per_dimension of latents is 'x'"):
+        expect({"kl_per_dimension": [1.0, "x"]}, Latents, "latents")
+    with pytest.raises(ValueError, match="torch of versions of summary is 2"):
+        expect(CONTENTS[Summary] | {"versions": {"pyrovae": "0.1.0", "torch": 2}}, Summary, "summary")
 
 
 @pytest.mark.parametrize("content", [3, None, [], "text", True])

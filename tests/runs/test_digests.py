@@ -166,3 +166,28 @@ def test_scores_that_do_not_add_up_or_are_no_numbers_are_refused(name, value, ru
     (run / "metrics.jsonl").write_text("\n".join([json.dumps(record), *lines[1:], ""]), encoding="utf-8")
     with pytest.raises(InputError, match=r"expected a sound metrics\.jsonl"):
         Run(run).metrics  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("model.safetensors", "sample {run}"),
+        ("model.safetensors", "evaluate {run} --samples 2 --no-latents --device cpu"),
+        ("metrics.jsonl", "plot {run} losses"),
+        ("metrics.jsonl", "report {run}"),
+        ("checkpoint.pt", "train --resume --out {run} --epochs 3 --no-figures"),
+    ],
+)
+def test_the_commands_refuse_a_changed_file_and_open_it_with_trust(name, line, tmp_path, capsys):
+    """The files of another seed are sound, and of the same shapes."""
+    for run, seed in (("run", 0), ("other", 1)):
+        command = f"train --out {tmp_path / run} --seed {seed} --epochs 2 --hidden 16 --device cpu --no-figures"
+        assert pyrovae(command) == 0
+    shutil.copy(tmp_path / "other" / name, tmp_path / "run" / name)
+    capsys.readouterr()
+    line = line.format(run=tmp_path / "run")
+    assert pyrovae(line) == 2
+    error = capsys.readouterr().err
+    assert f"expected {name} in" in error
+    assert error.count("\n") == 1
+    assert pyrovae(f"{line} --trust") == 0

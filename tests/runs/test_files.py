@@ -81,7 +81,7 @@ def test_a_lock_lets_in_one_process_at_a_time_even_while_the_folder_comes_and_go
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
-    assert all(entered.value > 10 for entered, _ in counts)
+    assert all(entered.value > 0 for entered, _ in counts)
     assert not any(met.value for _, met in counts)
 
 

@@ -10,11 +10,14 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from support.files import noise, save_image
+from support.runs import leave_out_digests
 
 from pyrovae import Config, InputError, Run
 from pyrovae.cli import main
 from pyrovae.config.settings import CLASSES
 from pyrovae.runs.estimates import Estimates
+from pyrovae.runs.files import HOST, PART
 from pyrovae.runs.trust import check_classes, is_signed
 
 OWN = """
@@ -78,6 +81,7 @@ def edit(run, **settings):
     for name, value in settings.items():
         config = re.sub(f"^{name} = .*\n", "", config, flags=re.MULTILINE) + f'{name} = "{value}"\n'
     (run / "config.toml").write_text(config)
+    leave_out_digests(run)
 
 
 # --- pickles ---
@@ -298,7 +302,66 @@ def test_data_inside_a_run_folder_are_read(run, images, here):
     assert pyrovae("evaluate run --samples 2") == 0
 
 
+def _private_image(data, private):
+    (data / "a").mkdir()
+    (data / "a/00.png").symlink_to(private / "secret.png")
+
+
+def _private_folder(data, private):
+    (data / "a").symlink_to(private)
+
+
+def _private_folder_by_way_of_a_link_inside(data, private):
+    (data.parent / "detour").symlink_to(private)
+    (data / "a").symlink_to("../detour")
+
+
+def _itself_a_link(data, private):
+    data.rmdir()
+    data.symlink_to(private)
+
+
+LINKS = [_private_image, _private_folder, _private_folder_by_way_of_a_link_inside, _itself_a_link]
+
+
+@pytest.mark.parametrize("command", ["evaluate run --samples 2 --device cpu", "plot run reconstructions"])
+@pytest.mark.parametrize("link", LINKS)
+def test_a_link_among_the_data_inside_a_run_leads_nowhere_else(link, command, run, here, capsys):
+    """Private images would otherwise end in the figures of a stranger's run."""
+    private, data = here / "private", run / "data"
+    for folder in (private, data):
+        folder.mkdir()
+    for name in ("secret", "other", "third"):
+        save_image(private / f"{name}.png", noise(8, 8))
+    link(data, private)
+    edit(run, dataset=f"folder:{data}")
+    code, error = pyrovae(command, capsys)
+    assert code == 2
+    assert re.search(r"got a link at .*run/data/a|names this place outside itself", error)
+    assert error.count("\n") == 1
+
+
+def test_a_link_among_the_data_that_the_user_names_is_followed(run, here):
+    data = run / "data"
+    data.mkdir()
+    for number in range(4):
+        save_image(here / f"private/{number}.png", noise(8, 8))
+        (data / f"{number}.png").symlink_to(here / f"private/{number}.png")
+    edit(run, dataset=f"folder:{data}")
+    assert pyrovae(f"evaluate run --samples 2 --device cpu --dataset folder:{data}") == 0
+    assert pyrovae("evaluate run --samples 2 --device cpu --trust") == 0
+
+
 # --- links ---
+
+
+def test_trust_runs_a_class_that_a_run_names(run, here):
+    (here / "own.py").write_text(OWN.format(mark=str(here / "executed")), encoding="utf-8")
+    edit(run, prior="own.py:Normal")
+    assert pyrovae("sample run") == 2
+    assert not (here / "executed").exists()
+    assert pyrovae("sample run --trust") == 0
+    assert (here / "executed").exists()
 
 
 @pytest.mark.parametrize("name", ["config.toml", "metrics.jsonl", "checkpoint.pt", "model.safetensors", "summary.json"])
@@ -308,8 +371,30 @@ def test_a_link_to_outside_is_neither_read_nor_written(name, command, run, here,
     (run / name).symlink_to(here / "outside")
     before = (here / "outside").read_bytes()
     code, error = pyrovae(command, capsys)
-    assert (code, error) == (2, f"pyrovae: run: expected {name} in run itself, got a link to {here / 'outside'}\n")
+    assert (code, error) == (2, f"pyrovae: run: expected a file {name} in run itself, got a link\n")
     assert (here / "outside").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("plot loop", "evaluate loop", "sample loop", "explore loop", "gradients loop", "explain loop"),
+        *("report loop", "compare loop loop", "train --resume --out loop", f"train --out loop {TRAIN}"),
+        *(f"train --out loop/run {TRAIN}", f"train --config loop {TRAIN}", f"train --config loop/config.toml {TRAIN}"),
+        *(f"train --dataset folder:loop {TRAIN}", f"train --dataset npz:loop {TRAIN}", "sweep --out loop --seed 0,1"),
+        *(
+            f"train --dataset mnist --data-dir loop {TRAIN}",
+            "sample run --out loop/x.png",
+            "explain --figure loop/x.png",
+        ),
+    ],
+)
+def test_a_link_that_leads_to_itself_is_refused_wherever_a_path_is_named(command, run, here, capsys, no_network):
+    (here / "loop").symlink_to("loop")
+    code, error = pyrovae(command, capsys)
+    assert code == 2
+    assert error.startswith("pyrovae: ")
+    assert error.count("\n") == 1
 
 
 def test_figures_are_not_drawn_through_a_link(run, here, capsys):
@@ -323,7 +408,7 @@ def test_figures_are_not_drawn_through_a_link(run, here, capsys):
 
 def test_a_link_in_place_of_a_temporary_file_is_not_followed(run, here):
     (here / "outside").write_text("mine")
-    for name in (".checkpoint.pt.part", ".metrics.jsonl.part", ".config.toml.part"):
+    for name in (f"{PART}{HOST}-{2**22 + 1}-ab", ".checkpoint.pt.part"):
         (run / name).symlink_to(here / "outside")
     assert pyrovae(RESUME) == 0
     assert (here / "outside").read_text(encoding="utf-8") == "mine"
@@ -335,6 +420,7 @@ def test_a_link_in_place_of_a_temporary_file_is_not_followed(run, here):
 def test_a_config_without_later_settings_is_read_with_their_defaults(run):
     """A setting that did not exist yet has the default that corresponds to the behaviour of that time."""
     config = (run / "config.toml").read_text(encoding="utf-8")
+    leave_out_digests(run)
     (run / "config.toml").write_text(re.sub("^(grad_clip|on_nan|save_minutes) = .*\n", "", config, flags=re.MULTILINE))
     assert Run(run).config == Config.from_toml(config)
     assert pyrovae(RESUME) == 0

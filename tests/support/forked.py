@@ -1,4 +1,4 @@
-"""Runs `pyrovae train` in processes forked from one that has imported everything, as importing takes five seconds."""
+"""Runs `pyrovae` in processes forked from one that has imported everything, as importing takes five seconds."""
 
 import contextlib
 import multiprocessing
@@ -13,22 +13,25 @@ FORKS.set_forkserver_preload(
     [
         "pyrovae.cli.train",
         "pyrovae.commands.train",
+        "pyrovae.commands.evaluate",
+        "pyrovae.commands.gradients",
         "pyrovae.figures",
+        "pyrovae.pages.explorer",
         "pyrovae.pages.report",
         "torchvision.datasets",
     ]
 )
 
 
-class Training:
-    """A running `pyrovae train`, with the methods of `subprocess.Popen` that the tests need.
+class Command:
+    """A running `pyrovae LINE`, with the methods of `subprocess.Popen` that the tests need.
 
-    The process runs the code `patch` before the command. It draws figures only with `figures=True`.
+    The process runs the code `patch` before the command.
     """
 
-    def __init__(self, arguments, cwd, patch="", figures=False):
+    def __init__(self, line, cwd, patch=""):
         self.paths = [cwd / f".{name}-{time.monotonic_ns()}" for name in ("out", "error")]
-        self.process = FORKS.Process(target=_train, args=(arguments, cwd, patch, figures, self.paths))
+        self.process = FORKS.Process(target=_run, args=(line, cwd, patch, self.paths))
         self.process.start()
 
     def __enter__(self):
@@ -76,13 +79,20 @@ class Training:
         return texts
 
 
-def _train(arguments, cwd, patch, figures, paths):
+class Training(Command):
+    """A running `pyrovae train`; it draws figures only with `figures=True`."""
+
+    def __init__(self, arguments, cwd, patch="", figures=False):
+        super().__init__(f"train {'' if figures else '--no-figures '}{arguments}", cwd, patch)
+
+
+def _run(line, cwd, patch, paths):
     os.chdir(cwd)
     for number, path in enumerate(paths, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     streams = {"mode": "w", "buffering": 1, "encoding": "utf-8", "closefd": False}
     sys.stdout, sys.stderr = (open(number, **streams) for number in (1, 2))  # noqa: SIM115
-    sys.argv = ["pyrovae", "train", *([] if figures else ["--no-figures"]), *shlex.split(arguments)]
+    sys.argv = ["pyrovae", *shlex.split(line)]
     # A job in the background inherits an ignored SIGINT, and so does a process that forks.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     import torch

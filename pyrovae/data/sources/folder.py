@@ -10,7 +10,7 @@ from torch import Tensor
 from pyrovae.data.sources.image_files import FORMATS, bombs_refused, check_pixels, pixels_of, square
 from pyrovae.data.sources.raw_data import RawData
 from pyrovae.data.storage import allocate, select
-from pyrovae.errors import InputError, reason
+from pyrovae.errors import InputError, expect_text, reason
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -36,11 +36,12 @@ def read_folder(path: Path, image_size: int | None = None) -> RawData:
         raise InputError(
             f"dataset: expected all images of {path} in it, or all in one sub-folder per label, got a mixture"
         )
-    stacked = _read_all(files, path, image_size)
-    if depths == {1}:
-        return RawData(stacked)
-    names = [file.relative_to(path).parts[0] for file in files]
+    names = [file.relative_to(path).parts[0] for file in files] if depths == {2} else []
     classes = tuple(sorted(set(names)))
+    expect_text(f"dataset: a class in {path}", *classes)  # before the images are read, which may take long
+    stacked = _read_all(files, path, image_size)
+    if not names:
+        return RawData(stacked)
     return RawData(stacked, torch.tensor([classes.index(name) for name in names]), classes=classes)
 
 

@@ -2,6 +2,9 @@
 
 import io
 import math
+import shutil
+import tempfile
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +15,13 @@ from torch import Tensor
 
 from pyrovae.data.sources.image_files import check_file, check_pixels
 from pyrovae.data.sources.raw_data import RawData
-from pyrovae.data.storage import allocate, convert
+from pyrovae.data.storage import allocate, convert, fits
 from pyrovae.errors import InputError, reason
 
 CHUNK = 2**26  # bytes read at a time
 WORD = 4096  # the most bytes of one label
+MUCH, PACKED = 2**30, 400  # bytes, and how often zip makes them fewer: zeros 1,000 times, images of shapes 100 times
+LABELS = 10**9  # the most bytes of all labels, which are sorted in memory
 HEADER = 16_384  # bytes read for a header; numpy allows headers of 10,000
 READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -95,6 +100,7 @@ def _raw_data(archive: zipfile.ZipFile, path: Path) -> RawData:
     parts: dict[str, _Array] = {name: arrays[name] for name in ("images", "test_images") if name in arrays}
     for name, array in parts.items():
         _check_images(array, name, path)
+    _check_size([*arrays.values()], path)
     written = _labels(arrays, parts, path)
     images = {name: _image_tensor(array) for name, array in parts.items()}
     if len(shapes := {tuple(part.shape[1:]) for part in images.values()}) > 1:
@@ -103,6 +109,21 @@ def _raw_data(archive: zipfile.ZipFile, path: Path) -> RawData:
     return RawData(
         images["images"], labels.get("images"), images.get("test_images"), labels.get("test_images"), classes
     )
+
+
+def _check_size(arrays: list[_Array], path: Path) -> None:
+    """Say what a file unpacks to before it is unpacked, if that is much; raise `InputError` if there is no room."""
+    total, folder = sum(array.nbytes for array in arrays), tempfile.gettempdir()
+    packed = path.stat().st_size
+    if fits(total) and (total < MUCH or total < PACKED * packed):
+        return
+    size = f"{packed / 1e6:,.1f} MB that unpack to {total / 1e9:,.1f} GB"
+    if not fits(total) and total > (free := shutil.disk_usage(folder).free):
+        raise InputError(
+            f"dataset: expected arrays that fit in memory or in {folder}, where {free / 1e9:,.1f} GB are free, in"
+            f" {path}, got {size}; TMPDIR names another folder"
+        )
+    warnings.warn(f"dataset: {path} has {size}; what does not fit in memory goes to a file in {folder}", stacklevel=2)
 
 
 def _check_images(array: _Array, name: str, path: Path) -> None:
@@ -143,6 +164,11 @@ def _labels(arrays: dict[str, _Array], parts: dict[str, _Array], path: Path) -> 
         )
     for name, array in labels.items():
         n = parts[name].shape[0]
+        if array.nbytes > LABELS:
+            raise InputError(
+                f"dataset: expected labels of {name} of at most {LABELS / 1e9:.1f} GB in {path},"
+                f" got {array.nbytes / 1e9:,.1f} GB"
+            )
         if array.shape != (n,) or array.dtype.kind not in "iuU" or array.dtype.itemsize > WORD:
             raise InputError(
                 f"dataset: expected {n} integers or words as labels of {name} in {path},"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pyrovae.errors import InputError
+from pyrovae.errors import InputError, expect_text
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ def checked(data: RawData, name: str) -> RawData:
 
     Files may hold anything, and so may what torchvision makes of them. `name` says in the message where they were read.
     """
+    expect_text(f"dataset: a class in {name}", *data.classes)
     parts = [(data.images, data.labels, "images"), (data.test_images, data.test_labels, "test images")]
     for images, labels, called in parts:
         if images is None:

@@ -46,6 +46,7 @@ def page(runs: Sequence[Run]) -> str:
         commands=words.commands(runs, names),
         captions=words.CAPTIONS,
         titles=words.TITLES,
+        keys={name: [words.key_of(run) for run in runs] for name in words.WITH_KEY},
         version=__version__,
     )
 

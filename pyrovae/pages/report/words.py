@@ -4,7 +4,10 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from pyrovae.display import number
+from pyrovae.errors import InputError
 from pyrovae.evaluation.importance import reliable_k
+from pyrovae.figures.names import key
+from pyrovae.pages.report.tables import one_line
 from pyrovae.runs.run import Run
 from pyrovae.runs.trust import to_repeat
 from pyrovae.training.collapse import collapse
@@ -44,6 +47,8 @@ CAPTIONS = {  # in the order of the page, which draws the losses itself
     ),
     "progress": "The same test images, reconstructed after more and more epochs.",
 }
+WITH_KEY = {"latent", "conditions"}  # figures that name the classes
+MOST_IN_KEY = 60  # classes: more are not named in figures
 TITLES = {"latent": "Codes of the test images", "kl_per_dimension": "KL of each dimension"}  # else the figure's name
 
 
@@ -117,6 +122,15 @@ def _annealed_difference(annealed: object) -> Iterator[str]:
             f"On the images of both estimates of log p(x), the {lower} one is {number(abs(difference))} nats below the"
             " other: it is too low."
         )
+
+
+def key_of(run: Run) -> str:
+    """Write the names of classes that figures show by their numbers, as `#0 = 猫, #1 = 犬`; "" if there are none."""
+    try:
+        numbers = key(run.classes[:MOST_IN_KEY])
+    except InputError:  # the file of the weights, which has the names, is damaged or missing: a page needs no weights
+        return ""
+    return ", ".join(f"{number} = {one_line(name)}" for number, name in numbers.items())
 
 
 def commands(runs: Sequence[Run], names: Sequence[str]) -> list[str]:

@@ -4,6 +4,8 @@ import pyro.distributions as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pyrovae.parts.likelihoods import relaxed
+
 
 class Bernoulli(nn.Module):
     r"""log p(x | z) = Σ x log π + (1 − x) log(1 − π), with π the sigmoid of the feature.
@@ -17,9 +19,13 @@ class Bernoulli(nn.Module):
     domain: tuple[str, ...] = ("dynamic", "static", "threshold")
     relaxed: tuple[str, ...] = ("grey",)
 
+    def __init__(self, pixels: str = "grey") -> None:
+        super().__init__()
+        self.fractions = pixels in self.relaxed
+
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         (logits,) = h.unbind(-4)
-        return dist.Bernoulli(logits=logits, validate_args=False).to_event(3)  # grey pixels are fractions
+        return relaxed.Bernoulli(logits, self.fractions).to_event(3)
 
     def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         return -F.binary_cross_entropy_with_logits(h.squeeze(-4), x, reduction="none")

@@ -28,6 +28,8 @@ class RoundedLogistic(TorchDistribution):
         super().__init__(self.loc.shape, validate_args=validate_args)
 
     def log_prob(self, value: Tensor) -> Tensor:
+        if self._validate_args:
+            self._validate_sample(value)
         above, below = ((value + half - self.loc) / self.scale for half in (0.5, -0.5))
         inside = F.logsigmoid(above) + F.logsigmoid(-below) + torch.log(-torch.expm1(-1 / self.scale))
         # F(a) − F(b) = σ(a) σ(−b) (1 − exp(b − a)) with a − b = 1/s: it loses no digits far from the mean
@@ -47,7 +49,7 @@ class RoundedLogistic(TorchDistribution):
         return total
 
     def expand(self, batch_shape: Sequence[int], _instance: None = None) -> "RoundedLogistic":
-        return RoundedLogistic(self.loc.expand(batch_shape), self.scale.expand(batch_shape), validate_args=False)
+        return RoundedLogistic(self.loc.expand(batch_shape), self.scale.expand(batch_shape), self._validate_args)
 
 
 def log_rounded(x: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
@@ -131,9 +133,16 @@ class LinkedMixture(TorchDistribution):
     arg_constraints = {"loc": constraints.real, "log_scale": constraints.real}  # noqa: RUF012
     support = constraints.integer_interval(0, 255)
 
-    def __init__(self, logits: Tensor, loc: Tensor, log_scale: Tensor, links: Tensor | None) -> None:
+    def __init__(
+        self,
+        logits: Tensor,
+        loc: Tensor,
+        log_scale: Tensor,
+        links: Tensor | None,
+        validate_args: bool | None = None,
+    ) -> None:
         self.logits, self.loc, self.log_scale, self.links = logits.log_softmax(-1), loc, log_scale, links
-        super().__init__(loc.shape[:-1], validate_args=False)
+        super().__init__(loc.shape[:-1], validate_args=validate_args)
 
     def part(self, c: int, before: list[Tensor]) -> RoundedLogistic:
         """Return P(x_c | x_<c, k) for each part k: (..., H, W, parts).
@@ -147,6 +156,8 @@ class LinkedMixture(TorchDistribution):
         return RoundedLogistic(*_loc_scale(loc, self.log_scale[..., c, :, :, :]))
 
     def log_prob(self, value: Tensor) -> Tensor:
+        if self._validate_args:
+            self._validate_sample(value)
         channels = list(value[..., None].unbind(-4))
         joint, scores = self.logits, []
         before = torch.zeros_like(value[..., 0, :, :])
@@ -179,4 +190,4 @@ class LinkedMixture(TorchDistribution):
         logits = self.logits.expand(*batch, height, width, *parts)
         shape = (*batch, channels, height, width, *parts)
         links = None if self.links is None else self.links.expand(shape)
-        return LinkedMixture(logits, self.loc.expand(shape), self.log_scale.expand(shape), links)
+        return LinkedMixture(logits, self.loc.expand(shape), self.log_scale.expand(shape), links, self._validate_args)

@@ -2,12 +2,14 @@
 
 A network is a class that builds two modules for images of one shape:
 
-- `encoder(context)` maps images (n, C, H, W), and a context if there is one, to (n, features). It states `features`.
+- `encoder(context)` maps images (..., C, H, W), and a context if there is one, to (..., features). It states
+  `features`.
 - `decoder(latent_dim, features, context)` maps codes (..., latent_dim), and a context if there is one, to
-  (..., features, C, H, W). Codes may have more leading dimensions than one, such as particles; contexts never do.
+  (..., features, C, H, W).
 
 `context` is the shape of one y, or () in an unconditional model: (K,) for a vector, (C, H, W) for an image. The modules
-then receive y as (n, K) or (n, C, H, W).
+then receive y as (..., K) or (..., C, H, W). The dimensions before are images, after particles and after the values of
+a discrete latent that is summed over; those of images, codes and contexts are broadcast.
 
 Its constructor may ask, by the names of its parameters, for `shape` (C, H, W), `activation` (a class of module), `unit`
 (what to divide pixels by, so that they are of order 1: 255 for bytes, else 1) and for any setting of `Config`. It
@@ -18,12 +20,12 @@ raises `ValueError` for images of a size that it cannot take. For example:
             self.shape = shape
 
         def encoder(self, context: tuple[int, ...] = ()) -> nn.Module:
-            return MLPEncoder(nn.Sequential(), math.prod(self.shape) + math.prod(context or (0,)), unit=1.0)
+            return MLPEncoder(nn.Sequential(), math.prod(self.shape) + math.prod(context or (0,)), context, 1.0)
 
         def decoder(self, latent_dim: int, features: int, context: tuple[int, ...] = ()) -> nn.Module:
             out = (features, *self.shape)
             body = nn.Sequential(nn.Linear(latent_dim + math.prod(context or (0,)), math.prod(out)))
-            return MLPDecoder(body, out, unit=1.0)
+            return MLPDecoder(body, out, context, 1.0)
 
 Add it to `NETWORKS` below, or use it from your own file: `--network FILE.py:Linear`.
 """

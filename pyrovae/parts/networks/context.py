@@ -10,9 +10,23 @@ from torch.nn import functional as F
 from pyrovae.parts.networks.network import Encoder, Shape
 
 
-def scaled(y: Tensor, unit: float) -> Tensor:
-    """Divide images (n, C, H, W) by `unit`; return vectors (n, K) unchanged."""
-    return y / unit if y.dim() == 4 and unit != 1 else y
+def scaled(y: Tensor, unit: float, context: Shape) -> Tensor:
+    """Divide contexts that are images (..., C, H, W) by `unit`; return vectors (..., K) unchanged."""
+    return y / unit if len(context) == 3 and unit != 1 else y
+
+
+def joined(a: Tensor, b: Tensor, dims: int) -> Tensor:
+    """Concatenate along the first of the last `dims` dimensions, with all dimensions before them broadcast.
+
+    Those before are images, particles, and values of a discrete latent that is summed over.
+    """
+    lead = torch.broadcast_shapes(a.shape[:-dims], b.shape[:-dims])
+    return torch.cat([tensor.expand(*lead, *tensor.shape[-dims:]) for tensor in (a, b)], -dims)
+
+
+def as_vectors(y: Tensor, unit: float, context: Shape) -> Tensor:
+    """Turn contexts that are images (..., C, H, W) into vectors, divided by `unit`; return vectors unchanged."""
+    return scaled(y, unit, context).flatten(-3) if len(context) == 3 else y
 
 
 def units(context: Shape) -> int:
@@ -25,9 +39,9 @@ def channels(context: Shape) -> int:
     return context[0] if context else 0
 
 
-def as_channels(y: Tensor, size: Sequence[int]) -> Tensor:
-    """Turn vectors (n, K) into K constant channels of `size` (H, W); return images unchanged."""
-    return y[:, :, None, None].expand(-1, -1, *size) if y.dim() == 2 else y
+def as_channels(y: Tensor, size: Sequence[int], context: Shape) -> Tensor:
+    """Turn vectors (..., K) into K constant channels of `size` (H, W); return images unchanged."""
+    return y if len(context) == 3 else y[..., None, None].expand(*y.shape, *size)
 
 
 def quarter_channels(context: Shape) -> int:
@@ -35,10 +49,10 @@ def quarter_channels(context: Shape) -> int:
     return 16 * context[0] if len(context) == 3 else channels(context)
 
 
-def as_quarter_channels(y: Tensor, size: Sequence[int]) -> Tensor:
+def as_quarter_channels(y: Tensor, size: Sequence[int], context: Shape) -> Tensor:
     """Bring a context to `size`, a quarter of height and width: 4×4 pixels become 16 channels, so that none is lost."""
-    if y.dim() == 2:
-        return as_channels(y, size)
+    if len(context) < 3:
+        return as_channels(y, size, context)
     rows, columns = (4 * side - pixels for side, pixels in zip(size, y.shape[-2:]))
     return F.pixel_unshuffle(F.pad(y, (0, columns, 0, rows)), 4)
 
@@ -52,28 +66,32 @@ def quarter(shape: Shape) -> tuple[int, int]:
 class ImageEncoder(Encoder):
     """Runs `body` on the image with the context as further channels; `body` ends in a vector of `features`."""
 
-    def __init__(self, body: nn.Module, features: int, unit: float) -> None:
+    def __init__(self, body: nn.Module, features: int, context: Shape, unit: float) -> None:
         super().__init__()
-        self.body, self.features, self.unit = body, features, unit
+        self.body, self.features, self.context, self.unit = body, features, context, unit
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        x = scaled(x, self.unit)
-        return self.body(x if y is None else torch.cat([x, as_channels(scaled(y, self.unit), x.shape[-2:])], 1))
+        x = x / self.unit if self.unit != 1 else x
+        if y is not None:
+            y = as_channels(scaled(y, self.unit, self.context), x.shape[-2:], self.context)
+            x = joined(x, y, 3)
+        return self.body(x.reshape(-1, *x.shape[-3:])).view(*x.shape[:-3], self.features)
 
 
 class ImageDecoder(nn.Module):
     """Maps a code to channels at a quarter of the size, adds those of the context, and runs `body` up to full size."""
 
-    def __init__(self, start: nn.Linear, body: nn.Module, shape: Shape, features: int, unit: float) -> None:
+    def __init__(
+        self, start: nn.Linear, body: nn.Module, shape: Shape, features: int, context: Shape, unit: float
+    ) -> None:
         super().__init__()
-        self.start, self.body, self.unit = start, body, unit
+        self.start, self.body, self.context, self.unit = start, body, context, unit
         self.out, self.grid = (features, *shape), quarter(shape)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        batch = z.shape[:-1]
-        h = self.start(z).view(math.prod(batch), -1, *self.grid)  # (particles * n, width, H/4, W/4)
+        h = self.start(z).unflatten(-1, (-1, *self.grid))  # (..., width, H/4, W/4)
         if y is not None:
-            y = as_quarter_channels(scaled(y, self.unit), self.grid)
-            h = torch.cat([h, y.expand(*batch, *y.shape[1:]).reshape(-1, *y.shape[1:])], 1)
+            h = joined(h, as_quarter_channels(scaled(y, self.unit, self.context), self.grid, self.context), 3)
         _, _, height, width = self.out
-        return self.body(h)[..., :height, :width].reshape(*batch, *self.out)
+        images = self.body(h.reshape(-1, *h.shape[-3:]))[..., :height, :width]
+        return images.reshape(*h.shape[:-3], *self.out)

@@ -36,7 +36,7 @@ class Conv:
             self.activation(),
             nn.Flatten(),
         )
-        return ImageEncoder(body, 16 * (height // 4) * (width // 4), self.unit)
+        return ImageEncoder(body, 16 * (height // 4) * (width // 4), context, self.unit)
 
     def decoder(self, latent_dim: int, features: int, context: Shape = ()) -> ImageDecoder:
         start = nn.Linear(latent_dim, 16 * math.prod(quarter(self.shape)))
@@ -46,4 +46,4 @@ class Conv:
             self.activation(),
             nn.ConvTranspose2d(16, features * self.shape[0], 4, 2, 1),
         )
-        return ImageDecoder(start, body, self.shape, features, self.unit)
+        return ImageDecoder(start, body, self.shape, features, context, self.unit)

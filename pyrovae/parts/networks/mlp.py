@@ -3,10 +3,9 @@
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
-from pyrovae.parts.networks.context import scaled, units
+from pyrovae.parts.networks.context import as_vectors, joined, units
 from pyrovae.parts.networks.network import Encoder, Shape
 
 
@@ -20,12 +19,12 @@ class MLP:
 
     def encoder(self, context: Shape = ()) -> "MLPEncoder":
         body = self._layers(math.prod(self.shape) + units(context), self.hidden)
-        return MLPEncoder(body, self.hidden[-1], self.unit)
+        return MLPEncoder(body, self.hidden[-1], context, self.unit)
 
     def decoder(self, latent_dim: int, features: int, context: Shape = ()) -> "MLPDecoder":
         out = (features, *self.shape)
         body = self._layers(latent_dim + units(context), self.hidden[::-1])
-        return MLPDecoder(body.append(nn.Linear(self.hidden[0], math.prod(out))), out, self.unit)
+        return MLPDecoder(body.append(nn.Linear(self.hidden[0], math.prod(out))), out, context, self.unit)
 
     def _layers(self, units: int, widths: Sequence[int]) -> nn.Sequential:
         layers = nn.Sequential()
@@ -55,23 +54,23 @@ class GatedMLP(MLP):
 class MLPEncoder(Encoder):
     """Runs `body` on the pixels of the image and the entries of the context, side by side in one vector."""
 
-    def __init__(self, body: nn.Sequential, features: int, unit: float) -> None:
+    def __init__(self, body: nn.Sequential, features: int, context: Shape, unit: float) -> None:
         super().__init__()
-        self.body, self.features, self.unit = body, features, unit
+        self.body, self.features, self.context, self.unit = body, features, context, unit
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        h = scaled(x, self.unit).flatten(1)
-        return self.body(h if y is None else torch.cat([h, scaled(y, self.unit).flatten(1)], -1))
+        h = (x / self.unit if self.unit != 1 else x).flatten(-3)
+        return self.body(h if y is None else joined(h, as_vectors(y, self.unit, self.context), 1))
 
 
 class MLPDecoder(nn.Module):
     """Runs `body` on the code and the entries of the context, and reshapes the result to `out`: (features, C, H, W)."""
 
-    def __init__(self, body: nn.Sequential, out: Shape, unit: float) -> None:
+    def __init__(self, body: nn.Sequential, out: Shape, context: Shape, unit: float) -> None:
         super().__init__()
-        self.body, self.out, self.unit = body, out, unit
+        self.body, self.out, self.context, self.unit = body, out, context, unit
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         if y is not None:
-            z = torch.cat([z, scaled(y, self.unit).flatten(1).expand(*z.shape[:-1], -1)], -1)
+            z = joined(z, as_vectors(y, self.unit, self.context), 1)
         return self.body(z).unflatten(-1, self.out)

@@ -8,7 +8,7 @@ Shape = tuple[int, ...]
 
 
 class Encoder(nn.Module):
-    """A module that maps images (n, C, H, W), and a context where there is one, to (n, features)."""
+    """A module that maps images (..., C, H, W), and a context where there is one, to (..., features)."""
 
     features: int
 
@@ -17,7 +17,7 @@ class Network(Protocol):
     """Builds the two bodies of a model for images of one shape. A `context` is the shape of one y, or ()."""
 
     def encoder(self, context: Shape = ()) -> Encoder:
-        """Return a module that maps images, and a context where there is one, to (n, features)."""
+        """Return a module that maps images, and a context where there is one, to (..., features)."""
 
     def decoder(self, latent_dim: int, features: int, context: Shape = ()) -> nn.Module:
         """Return a module that maps codes (..., latent_dim), and a context, to (..., features, C, H, W)."""

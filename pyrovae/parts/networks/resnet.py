@@ -35,7 +35,7 @@ class ResNet:
             nn.SiLU(),
             nn.Flatten(),
         )
-        return ImageEncoder(body, last * math.prod(quarter(self.shape)), self.unit)
+        return ImageEncoder(body, last * math.prod(quarter(self.shape)), context, self.unit)
 
     def decoder(self, latent_dim: int, features: int, context: Shape = ()) -> ImageDecoder:
         full, half, last = WIDTHS
@@ -54,7 +54,7 @@ class ResNet:
             nn.SiLU(),
             nn.Conv2d(full, features * self.shape[0], 3, 1, 1),
         )
-        return ImageDecoder(start, body, self.shape, features, self.unit)
+        return ImageDecoder(start, body, self.shape, features, context, self.unit)
 
 
 class Residual(nn.Module):

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from support.builders import small_data
 from support.commands import TINY, pyrovae
+from support.runs import leave_out_digests
 
 from pyrovae.config.presets import presets
 from pyrovae.parts.priors.standard import Normal
@@ -149,6 +150,7 @@ def test_a_class_that_a_run_names_is_loaded_only_if_the_user_repeats_it(world, c
     (world / "own.py").write_text(OWN)
     path = world / "run/config.toml"
     path.write_text(path.read_text().replace('prior = "normal"', 'prior = "own.py:Wide"'))
+    leave_out_digests(world / "run")
     assert pyrovae("explain run") == 2
     assert "prior: expected --prior own.py:Wide beside run" in capsys.readouterr().err
     assert pyrovae("explain run --prior own.py:Wide --images 3") == 0

@@ -1,13 +1,15 @@
 """npz files: the shapes and labels that are read, and which files are refused."""
 
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from support.files import noise
 
-from pyrovae.data.sources import read_source
+from pyrovae.data.sources import npz, read_source
 from pyrovae.errors import InputError
 
 
@@ -125,3 +127,50 @@ def test_a_file_that_is_not_npz_is_refused(damage, tmp_path):
     damage(path)
     with pytest.raises(InputError, match=rf"expected an npz file at {path}, got: \S"):
         read_source(f"npz:{path}")
+
+
+def pack_zeros(path, gigabytes, name="images"):
+    """Write a file of a thousandth of this size, whose array of zeros unpacks to it; nothing is ever in memory."""
+    n = int(gigabytes * 1e9) // 784
+    header = {"descr": "|u1", "fortran_order": False, "shape": (n, 28, 28)}
+    packed = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED)
+    with packed, packed.open(f"{name}.npy", "w", force_zip64=True) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for _ in range(n // 1000):
+            file.write(bytes(784_000))
+        file.write(bytes(784 * (n % 1000)))
+
+
+def test_what_a_small_file_unpacks_to_is_said_before(tmp_path, little_memory, monkeypatch):
+    pack_zeros(tmp_path / "zeros.npz", 0.06)
+    little_memory(10_000_000)
+    monkeypatch.setattr(npz._Array, "read", lambda array: pytest.fail("it was unpacked"))
+    said = r"zeros.npz has 0.[01] MB that unpack to 0.1 GB; what does not fit in memory"
+    with pytest.warns(UserWarning, match=said), pytest.raises(pytest.fail.Exception):
+        npz.read_npz(tmp_path / "zeros.npz")
+
+
+def test_what_a_tiny_file_unpacks_to_is_said_even_if_it_fits(tmp_path, monkeypatch):
+    pack_zeros(tmp_path / "zeros.npz", 0.02)
+    monkeypatch.setattr(npz, "MUCH", 10**7)
+    monkeypatch.setattr(npz.shutil, "disk_usage", lambda folder: SimpleNamespace(free=0))  # it needs no disk
+    with pytest.warns(UserWarning, match=r"zeros.npz has 0.0 MB that unpack to 0.0 GB"):
+        npz.read_npz(tmp_path / "zeros.npz")
+
+
+def test_a_small_file_that_unpacks_to_more_than_there_is_room_for_is_refused_before(
+    tmp_path, little_memory, monkeypatch
+):
+    pack_zeros(tmp_path / "zeros.npz", 0.06)
+    little_memory(10_000_000)
+    monkeypatch.setattr(npz.shutil, "disk_usage", lambda folder: SimpleNamespace(free=10**7))
+    monkeypatch.setattr(npz._Array, "read", lambda array: pytest.fail("it was unpacked"))
+    with pytest.raises(InputError, match=r"where 0.0 GB are free, in .*zeros.npz, got 0.[01] MB that unpack to 0.1 GB"):
+        npz.read_npz(tmp_path / "zeros.npz")
+
+
+def test_labels_too_large_to_be_sorted_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    np.savez(tmp_path / "words.npz", images=np.zeros((9, 8, 8), np.uint8), labels=np.full(9, "x" * 1000))
+    monkeypatch.setattr(npz, "LABELS", 10_000)
+    with pytest.raises(InputError, match=r"expected labels of images of at most 0.0 GB in .*words.npz, got 0.0 GB"):
+        npz.read_npz(tmp_path / "words.npz")

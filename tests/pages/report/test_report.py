@@ -24,7 +24,10 @@ def test_the_page_loads_nothing_from_elsewhere(runs):
     assert all(source.startswith("data:image/png;base64,") for source in parsed.all("img", "src"))
     assert not {"script", "link", "iframe", "object", "embed", "a", "base", "form"} & {tag for tag, _ in parsed.tags}
     assert not [name for _, attributes in parsed.tags for name in attributes if name.startswith("on") or name == "href"]
-    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in parsed.all("meta", "content")
+    assert (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+        in parsed.all("meta", "content")
+    )
 
 
 EVIL = "</style><script>alert(1)</script><img src=x onerror='alert(2)'>\"{{ 7 * 7 }}"
@@ -39,10 +42,11 @@ def test_whatever_the_files_contain_is_shown_as_text(runs):
     more = {
         "versions": {"pyrovae": "0.1.0", "torch": EVIL},
         "deterministic": {EVIL: True},
-        "changed": [{EVIL: [EVIL, 1]}, EVIL],
+        "changed": [{EVIL: [EVIL, 1]}],
+        "sha256": {},
     }
     (path / "summary.json").write_text(json.dumps(run.summary | extra | more))
-    run.save_evaluation(EVALUATION | {"protocol": EVIL, "density": EVIL, "seed": EVIL, "annealed": {"images": EVIL}})
+    run.save_evaluation(EVALUATION | {"protocol": EVIL, "weights": EVIL})
     for opened in ([Run(path)], [Run(path), Run(runs / "two")]):
         text = page(opened)
         parsed = ParsedPage(text)
@@ -75,7 +79,9 @@ def test_any_json_becomes_a_page_or_is_refused(runs, data):
     records = other.metrics
     records[-1] |= {"skipped": 1, "active_units": 2, "validation": records[-1]["train"] | {"objective": 2.0}}
     summary = other.summary | {"changed": [{"epoch": 1, "lr": [1, 2]}], "bits_per_dimension": 3.0}
-    annealed = dict.fromkeys(("log_likelihood", "difference", "standard_error", "images", "chains", "steps"), 1.0)
+    summary["sha256"] = {}  # with digests, other records would all be refused
+    annealed = dict.fromkeys(("log_likelihood", "difference", "standard_error"), 1.0)
+    annealed |= dict.fromkeys(("images", "chains", "steps"), 1)
     files = {"records": records, "summary": summary, "evaluation": EVALUATION | {"annealed": annealed}}
     files = json.loads(json.dumps(files))
     for place in data.draw(st.lists(st.sampled_from(list(places(files))[3:]), min_size=1, max_size=3)):

@@ -1,9 +1,13 @@
 """Every likelihood is a density or a mass function over the pixels it declares."""
 
+import pyro
 import pytest
 import torch
-from support.builders import small_vae
+from pyro.infer import Trace_ELBO
+from support.builders import small_data, small_vae
 
+from pyrovae import SVI
+from pyrovae.inference.objectives import TraceELBO
 from pyrovae.parts.likelihoods import LIKELIHOODS
 
 WITH_SCALE = ("gaussian", "laplace", "student_t")
@@ -82,3 +86,44 @@ def test_extreme_pixels_have_finite_scores_and_gradients(name):
             (gradient,) = torch.autograd.grad(score, h)
             assert score.isfinite()
             assert gradient.isfinite().all()
+
+
+PROTOCOLS = [
+    (name, pixels) for name, kind in LIKELIHOODS.items() for pixels in (*kind.domain, *getattr(kind, "relaxed", ()))
+]
+
+
+@pytest.mark.parametrize(("name", "pixels"), PROTOCOLS)
+def test_pixels_outside_its_support_are_refused_at_the_first_step(name, pixels):
+    vae, _ = small_vae(likelihood=name, pixels=pixels)
+    data = small_data(pixels=pixels)
+    x = data.batch(data.train, slice(0, 4)).x
+    svi = SVI(vae.model, vae.guide, torch.optim.Adam(vae.parameters()), TraceELBO())
+    svi.step(x)
+    wrong = [] if name in WITH_SCALE else [(x - 0.1307) / 0.3081, 255 * x + 0.5]  # those score all numbers
+    wrong += [torch.rand_like(x)] if pixels in ("static", "threshold", "dynamic") else []
+    for images in wrong:
+        svi.validate = True
+        with pytest.raises(ValueError, match=r"(?s)site 'x'.*to be within the support"):
+            svi.step(images)
+        with pyro.validation_enabled(True), pytest.raises(ValueError, match="to be within the support"):
+            Trace_ELBO().loss(vae.model, vae.guide, images)
+    with pytest.raises(ValueError, match="to be within the support"):
+        vae.likelihood(vae.decoder(torch.zeros(4, 2))).log_prob(torch.full_like(x, torch.nan))
+
+
+def test_colours_outside_the_support_of_linked_channels_are_refused():
+    vae, _ = small_vae(shape=(3, 8, 8), likelihood="discretized_logistic_mixture", pixels="bytes")
+    h, x = vae.decoder(torch.zeros(1, 2)), torch.full((1, 3, 8, 8), 7.0)
+    vae.likelihood(h).log_prob(x)
+    x[0, 2, 3, 3] = 255.5
+    with pytest.raises(ValueError, match="to be within the support"):
+        vae.likelihood(h).log_prob(x)
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_later_steps_are_not_checked(name):
+    """A check reads a value from the device, which then has to wait."""
+    with pyro.validation_enabled(False):
+        _, distribution = features_to_pixels(name)
+        distribution.expand((1,)).log_prob(torch.full((1, 1, 2, 2), 0.5, dtype=torch.float64))

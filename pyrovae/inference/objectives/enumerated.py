@@ -1,0 +1,103 @@
+"""The ELBO with discrete sites summed over instead of drawn."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from pyro import poutine
+from pyro.infer.enum import get_importance_trace
+from pyro.poutine import Trace
+from torch import Tensor
+
+from pyrovae.errors import InputError
+from pyrovae.inference.objectives.trace import TraceELBO
+from pyrovae.inference.private import is_identically_zero, scale_and_mask
+from pyrovae.inference.traces import SampleSite, sample_sites, total
+
+
+class EnumeratedELBO(TraceELBO):
+    r"""−Σ_y q(y | x) E_{q(z | x, y)}[log p(x, y, z) − log q(y, z | x)], for the discrete sites y of a guide.
+
+    A site of the guide is summed over if it says `infer={"enumerate": "parallel"}`: it then takes all of its values at
+    once, in a dimension of its own to the left of all plates, and all that follows from it must broadcast. The others
+    are drawn, and must be reparameterised. Value and gradient are those of Pyro's `TraceEnum_ELBO`, but no value is
+    read from the device, so that the step compiles, and `terms` keeps the loss by site. A value of probability 0 counts
+    nothing, even where its log-probability is infinite. Free bits are not offered.
+
+    Raises `InputError` for a site of the guide that is neither summed over nor reparameterised.
+    """
+
+    def _get_traces(
+        self, model: Callable[..., Any], guide: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Iterator[tuple[Trace, Trace]]:
+        if self.max_plate_nesting == math.inf:
+            self._guess_max_plate_nesting(model, guide, args, kwargs)
+        if self.vectorize_particles:
+            model, guide = self._vectorized_num_particles(model), self._vectorized_num_particles(guide)
+        guide = poutine.enum(guide, first_available_dim=-1 - int(self.max_plate_nesting))
+        for _ in range(1 if self.vectorize_particles else self.num_particles):
+            yield get_importance_trace("flat", self.max_plate_nesting, model, guide, args, kwargs)
+
+    def loss_of_traces(self, model_trace: Trace, guide_trace: Trace) -> Tensor:
+        expect_reparameterised(guide_trace)
+        weights = Weights(guide_trace)
+        loss = total(weights.mean(site, _log_prob(site)) for site in sample_sites(guide_trace).values())
+        return loss - total(weights.mean(site, _log_prob(site)) for site in sample_sites(model_trace).values())
+
+    def _add_terms(self, model_trace: Trace, guide_trace: Trace) -> None:
+        weights, guide_sites = Weights(guide_trace), sample_sites(guide_trace)
+        for name, site in sample_sites(model_trace).items():
+            term = -weights.mean(site, _unweighted(site))
+            if name in guide_sites:
+                term = term + weights.mean(guide_sites[name], _unweighted(guide_sites[name]))
+            self.terms[name] = self.terms.get(name, 0.0) + term.detach() / self.num_particles
+
+
+class Weights:
+    """The probabilities of the values that are summed over, with which `mean` averages what depends on them."""
+
+    def __init__(self, guide_trace: Trace) -> None:
+        self.sites = [site for site in sample_sites(guide_trace).values() if is_summed(site)]
+
+    def mean(self, site: SampleSite, values: Tensor) -> Tensor:
+        """Return Σ weight · values over the values that a site depends on, and its sum over the plates.
+
+        A site depends on those sites alone whose plates are all its own, too: the others' weights sum to 1.
+        """
+        plates = _plates(site)
+        logits = [one["unscaled_log_prob"] for one in self.sites if _plates(one) <= plates]
+        if not logits:
+            return values.sum()
+        weight = total(logits).exp()
+        return (weight * torch.where(weight > 0, values, 0.0)).sum()
+
+
+def is_summed(site: SampleSite) -> bool:
+    """Whether a site of a guide is summed over, not drawn."""
+    return bool(site["infer"].get("enumerate"))
+
+
+def expect_reparameterised(guide_trace: Trace) -> None:
+    """Raise `InputError` for a site of the guide that is drawn, but through whose draws no gradient flows."""
+    for name, site in sample_sites(guide_trace).items():
+        if not is_summed(site) and not is_identically_zero(site["score_parts"].score_function):
+            raise InputError(
+                f"guide: expected the site {name!r} to be summed over (infer={{'enumerate': 'parallel'}}) or"
+                f" reparameterised, got draws of {type(site['fn']).__name__}"
+            )
+
+
+def _plates(site: SampleSite) -> frozenset[str]:
+    return frozenset(frame.name for frame in site["cond_indep_stack"])
+
+
+def _log_prob(site: SampleSite) -> Tensor:
+    """Return the log-probability of each row and value, scaled and masked; what is summed over need not be finite."""
+    return scale_and_mask(site["unscaled_log_prob"], site["scale"], site["mask"])
+
+
+def _unweighted(site: SampleSite) -> Tensor:
+    """Return the log-probability without its scale, or 0 if an effect masks the whole site."""
+    log_prob = site["unscaled_log_prob"].detach()
+    return torch.zeros_like(log_prob) if site["mask"] is False else log_prob
