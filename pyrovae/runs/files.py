@@ -61,7 +61,7 @@ def expect_own(folder: Path, name: str) -> Path:
     path = folder / name
     try:
         status = path.lstat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return path
     except OSError as error:
         raise InputError(f"run: expected a file {name} in {folder}, got: {error.strerror}") from None

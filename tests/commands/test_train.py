@@ -67,6 +67,15 @@ def test_ctrl_c_in_the_loop_leaves_a_run_that_goes_on(here):
     assert contents(here / "parts") == contents(here / "whole")
 
 
+def test_a_run_is_resumed_only_with_its_own_settings(here):
+    train(SMALL, "run", epochs=1, figures=False)
+    with pytest.raises(InputError, match="resume: expected hidden 16, as run has it, got 9"):
+        train(Config(hidden=(9,)), "run", resume=True)
+    with pytest.raises(InputError, match="resume: expected beta 1.0, as run has it, got 2.0; .* may change "):
+        train(out="run", resume=True, beta=2)
+    assert train(SMALL, "run", resume=True, epochs=2, beta=1, figures=False).summary["final"]["epoch"] == 2
+
+
 def test_force_replaces_a_run(here):
     train(SMALL, "run", epochs=2, figures=False)
     with pytest.raises(InputError, match="run already holds a run"):
@@ -101,8 +110,6 @@ BAD_CALLS = [
     ({"config": SMALL, "pixels": "dynamic", "likelihood": "gaussian"}, "pixels: .* got 'dynamic'"),
     ({"out": ""}, "out: expected a path, got ''"),
     ({"resume": True, "force": True}, "resume: expected --resume or --force, got both"),
-    ({"resume": True, "out": "run", "config": Config(hidden=(9,))}, "resume: expected hidden 16, as run has it, got 9"),
-    ({"resume": True, "out": "run", "beta": 2}, "resume: expected beta 1.0, as run has it, got 2.0; .* may change "),
 ]
 
 

@@ -42,6 +42,7 @@ def test_fit_batched_trains_run_after_run_where_images_are_streamed(little_memor
     assert without_seconds(records) == without_seconds([next(iter(alone)) for alone in fits[2:]])
 
 
+@pytest.mark.filterwarnings("ignore:dataset. .* unpack to")
 def test_unlabelled_images_are_streamed(tmp_path, little_memory):
     np.savez(tmp_path / "unlabelled.npz", images=np.random.default_rng(0).integers(0, 256, (50, 8, 8), dtype=np.uint8))
     little_memory(100)

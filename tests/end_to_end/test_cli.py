@@ -28,6 +28,7 @@ from pyrovae.errors import InputError
 from pyrovae.figures import FIGURES
 from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.runs import evaluating
+from pyrovae.runs.files import PART
 from pyrovae.runs.run import Run
 
 
@@ -93,7 +94,7 @@ def test_train_leaves_a_run(trained):
     drawn = {f"figures/{name}.png" for name in FIGURES.keys() - {"conditions", "completions"}}
     wanted = {"config.toml", "metrics.jsonl", "model.safetensors", "checkpoint.pt", "summary.json", "report.html"}
     assert wanted | drawn <= files
-    assert files - wanted - drawn <= {"progress.safetensors", "figures/traversals.png"}
+    assert files - wanted - drawn <= {".lock", "progress.safetensors", "figures/traversals.png"}
     assert Config.from_toml((run / "config.toml").read_text()) == Config(epochs=2, hidden=16, device="cpu")
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [record["epoch"] for record in records] == [1, 2]
@@ -248,6 +249,7 @@ def test_resume_without_a_name_takes_the_newest_run(here):
 
 def test_resume_after_a_kill_in_the_middle_of_a_record(whole, here):
     assert pyrovae(f"train --out run --epochs 2 {TINY} --no-figures") == 0
+    (here / "run/summary.json").unlink()  # a run that goes on has none
     with (here / "run/metrics.jsonl").open("a") as file:
         file.write('{"epoch": 3, "seco')
     assert pyrovae("train --resume --out run --epochs 4 --no-figures") == 0
@@ -292,7 +294,7 @@ def test_ctrl_c_prints_the_command_that_goes_on(interrupt, epoch, out, whole, he
         assert pyrovae(f"train --out {out} --epochs 4 {TINY}") == 130
     goes_on = re.search(r"go on with: pyrovae (.*)\n", capsys.readouterr().err)[1]
     (path,) = here.iterdir()
-    assert not list(path.glob(".*"))  # no half-written file
+    assert not list(path.glob(f"{PART}*"))  # no half-written file
     assert pyrovae(f"{goes_on} --no-figures") == 0
     assert_same_run(path, whole)
 

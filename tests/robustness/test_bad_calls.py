@@ -258,7 +258,7 @@ CALLS = {
         "a file": (lambda: Run.create(__file__, CONFIG), "out: expected a folder at .*, got a file"),
         "in a file": (
             lambda: Run.create(f"{__file__}/x", CONFIG),
-            "out: expected a folder that can be written at .*, got",
+            "out: expected a place that can be written at .*, got",
         ),
     },
 }

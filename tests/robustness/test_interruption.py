@@ -133,6 +133,7 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_again(whole, 
 def test_a_last_line_that_is_cut_off_is_repaired(left, tmp_path, whole):
     run, _ = whole
     shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run/summary.json").unlink()  # a run that goes on has none
     with (tmp_path / "run/metrics.jsonl").open("a") as file:
         file.write('{"epoch": 13, "seconds"'[:left])
     finish("--resume --out run", tmp_path)
@@ -219,17 +220,15 @@ def test_a_full_disk_is_reported_and_the_training_resumes_from_what_was_saved(li
     # Beyond the limit a write fails, as on a full disk.
     limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
     patch = f"signal.signal(signal.SIGXFSZ, signal.SIG_IGN); {limited}"
-    _, error = finish(f"--out run {settings}", tmp_path, 2 if limit < 500 else 1, patch=patch)
+    _, error = finish(f"--out run {settings}", tmp_path, 1, patch=patch)
     last = error.strip().splitlines()[-1]
     assert "File too large" in last
-    assert last.startswith(
-        "pyrovae: out: expected a folder that can be written" if limit < 500 else "pyrovae: expected"
-    )
+    assert last.startswith("pyrovae: expected room to write")
     if limit < 500:
         assert not (tmp_path / "run").exists()
         return
     assert "go on with: pyrovae train --resume --out run" in last
-    assert not list((tmp_path / "run").glob(".*"))
+    assert not list((tmp_path / "run").glob(f"{PART}*"))
     finish("--resume --out run", tmp_path)
     assert_same(tmp_path / "run", run)
 
