@@ -71,7 +71,7 @@ def test_a_run_is_resumed_only_with_its_own_settings(here):
     train(SMALL, "run", epochs=1, figures=False)
     with pytest.raises(InputError, match="resume: expected hidden 16, as run has it, got 9"):
         train(Config(hidden=(9,)), "run", resume=True)
-    with pytest.raises(InputError, match="resume: expected beta 1.0, as run has it, got 2.0; .* may change "):
+    with pytest.raises(InputError, match=r"resume: expected beta 1.0, as run has it, got 2.0; .* may change "):
         train(out="run", resume=True, beta=2)
     assert train(SMALL, "run", resume=True, epochs=2, beta=1, figures=False).summary["final"]["epoch"] == 2
 
