@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LOCK = ".lock"
 PART = ".pyrovae-part-"  # how the names of temporary files begin; machine, process and a random number follow
+ATTEMPTS = 100  # to lock a folder that other processes make and remove meanwhile
 A_DAY = 24 * 60 * 60  # seconds
 MOST_BYTES = {".toml": 2**14, ".json": 2**24, ".jsonl": 2**28, ".png": 2**25, ".signature": 2**10}  # by suffix
 MOST_OTHERS = 2**36  # tensors and pages; whether tensors fit in memory is checked when they are read
@@ -170,10 +171,16 @@ def only_writer(folder: Path, made: bool = False) -> Iterator[None]:
             remove_stale(folder)
         yield
     finally:
-        if made and lock.lock_counter == 1 and [path.name for path in folder.iterdir()] == [LOCK]:
-            (folder / LOCK).unlink()
-            folder.rmdir()
+        if made and lock.lock_counter == 1:
+            with contextlib.suppress(OSError):  # another process has removed it, or has made its own lock file in it
+                _remove_if_empty(folder)
         lock.release()
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if [path.name for path in folder.iterdir()] == [LOCK]:
+        (folder / LOCK).unlink()
+        folder.rmdir()
 
 
 def _acquire(folder: Path) -> "BaseFileLock":
@@ -182,17 +189,23 @@ def _acquire(folder: Path) -> "BaseFileLock":
     if folder.exists() and not folder.is_dir():
         raise InputError(f"out: expected a folder at {folder}, got a file")
     path = folder / LOCK
+    lock = FileLock(path, timeout=0, is_singleton=True)  # the same process may lock it again
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, timeout=0, is_singleton=True)  # the same process may lock it again
-        while True:
-            if not expect_own(folder, LOCK).exists():
-                path.touch()
-            before = path.stat().st_ino
-            lock.acquire()
-            if path.exists() and path.stat().st_ino == before:  # else another process has removed the folder meanwhile
-                return lock
-            lock.release()
+        for attempt in range(ATTEMPTS):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                if not expect_own(folder, LOCK).exists():
+                    path.touch()
+                number = path.stat().st_ino
+                lock.acquire()
+                with contextlib.suppress(FileNotFoundError):
+                    if path.stat().st_ino == number:
+                        return lock
+                lock.release()  # another process has removed the folder meanwhile, and with it the file that is locked
+            except (FileNotFoundError, FileExistsError):  # it did so between two of these lines
+                if attempt + 1 == ATTEMPTS:
+                    raise
+        raise Timeout(str(path))
     except Timeout:
         raise InputError(f"run: expected {folder} to itself, got one that another process is at work on") from None
     except OSError as error:
