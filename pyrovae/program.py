@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pyrovae.errors import InputError, at_least
 from pyrovae.inference.parameters import Shown, hidden
+from pyrovae.inference.sites import Site, is_latent, sites_of
 from pyrovae.parts.contexts import Context, Quadrants
 
 
@@ -52,6 +53,26 @@ class Program(PyroModule):
         """Draw the latents of the images x."""
         raise NotImplementedError
 
+    def sites(self, x: Tensor, y: Tensor | None = None) -> dict[str, Site]:
+        """Run guide and model on images x (n, C, H, W) and their context; return the random variables by name.
+
+        Raises `InputError` if guide and model do not have the same latents, if a site lies in no plate, or if `image`
+        or `code` names no site of its kind.
+        """
+        training = self.training
+        self.eval()  # a batch of one image has no statistics
+        try:
+            sites = sites_of(self.model, self.guide, x, y)
+        finally:
+            self.train(training)
+        latents = [name for name, site in sites.items() if not site.observed]
+        if self.image not in sites or not sites[self.image].observed:
+            raise InputError(f"image: expected an observed site of the model, got {self.image!r}")
+        if self.code not in latents or sites[self.code].discrete or len(sites[self.code].event_shape) != 1:
+            known = ", ".join(latents)
+            raise InputError(f"code: expected a latent site that is a vector, of {known}, got {self.code!r}")
+        return sites
+
     def given(self, x: Tensor, labels: Tensor | None = None) -> Tensor | None:
         """Return the context y of images (n, C, H, W) and labels (n,), as the networks read it; None without one."""
         if self.context is None:
@@ -69,12 +90,26 @@ class Program(PyroModule):
         distribution: TorchDistribution = site["fn"]
         return distribution
 
+    @torch.no_grad()
+    def code_distributions(self, x: Tensor, y: Tensor | None = None) -> tuple[TorchDistribution, TorchDistribution]:
+        """Return the guide's and the model's distribution of the code, for arguments that model and guide take.
+
+        Latents that are drawn before the code are at their means. Nothing after the code runs.
+        """
+        with hidden(), AtMeans():
+            guide, model = (_ReachCode(self.code, program) for program in (self.guide, self.model))
+            return guide(x, y), model(x, y)
+
     def decode(self, z: Tensor, y: Tensor | None = None, mean: bool = True) -> Tensor:
-        """Return images (n, C, H, W) for codes z (n, latent): runs the model with its code set to z."""
+        """Return images (n, C, H, W) for codes z (n, latent): runs the model with its code set to z.
+
+        Other latents are at their means, or drawn with `mean=False`.
+        """
         if not (isinstance(z, Tensor) and z.is_floating_point() and z.dim() == 2 and len(z)):
             raise InputError(f"z: expected a tensor of codes (n, latent), got {described(z)}")
         y = self._checked(y, len(z))
-        return self._image(_SetCode(self.code, z.to(self.device))(self.model), y, len(z), mean)
+        model: Callable[..., Tensor] = _SetCode(self.code, z.to(self.device))(self.model)
+        return self._image(AtMeans(but=self.image)(model) if mean else model, y, len(z), mean)
 
     def generate(self, n: int | None = None, y: Tensor | None = None, mean: bool = True) -> Tensor:
         """Draw n images (n, C, H, W) from the model; one for each row of y if it is conditional."""
@@ -85,9 +120,10 @@ class Program(PyroModule):
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Return the images (n, C, H, W) decoded from the mean codes of x. A model conditioned on labels needs y."""
-        inferred = self._inferred(x, y).nodes[self.code]
-        return self.decode(inferred["value"], self._checked(y, len(x), x))
+        """Return images (n, C, H, W) decoded from the guide's means for x. A model conditioned on labels needs y."""
+        nodes = self._inferred(x, y).nodes
+        latents = {name: node["value"] for name, node in nodes.items() if node["type"] == "sample" and is_latent(node)}
+        return self._image(poutine.condition(self.model, latents), self._checked(y, len(x), x), len(x), mean=True)
 
     def complete(self, y: Tensor, mean: bool = True) -> Tensor:
         """Draw the quadrants of each image y (n, C, H, W) that the model does not see, and keep those that it does."""
@@ -139,11 +175,47 @@ class Program(PyroModule):
 
 
 class AtMeans(Messenger):
-    """Sets each latent to its mean instead of drawing it, as a Pyro effect handler."""
+    """Sets each latent to its mean, or mode if it is discrete, instead of drawing it, as a Pyro effect handler.
+
+    It leaves the site `but` as it is.
+    """
+
+    def __init__(self, but: str | None = None) -> None:
+        super().__init__()
+        self.but = but
 
     def _pyro_sample(self, msg: Any) -> None:
-        if not msg["is_observed"] and not poutine.util.site_is_subsample(msg):
-            msg["value"], msg["done"] = mean_of(msg["fn"]), True
+        if is_latent(msg) and msg["name"] != self.but:
+            fn = msg["fn"]
+            msg["value"], msg["done"] = fn.mode if fn.support.is_discrete else mean_of(fn), True
+
+
+class _ReachCode(Messenger):
+    """Runs a program until it would draw its code, as a Pyro effect handler; returns the distribution of the code."""
+
+    def __init__(self, code: str, program: Callable[..., Any]) -> None:
+        super().__init__()
+        self.code, self.program = code, program
+
+    def __call__(self, *args: Any) -> TorchDistribution:
+        try:
+            with self:
+                self.program(*args)
+        except _Reached as reached:
+            return reached.distribution
+        raise InputError(f"code: expected a latent site of model and guide, got {self.code!r}")
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if msg["name"] == self.code:
+            raise _Reached(msg["fn"])
+
+
+class _Reached(Exception):
+    """Carries the distribution out of the program that is stopped at it."""
+
+    def __init__(self, distribution: TorchDistribution) -> None:
+        super().__init__()
+        self.distribution = distribution
 
 
 class _SetCode(Messenger):

@@ -1,9 +1,11 @@
 """Measure how noisy each objective's gradient is at the weights of a run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
+import torch
+from pyro import poutine
 from torch import Tensor, nn
 
 from pyrovae.errors import InputError, at_least
@@ -11,7 +13,9 @@ from pyrovae.evaluation.elbo import arguments
 from pyrovae.inference import choose_device, seeded
 from pyrovae.inference.gradient_noise import gradient_noise
 from pyrovae.inference.objectives import OBJECTIVES
+from pyrovae.inference.parameters import hidden
 from pyrovae.inference.threads import using
+from pyrovae.inference.traces import sample_sites, total
 from pyrovae.runs.run import Run
 from pyrovae.vae import VAE
 
@@ -122,15 +126,27 @@ class GradientNoise:
 def _noise(vae: VAE, name: str, particles: int, draws: int, x: Tensor, y: Tensor | None) -> tuple[Noise, Noise]:
     """Return the noise of the gradients with respect to the guide's and to the model's parameters."""
     objective = OBJECTIVES[name](num_particles=particles, vectorize_particles=particles > 1, max_plate_nesting=1)
-    guide = [*vae.encoder.parameters(), *vae.posterior.parameters()]
+    guide = _read_by(vae.guide, _trainable(vae.parameters()), x, y)
     of_guide = {id(parameter) for parameter in guide}
-    model = [parameter for parameter in vae.parameters() if id(parameter) not in of_guide]
-    groups = {"guide": _trainable(guide), "model": _trainable(model)}
+    model = [parameter for parameter in _trainable(vae.parameters()) if id(parameter) not in of_guide]
+    groups = {"guide": guide, "model": model}
     noise = gradient_noise(objective, vae.model, vae.guide, groups, draws, x, y)
     return _per_image(noise["guide"], len(x)), _per_image(noise["model"], len(x))
 
 
-def _trainable(parameters: Sequence[nn.Parameter]) -> list[nn.Parameter]:
+def _read_by(
+    guide: Callable[..., Any], parameters: list[nn.Parameter], x: Tensor, y: Tensor | None
+) -> list[nn.Parameter]:
+    """Return the parameters on which the values or the log-probabilities of the guide's sites depend."""
+    with torch.enable_grad(), seeded(0), hidden():
+        trace = poutine.trace(guide).get_trace(x, y)
+        trace.compute_log_prob()
+        depends = total(site["log_prob_sum"] + site["value"].sum() for site in sample_sites(trace).values())
+        gradients = torch.autograd.grad(depends, parameters, allow_unused=True)
+    return [parameter for parameter, gradient in zip(parameters, gradients) if gradient is not None]
+
+
+def _trainable(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
     return [parameter for parameter in parameters if parameter.requires_grad]
 
 

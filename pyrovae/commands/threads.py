@@ -7,7 +7,6 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from pyrovae.inference.threads import counts
-from pyrovae.program import mean_of
 from pyrovae.training.fit import Fit
 
 SMALL_STEP = 3e7  # floating-point operations of one forward pass
@@ -27,9 +26,9 @@ def use_threads(fit: Fit) -> None:
 
 def _is_small(fit: Fit) -> bool:
     x, labels = fit.data.batch(fit.data.train, slice(0, fit.config.batch_size))
-    vae, y = fit.vae, fit.vae.given(x, labels)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        vae.decoder(mean_of(vae.encode(x, y)), y)
+    y = labels if fit.vae.context is not None and fit.vae.context.reads == "labels" else None
+    with FlopCounterMode(display=False) as counter:
+        fit.vae.reconstruct(x, y)
     return bool(counter.get_total_flops() < SMALL_STEP)
 
 

@@ -17,7 +17,7 @@ class ActiveUnits(Messenger):
     Wrap the guide with it and run that on batch after batch. Burda et al. (2016), arXiv:1509.00519.
     """
 
-    def __init__(self, site: str = "z") -> None:
+    def __init__(self, site: str) -> None:
         super().__init__()
         self.site = site
         self.sums: Tensor | None = None  # (3, latent): over all images, the sums of 1, mean and mean²

@@ -13,11 +13,13 @@ from torch import Tensor
 from torch.distributions import Transform, TransformedDistribution
 
 from pyrovae.data.data import Data, Images
-from pyrovae.errors import at_least
+from pyrovae.errors import InputError, at_least
 from pyrovae.evaluation.elbo import arguments
 from pyrovae.evaluation.importance import NUMBERS, expect_density, joint_log_prob, numbers_per_sample
 from pyrovae.inference.parameters import hidden
+from pyrovae.inference.sites import is_latent
 from pyrovae.inference.threads import Threads
+from pyrovae.inference.traces import sample_sites
 from pyrovae.vae import VAE
 
 IMAGES = 20  # the most images in a batch
@@ -63,8 +65,7 @@ class Path:
         threads: Mapping[int, Threads] | None = None,
     ) -> None:
         self.model, self.args = model, args
-        site: Any = poutine.trace(guide).get_trace(*args).nodes["z"]
-        self.q: TorchDistribution = site["fn"]
+        self.code, self.q = _only_latent(guide, *args)
         flow = self.q if isinstance(self.q, TransformedDistribution) else None
         self.base: TorchDistribution = self.q if flow is None else flow.base_dist
         self.transforms: list[Transform] = [] if flow is None else flow.transforms
@@ -91,7 +92,17 @@ class Path:
 
     def _joint(self, z: Tensor) -> Tensor:
         with pyro.plate("chains", len(z), dim=-2):
-            return joint_log_prob(poutine.trace(poutine.condition(self.model, {"z": z})).get_trace(*self.args))
+            return joint_log_prob(poutine.trace(poutine.condition(self.model, {self.code: z})).get_trace(*self.args))
+
+
+def _only_latent(guide: Callable[..., Any], *args: Any) -> tuple[str, TorchDistribution]:
+    """Return the name and the distribution of the guide's latent; raise `InputError` unless it is one vector."""
+    sites: dict[str, Any] = sample_sites(poutine.trace(guide).get_trace(*args))
+    latents = {name: site["fn"] for name, site in sites.items() if is_latent(site)}
+    name, *others = latents
+    if others or latents[name].support.is_discrete:
+        raise InputError(f"ais: expected a program with one continuous latent, got {', '.join(latents)}")
+    return name, latents[name]
 
 
 def annealed_log_weights(

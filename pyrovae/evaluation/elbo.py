@@ -9,9 +9,11 @@ from torch import Tensor
 from pyrovae.data.data import Batch, Data, Images
 from pyrovae.errors import at_least
 from pyrovae.evaluation.active_units import ActiveUnits
-from pyrovae.inference import SVI
+from pyrovae.inference import SVI, seeded
 from pyrovae.inference.objectives import KLWeight, TraceELBO
 from pyrovae.inference.processes import Share, summed
+from pyrovae.inference.sites import Site
+from pyrovae.inference.traces import total as sum_of
 from pyrovae.vae import VAE
 
 EVALUATION_BATCH = 1000  # images at once, at most
@@ -21,12 +23,14 @@ DECODER_OUTPUTS = 2**28  # numbers that the decoder returns at once, at most
 class Scores(TypedDict):
     """Means over images, in nats per image: loss = reconstruction + kl; `objective` is the weighted loss.
 
-    `loss` is the negative ELBO, `reconstruction` −E log p(x | z, y), and `kl` E[log q(z | x, y) − log p(z | y)].
+    `loss` is the negative ELBO, `reconstruction` −E log p(x | z, y), and `kl` E[log q(z | x, y) − log p(z | y)]. If the
+    program has several latents, `kl` is their sum, and `sites` has the term of each.
     """
 
     loss: float
     reconstruction: float
     kl: float
+    sites: NotRequired[dict[str, float]]
     objective: NotRequired[float]
 
 
@@ -47,7 +51,7 @@ def elbo_scores(vae: VAE, data: Data, images: Images, watch: ActiveUnits | None 
     guide = kl_weight(vae.guide) if watch is None else watch(kl_weight(vae.guide))
     share = Share()
     svi = SVI(share.drawn(kl_weight(vae.model)), share.drawn(guide), optim=None, loss=elbo, validate=False)
-    total = Total(vae.device)
+    total = Total(vae.device, sites_of_images(vae, data, images))
     training = vae.training
     vae.eval()
     try:
@@ -69,6 +73,15 @@ def _batches(n: int, outputs: int) -> list[slice]:
     return [slice(n * k // count, n * (k + 1) // count) for k in range(count)]
 
 
+def sites_of_images(vae: VAE, data: Data, images: Images) -> dict[str, Site]:
+    """Return the sites of the program at the first of the images. Random numbers stay as they are.
+
+    Raises `InputError` if guide and model do not fit each other.
+    """
+    with seeded(0):  # binary pixels are drawn, too
+        return vae.sites(*arguments(vae, data.batch(images, slice(0, 1))))
+
+
 def arguments(vae: VAE, batch: Batch, share: Share | None = None) -> tuple[Tensor, Tensor | None]:
     """Return the arguments x and y of model and guide for a batch, or for this process's share; on the VAE's device."""
     vae.expect_images(batch.x)
@@ -85,20 +98,27 @@ class Total:
     Set `n` to the number of images before a batch is added. With `skip`, a batch that is not finite adds nothing.
     """
 
-    def __init__(self, device: torch.device, skip: bool = False) -> None:
-        self.sums = torch.zeros(4, dtype=torch.float64, device=device)  # reconstruction, kl, objective, images
+    def __init__(self, device: torch.device, sites: dict[str, Site], skip: bool = False) -> None:
+        self.seen = [name for name, site in sites.items() if site.observed]
+        self.latents = [name for name, site in sites.items() if not site.observed]
+        # of the terms of what is seen, together, and of each latent; of the objective; of the number of images
+        self.sums = torch.zeros(len(self.latents) + 3, dtype=torch.float64, device=device)
         self.n, self.skip = 0, skip
 
     def add(self, loss: Tensor, terms: dict[str, Tensor]) -> None:
-        """Add the loss of a batch, and its terms of the sites `x` and `z`, as the estimator returns them."""
-        sums = torch.stack([terms["x"], terms["z"], loss, torch.full_like(loss, self.n)])
+        """Add the loss of a batch, and its terms by site, as the estimator returns them."""
+        by_site = [sum_of(terms[name] for name in self.seen), *(terms[name] for name in self.latents)]
+        sums = torch.stack([*by_site, loss, torch.full_like(loss, self.n)])
         self.sums += torch.where(sums.isfinite().all(), sums, 0.0) if self.skip else sums
 
     def per_image(self, weighted: bool = False) -> Scores:
         """Return the means over all images of all processes; with `objective` if `weighted`."""
         (sums,) = summed(self.sums)
-        reconstruction, kl, objective = (sums[:3] / sums[3]).tolist()
+        reconstruction, *terms, objective = (sums[:-1] / sums[-1]).tolist()
+        kl = sum(terms[1:], terms[0])
         scores = Scores(loss=reconstruction + kl, reconstruction=reconstruction, kl=kl)
+        if len(terms) > 1:
+            scores["sites"] = dict(zip(self.latents, terms))
         if weighted:
             scores["objective"] = objective
         return scores

@@ -181,21 +181,25 @@ def expect_density(vae: VAE) -> None:
 def numbers_per_sample(vae: VAE, x: Tensor, y: Tensor | None) -> int:
     """Estimate how many numbers are in memory for each image and sample.
 
-    They are the outputs of the decoder's widest layer, and as many as the prior declares by its attribute `numbers`.
+    They are the outputs of the widest layer that runs for every sample, as those of a decoder do but those of an
+    encoder do not, and as many as the priors declare by their attribute `numbers`.
     """
-    widest = [0]
+    outputs: list[int] = []
 
     def note(_: nn.Module, __: tuple[object, ...], output: object) -> None:
-        widest.append(output.numel() if isinstance(output, Tensor) else 0)
+        outputs.append(output.numel() if isinstance(output, Tensor) else 0)
 
-    hooks = [layer.register_forward_hook(note) for layer in vae.decoder.modules()]
+    hooks = [layer.register_forward_hook(note) for layer in vae.modules()]
     try:
         with seeded(0):
-            log_weights(vae.model, vae.guide, 1, x[:1], None if y is None else y[:1])
+            for samples in (1, 2):
+                log_weights(vae.model, vae.guide, samples, x[:1], None if y is None else y[:1])
     finally:
         for hook in hooks:
             hook.remove()
-    return max(widest) + getattr(vae.prior, "numbers", 0)
+    half = len(outputs) // 2
+    widest = max((two - one for one, two in zip(outputs[:half], outputs[half:])), default=0)
+    return widest + sum(getattr(part, "numbers", 0) for part in vae.modules())
 
 
 def joint_log_prob(trace: Any) -> Tensor:

@@ -1,7 +1,7 @@
 """Describe the codes of a set of images: how much each dimension says, and what can be predicted from them."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import NotRequired, TypedDict
 
@@ -13,7 +13,7 @@ from torch.distributions import Independent, TransformedDistribution
 
 from pyrovae.data.data import Data, Images
 from pyrovae.evaluation.active_units import ACTIVE
-from pyrovae.evaluation.elbo import arguments
+from pyrovae.evaluation.elbo import arguments, sites_of_images
 from pyrovae.inference.objectives.closed_form import known_kl
 from pyrovae.inference.threads import Threads
 from pyrovae.program import known_mean, mean_of
@@ -21,6 +21,7 @@ from pyrovae.vae import VAE
 
 BATCH = 1000  # images at once
 PAIRS = 2_000_000  # pairs of a code and an image that are scored at once
+FLOW_CODES = 10  # and of so many codes, with a flow posterior
 CODES = 100  # with a flow posterior, use only this many: its density at another image's code costs a pass per dimension
 
 
@@ -69,11 +70,13 @@ def report(vae: VAE, data: Data) -> LatentReport:
     r"""Measure how the codes of the test images use the latent space.
 
     `mutual_information` and `marginal_kl` add up to the mean KL; q(z) = 1/N Σ q(z | x_n) (Hoffman & Johnson 2016, ELBO
-    surgery). If the posterior is a flow, the first is averaged over a hundred codes only. The accuracies are learned on
+    surgery). If the posterior is a flow, the first is averaged over a hundred codes only. Both are left out where the
+    guide draws other latents before the code, because q(z | x) is then not known. The accuracies are learned on
     one random half of the test images and scored on the other. Active units: Burda et al. (2016), arXiv:1509.00519.
     """
     means = code_means(vae, data, data.test)
     result: LatentReport = {"images": len(means), "latent_dim": means.shape[1]}
+    code = sites_of_images(vae, data, data.test)[vae.code]
     first, _ = next(_posteriors(vae, data, data.test[slice(0, 1)]))
     if len(means) > 1 and known_mean(first) is not None:  # averages of draws vary by themselves, and would be active
         result["active_units"] = int((means.var(0) > ACTIVE).sum())
@@ -81,7 +84,7 @@ def report(vae: VAE, data: Data) -> LatentReport:
         by_dimension = kl_per_dimension(vae, data, data.test)
         if by_dimension is not None:
             result["kl_per_dimension"] = by_dimension.tolist()
-        if vae.context is None:
+        if vae.context is None and not code.inferred_after:
             result["mutual_information"], result["marginal_kl"] = _surgery(vae, data)
     if (accuracies := _accuracies(means, data)) is not None:
         result["knn_accuracy"], result["probe_accuracy"] = accuracies
@@ -90,13 +93,13 @@ def report(vae: VAE, data: Data) -> LatentReport:
 
 @torch.no_grad()
 def _posteriors(vae: VAE, data: Data, images: Images) -> Iterator[tuple[TorchDistribution, TorchDistribution]]:
-    """Yield q(z | x, y) and p(z | y) for batch after batch."""
+    """Yield the distributions of the code, q(z | x, y) and p(z | y), for batch after batch."""
     vae.eval()
     threads = Threads(vae.device)
     for rows in _slices(images):
-        x, y = arguments(vae, data.batch(images, rows))
+        batch = arguments(vae, data.batch(images, rows))
         with threads.measured():
-            distributions = vae.posterior(vae.encoder(x, y)), vae.prior(y)
+            distributions = vae.code_distributions(*batch)
         yield distributions
 
 
@@ -104,32 +107,33 @@ def _posteriors(vae: VAE, data: Data, images: Images) -> Iterator[tuple[TorchDis
 def _surgery(vae: VAE, data: Data) -> tuple[float, float]:
     """Split the mean KL into I(x; z) and KL(q(z) ‖ p(z)), estimated by one code of each image."""
     with pyro.validation_enabled(False):  # a flow's inverse may overflow at another image's code
-        encoder = Threads(vae.device).measured()(vae.encoder)
-        features = torch.cat([encoder(data.batch(data.test, rows).x.to(vae.device)) for rows in _slices(data.test)])
-        q, p = vae.posterior(features), vae.prior()
-        z, n = q.sample(), len(data.test)
-        own = q.log_prob(z)
-        flow = isinstance(q, TransformedDistribution)
-        codes, width = (min(CODES, n), features.shape[1]) if flow else (n, 1)  # a flow reads the features of each pair
-        parts = torch.arange(codes).split(max(1, PAIRS // n // width))
+        posteriors, priors = zip(*_posteriors(vae, data, data.test))
+        samples = [q.sample() for q in posteriors]
+        own, prior = (
+            torch.cat([distribution.log_prob(part) for distribution, part in zip(distributions, samples)])
+            for distributions in (posteriors, priors)
+        )
+        z, n = torch.cat(samples), len(data.test)
+        codes = min(CODES, n) if isinstance(posteriors[0], TransformedDistribution) else n
         log_marginal = Threads(vae.device).measured()(_log_marginal)
-        marginal = torch.cat([log_marginal(q, z, own, part) for part in parts])
+        size = PAIRS // BATCH if codes == n else FLOW_CODES
+        marginal = torch.cat([log_marginal(posteriors, z, own, part) for part in torch.arange(codes).split(size)])
         mutual = (own[:codes] - marginal).mean()
-        return mutual.item(), ((own - p.log_prob(z)).mean() - mutual).item()
+        return mutual.item(), ((own - prior).mean() - mutual).item()
 
 
 def _slices(images: Images) -> list[slice]:
     return [slice(start, start + BATCH) for start in range(0, len(images), BATCH)]
 
 
-def _log_marginal(q: TorchDistribution, z: Tensor, own: Tensor, part: Tensor) -> Tensor:
+def _log_marginal(posteriors: Sequence[TorchDistribution], z: Tensor, own: Tensor, part: Tensor) -> Tensor:
     """Return log q(z) = log 1/N Σ q(z | x_n) for the codes z[part], where z (N, latent) has a code of each image.
 
-    `own` (N,) are the log-densities of the codes under the posteriors of their own images, which are known already.
+    `posteriors` are those of batch after batch. `own` (N,) are the log-densities of the codes under the posteriors of
+    their own images, which are known already.
     """
-    pairs = z[part, None].expand(-1, len(z), -1)  # (part, N, latent), as a posterior's flow does not broadcast
-    scores = q.log_prob(pairs)
-    scores = scores.where(scores.isfinite(), -math.inf)
+    scores = torch.cat([q.log_prob(z[part, None].expand(-1, *q.batch_shape, -1)) for q in posteriors], 1)
+    scores = scores.where(scores.isfinite(), -math.inf)  # (part, N), in pairs, as a posterior's flow does not broadcast
     scores[torch.arange(len(part)), part] = own[part]
     return torch.logsumexp(scores, 1) - math.log(len(z))
 

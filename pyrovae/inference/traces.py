@@ -1,6 +1,7 @@
 """Traces of a model and its guide, and the sample sites in them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from itertools import takewhile
 from typing import Any, TypedDict, cast
 
 from pyro import poutine
@@ -36,6 +37,17 @@ def guide_then_model(model: Callable[..., Any], guide: Callable[..., Any], *args
     guide_trace = poutine.trace(guide).get_trace(*args)
     model_trace = poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args)
     return guide_trace, model_trace
+
+
+def drawn_in_order(model_sites: Iterable[str], guide_sites: Collection[str], name: str) -> bool:
+    """Say whether the guide draws a latent after all those that the model draws before it.
+
+    Only then is KL(q ‖ p) in closed form, at the values of those, an estimate of the latent's KL without bias.
+    """
+    earlier, drawn = (
+        {*takewhile(lambda other: other != name, sites)} & {*guide_sites} for sites in (model_sites, guide_sites)
+    )
+    return earlier <= drawn
 
 
 def total(tensors: Iterable[Tensor]) -> Tensor:

@@ -34,9 +34,10 @@ class Fit:
 
     A record is {"epoch", "seconds", "train": {"loss", "reconstruction", "kl"}, "test": {same keys}}, in nats per image:
     `loss` is the negative ELBO with the KL at weight 1, `reconstruction` is −E log p(x|z, y), `kl` is E[log q(z|x, y) −
-    log p(z|y)]; `objective` is the weighted loss, if that differs. If images are held out, "validation" has the same
-    keys, and the best epoch is the one with their smallest weighted loss. "active_units" counts the dimensions of the
-    test images' codes that `ActiveUnits` calls active, if the means of the codes are known in closed form.
+    log p(z|y)]; `objective` is the weighted loss, if that differs; `sites` has the KL of each latent, if there are
+    several. If images are held out, "validation" has the same keys, and the best epoch is the one with their smallest
+    weighted loss. "active_units" counts the dimensions of the test images' codes that `ActiveUnits` calls active, if
+    the means of the codes are known in closed form.
 
     Between epochs the VAE is in evaluation mode. The random numbers of an epoch follow from the seed and the number of
     the epoch; torch's own stay untouched. If `to_compile` is set, the next epoch begins by compiling the step; if that
@@ -114,7 +115,7 @@ class Fit:
         skipped = int(self.svi.update.skipped)
         if skipped >= self._steps_per_epoch:
             raise FloatingPointError(f"epoch {self.epoch + 1}: every one of its steps was skipped; {REMEDIES}")
-        active, held_out = ActiveUnits(), self.data.validation
+        active, held_out = ActiveUnits(self.vae.code), self.data.validation
         with self.threads.chosen():
             validation = None if held_out is None else elbo_scores(self.vae, self.data, held_out)
             test = elbo_scores(self.vae, self.data, self.data.test, active)

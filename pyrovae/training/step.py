@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from pyrovae.config.settings import Config
 from pyrovae.data.data import Data
 from pyrovae.data.feed import Feed
-from pyrovae.evaluation.elbo import Scores, Total, arguments
+from pyrovae.evaluation.elbo import Scores, Total, arguments, sites_of_images
 from pyrovae.inference import SVI, seeded
 from pyrovae.inference.compiled import why_not
 from pyrovae.inference.objectives import KLWeight
@@ -33,9 +34,10 @@ class TrainingStep:
         self.vae, self.config = vae, config
         beta = torch.tensor(config.beta, device=device) if config.warmup else config.beta  # a warm-up changes a tensor
         self.kl_weight = KLWeight(beta if vae.has_kl else None)
-        _initialise_prior(vae, data, config, device)
+        _initialise_priors(vae, data, config, device)
         skip = config.on_nan == "skip"
-        self.feed, self.total = Feed(data, device), Total(device, skip)
+        self.feed = Feed(data, device)
+        self.total = Total(device, sites_of_images(vae, data, data.train), skip)
         self._share = Share(config.particles)
         self.svi = SVI(
             self._share.drawn(self.kl_weight(vae.model)),
@@ -139,12 +141,11 @@ def training_mode(vae: VAE) -> Iterator[None]:
         vae.eval()
 
 
-def _initialise_prior(vae: VAE, data: Data, config: Config, device: torch.device) -> None:
-    """Give training images to a prior that has a method `initialise`, as many as it has components."""
-    initialise = getattr(vae.prior, "initialise", None)
-    if initialise is None:
-        return
-    with seeded(config.seed):
-        n, components = len(data.train), config.components
-        rows = torch.randperm(n).repeat(math.ceil(components / n))[:components]  # repeats none before all are used
-        initialise(*arguments(vae, data.batch(data.train, rows.to(device))))
+def _initialise_priors(vae: VAE, data: Data, config: Config, device: torch.device) -> None:
+    """Give training images to each prior that has a method `initialise`, as many as it has components."""
+    starts: list[Any] = [part.initialise for part in vae.modules() if hasattr(part, "initialise")]
+    for initialise in starts:
+        with seeded(config.seed):
+            n, components = len(data.train), config.components
+            rows = torch.randperm(n).repeat(math.ceil(components / n))[:components]  # repeats none before all are used
+            initialise(*arguments(vae, data.batch(data.train, rows.to(device))))

@@ -13,7 +13,7 @@ from pyrovae.evaluation.latents import report
 
 def test_dimensions_whose_means_vary_are_counted():
     loc = torch.randn(50, 4) * torch.tensor([1.0, 0.05, 0.2, 0.0]) + 100.0
-    spread = ActiveUnits()
+    spread = ActiveUnits("z")
 
     def guide(loc):
         with pyro.plate("images", len(loc)):

@@ -10,7 +10,7 @@ from torch.distributions import Independent
 
 from pyrovae.inference.objectives.closed_form import known_kl
 from pyrovae.inference.private import scale_and_mask
-from pyrovae.inference.traces import sample_sites, total
+from pyrovae.inference.traces import drawn_in_order, sample_sites, total
 
 Estimate = Callable[[TorchDistribution, TorchDistribution, Tensor], Tensor]  # of KL(q ‖ p), from q, p and z ~ q
 
@@ -23,11 +23,12 @@ def shortfall(model_trace: Trace, guide_trace: Trace, nats: float, kl: Estimate)
     loss does: then, below λ, every single gradient is zero and not only its mean. A KL weight applies here, too.
     Kingma et al. (2016), arXiv:1606.04934.
     """
-    model_sites = sample_sites(model_trace)
+    model_sites, guide_sites = sample_sites(model_trace), sample_sites(guide_trace)
     shortfalls = []
-    for name, site in sample_sites(guide_trace).items():
+    for name, site in guide_sites.items():
         q = site["fn"]
-        each = _kl_of_dimensions(q, model_sites[name]["fn"], site["value"], kl)  # (..., n, groups)
+        estimate = kl if drawn_in_order(model_sites, guide_sites, name) else WITHOUT_CLOSED_FORM.get(kl, kl)
+        each = _kl_of_dimensions(q, model_sites[name]["fn"], site["value"], estimate)  # (..., n, groups)
         free = nats * q.event_shape.numel() / each.shape[-1]
         short = each.shape[-2] * torch.relu(free - each.flatten(0, -2).mean(0)).sum()
         shortfalls.append(scale_and_mask(short, site["scale"], site["mask"]))
@@ -64,3 +65,6 @@ def closed_form_or_new_sample(q: TorchDistribution, p: TorchDistribution, z: Ten
     """
     kl = known_kl(q, p)
     return at_sample(q, p, q.rsample()) if kl is None else kl
+
+
+WITHOUT_CLOSED_FORM: dict[Estimate, Estimate] = {closed_form: at_sample, closed_form_or_new_sample: at_sample}

@@ -171,7 +171,7 @@ def test_the_terms_add_up_to_the_loss_whatever_weight_the_latents_have(program):
     latents = [name for name in terms if name != "x"]
     model, guide = program.model, program.guide
     for name in latents:
-        weight = KLWeight(0.25, name)
+        weight = KLWeight(0.25, [name])
         model, guide = weight(model), weight(guide)
     weighted, *_ = loss_and_gradients(estimator, model, guide, program, x)
     assert {name: float(term) for name, term in estimator.terms.items()} == pytest.approx(

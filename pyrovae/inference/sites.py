@@ -1,0 +1,80 @@
+"""The sites of a program: its random variables, read from one run of guide and model."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+import pyro.distributions as dist
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from pyrovae.errors import InputError
+from pyrovae.inference.parameters import hidden
+from pyrovae.inference.randomness import seeded
+from pyrovae.inference.traces import SampleSite, guide_then_model, sample_sites
+
+
+@dataclass(frozen=True)
+class Site:
+    """A random variable of a program, made by a `pyro.sample` statement of its model."""
+
+    name: str
+    event_shape: tuple[int, ...]  # of its value for one image
+    observed: bool
+    discrete: bool
+    summed: bool  # over all of its values, as the guide asks by infer={"enumerate": "parallel"}
+    inferred_after: tuple[str, ...]  # the latents that the guide draws before it
+
+
+def is_latent(msg: Any) -> bool:
+    """Say whether the message, or the node of a trace, is of a latent: not of what is observed, a factor or a plate."""
+    return not msg["is_observed"] and not _is_plate(msg)
+
+
+def _is_plate(msg: Any) -> bool:
+    return poutine.util.site_is_subsample(msg)
+
+
+@torch.no_grad()
+def sites_of(model: Callable[..., Any], guide: Callable[..., Any], *args: Tensor | None) -> dict[str, Site]:
+    """Run the guide, and the model at what it draws; return the sites by name, in the order in which the model ran.
+
+    Torch's random numbers stay as they are. Raises `InputError` if the guide lacks a latent of the model, has one that
+    the model lacks, or if a site lies in no plate, so that the images do not each have a value of it.
+    """
+    with seeded(0), hidden():
+        guide_trace, model_trace = guide_then_model(model, guide, *args)
+    drawn = {name: site for name, site in _variables(guide_trace).items() if is_latent(site)}
+    variables = _variables(model_trace)
+    latents = {name for name, site in variables.items() if is_latent(site)}
+    if missing := [name for name in variables if name in latents - drawn.keys()]:
+        raise InputError(f"guide: expected a site for each latent of the model, got none named {missing[0]!r}")
+    if extra := [name for name in drawn if name not in latents]:
+        raise InputError(f"guide: expected the model's latents alone, got {extra[0]!r}, which the model does not draw")
+    for name, site in (*variables.items(), *drawn.items()):
+        if not site["cond_indep_stack"]:
+            raise InputError(f"program: expected the site {name!r} in the plate of the images, got it in none")
+    return {name: _site(name, site, drawn) for name, site in variables.items()}
+
+
+def _variables(trace: poutine.Trace) -> dict[str, SampleSite]:
+    """Return the sample sites that are random variables: neither a plate's subsample nor a factor."""
+    return {
+        name: site
+        for name, site in sample_sites(trace).items()
+        if not _is_plate(site) and not isinstance(site["fn"], dist.Unit)
+    }
+
+
+def _site(name: str, site: SampleSite, drawn: dict[str, SampleSite]) -> Site:
+    fn: Any = site["fn"]
+    return Site(
+        name,
+        event_shape=tuple(fn.event_shape),
+        observed=site["is_observed"],
+        discrete=bool(fn.support.is_discrete),
+        summed=name in drawn and bool(drawn[name]["infer"].get("enumerate")),
+        inferred_after=tuple(takewhile(lambda other: other != name, drawn)) if name in drawn else (),
+    )
