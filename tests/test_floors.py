@@ -117,21 +117,13 @@ finally:
 PARTS = {"encoder", "decoder", "prior", "posterior", "likelihood"}
 PAGES_OF_THE_VAE = ("vae", "program", "programs", "explain", "parts", "cli.explain", "cli.bench.rows")
 STILL_NAMING_PARTS = {
-    "commands.gradients": 2,
-    "commands.threads": 1,
-    "evaluation.active_units": 1,
-    "evaluation.annealing": 2,
-    "evaluation.elbo": 3,
-    "evaluation.importance": 2,
-    "evaluation.latents": 6,
+    "evaluation.elbo": 1,
     "figures.images": 1,
     "figures.latent": 1,
-    "inference.objectives.kl_weight": 1,
     "pages.explorer.contents": 1,
     "pages.explorer.export": 4,
     "pages.explorer.samples": 4,
     "pages.explorer.words": 2,
-    "training.step": 1,
 }
 
 
