@@ -12,6 +12,7 @@ _PUBLIC = {
     "InputError": "errors",
     "Data": "data.data",
     "load": "data.data",
+    "Program": "program",
     "VAE": "vae",
     "build": "programs.build",
     "SVI": "inference",

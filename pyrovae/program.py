@@ -32,6 +32,7 @@ class Program(PyroModule):
     image = "x"  # the site that is drawn and scored
     code = "z"  # the latent site that `encode` returns and `decode` sets
     shape: tuple[int, ...] = ()  # (C, H, W) of an image; empty if it is not known
+    features: int = 1  # how many numbers the decoder returns for each value of a pixel
     has_kl: bool = True  # False for a plain autoencoder, whose guide has no density
 
     def __init__(self) -> None:

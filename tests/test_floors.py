@@ -117,7 +117,6 @@ finally:
 PARTS = {"encoder", "decoder", "prior", "posterior", "likelihood"}
 PAGES_OF_THE_VAE = ("vae", "program", "programs", "explain", "parts", "cli.explain", "cli.bench.rows")
 STILL_NAMING_PARTS = {
-    "evaluation.elbo": 1,
     "figures.images": 1,
     "figures.latent": 1,
     "pages.explorer.contents": 1,

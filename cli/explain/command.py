@@ -117,7 +117,9 @@ def _load(path: Path | None, config: Config, settings: dict[str, str], trust: bo
         about += f", as {changed[0]} is changed" if changed else ", as the run holds none"
     data = load(config)
     on_cpu = config.replace(device="cpu", precision="fp32", compile="no")
-    return fit(build(on_cpu, data.shape, len(data.classes)), data, on_cpu).vae, data, about
+    vae = build(on_cpu, data.shape, len(data.classes))
+    fit(vae, data, on_cpu)  # some priors start from training images
+    return vae, data, about
 
 
 def _settings_of_weights() -> list[str]:

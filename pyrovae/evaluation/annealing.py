@@ -20,7 +20,7 @@ from pyrovae.inference.parameters import hidden
 from pyrovae.inference.sites import is_latent
 from pyrovae.inference.threads import Threads
 from pyrovae.inference.traces import sample_sites
-from pyrovae.vae import VAE
+from pyrovae.program import Program
 
 IMAGES = 20  # the most images in a batch
 CHAINS = 16  # for each image, as in Wu et al.
@@ -132,7 +132,7 @@ def schedule(steps: int) -> list[float]:
 
 
 def annealed_log_likelihoods(
-    vae: VAE, data: Data, images: Images, chains: int = CHAINS, steps: int = 200
+    vae: Program, data: Data, images: Images, chains: int = CHAINS, steps: int = 200
 ) -> Iterator[dict[str, Tensor]]:
     r"""Estimate log p(x | y) by annealed importance sampling for batch after batch of images; yields tensors (n,).
 

@@ -14,7 +14,7 @@ from pyrovae.inference.objectives import KLWeight, TraceELBO
 from pyrovae.inference.processes import Share, summed
 from pyrovae.inference.sites import Site
 from pyrovae.inference.traces import total as sum_of
-from pyrovae.vae import VAE
+from pyrovae.program import Program
 
 EVALUATION_BATCH = 1000  # images at once, at most
 DECODER_OUTPUTS = 2**28  # numbers that the decoder returns at once, at most
@@ -34,7 +34,7 @@ class Scores(TypedDict):
     objective: NotRequired[float]
 
 
-def elbo_scores(vae: VAE, data: Data, images: Images, watch: ActiveUnits | None = None) -> Scores:
+def elbo_scores(vae: Program, data: Data, images: Images, watch: ActiveUnits | None = None) -> Scores:
     """Return the mean scores of `images`, in nats per image, with one code drawn for each image.
 
     Weights, batch statistics and the optimizer stay as they are. `watch` is shown the means of all codes.
@@ -55,7 +55,7 @@ def elbo_scores(vae: VAE, data: Data, images: Images, watch: ActiveUnits | None 
     training = vae.training
     vae.eval()
     try:
-        for rows in _batches(len(images), math.prod(data.shape) * vae.likelihood.features):
+        for rows in _batches(len(images), math.prod(data.shape) * vae.features):
             x, y = arguments(vae, data.batch(images, rows), share)
             total.n = len(x)
             loss = svi.evaluate_loss(x, y)
@@ -73,7 +73,7 @@ def _batches(n: int, outputs: int) -> list[slice]:
     return [slice(n * k // count, n * (k + 1) // count) for k in range(count)]
 
 
-def sites_of_images(vae: VAE, data: Data, images: Images) -> dict[str, Site]:
+def sites_of_images(vae: Program, data: Data, images: Images) -> dict[str, Site]:
     """Return the sites of the program at the first of the images. Random numbers stay as they are.
 
     Raises `InputError` if guide and model do not fit each other.
@@ -82,7 +82,7 @@ def sites_of_images(vae: VAE, data: Data, images: Images) -> dict[str, Site]:
         return vae.sites(*arguments(vae, data.batch(images, slice(0, 1))))
 
 
-def arguments(vae: VAE, batch: Batch, share: Share | None = None) -> tuple[Tensor, Tensor | None]:
+def arguments(vae: Program, batch: Batch, share: Share | None = None) -> tuple[Tensor, Tensor | None]:
     """Return the arguments x and y of model and guide for a batch, or for this process's share; on the VAE's device."""
     vae.expect_images(batch.x)
     x, y = batch.x.to(vae.device), vae.given(*batch)

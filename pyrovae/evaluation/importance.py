@@ -20,7 +20,7 @@ from pyrovae.inference.not_finite import not_finite
 from pyrovae.inference.parameters import hidden
 from pyrovae.inference.threads import Threads
 from pyrovae.inference.traces import guide_then_model
-from pyrovae.vae import VAE
+from pyrovae.program import Program
 
 IMAGES = 50  # images in a batch
 NUMBERS = 4_000_000  # about how many numbers are in memory at once, whatever the number of samples
@@ -39,7 +39,7 @@ def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: i
 
 
 def log_likelihoods(
-    vae: VAE, data: Data, images: Images, samples: int = 5000, start: int = 0
+    vae: Program, data: Data, images: Images, samples: int = 5000, start: int = 0
 ) -> Iterator[dict[str, Tensor]]:
     r"""Estimate log p(x | y) = log E_q[w] for batch after batch of images; yields a dict of tensors (n,) for each.
 
@@ -89,7 +89,7 @@ class Weigher:
     many weights to compute, or `always`.
     """
 
-    def __init__(self, vae: VAE, data: Data, images: Images, samples: int, always: bool = False) -> None:
+    def __init__(self, vae: Program, data: Data, images: Images, samples: int, always: bool = False) -> None:
         self.vae, self.samples, self.threads = vae, samples, Threads(vae.device)
         x, y = arguments(vae, data.batch(images, slice(0, IMAGES)))
         per_image = samples * numbers_per_sample(vae, x, y)
@@ -172,13 +172,13 @@ def summarise(batches: list[dict[str, Tensor]], samples: int) -> Estimate:
     }
 
 
-def expect_density(vae: VAE) -> None:
+def expect_density(vae: Program) -> None:
     """Raise `InputError` if the posterior has no density, as weights cannot be computed without one."""
     if not vae.has_kl:
         raise InputError("evaluate: expected a posterior that is a density, to draw from, got a plain autoencoder")
 
 
-def numbers_per_sample(vae: VAE, x: Tensor, y: Tensor | None) -> int:
+def numbers_per_sample(vae: Program, x: Tensor, y: Tensor | None) -> int:
     """Estimate how many numbers are in memory for each image and sample.
 
     They are the outputs of the widest layer that runs for every sample, as those of a decoder do but those of an

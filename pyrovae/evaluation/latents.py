@@ -16,8 +16,7 @@ from pyrovae.evaluation.active_units import ACTIVE
 from pyrovae.evaluation.elbo import arguments, sites_of_images
 from pyrovae.inference.objectives.closed_form import known_kl
 from pyrovae.inference.threads import Threads
-from pyrovae.program import known_mean, mean_of
-from pyrovae.vae import VAE
+from pyrovae.program import Program, known_mean, mean_of
 
 BATCH = 1000  # images at once
 PAIRS = 2_000_000  # pairs of a code and an image that are scored at once
@@ -25,7 +24,7 @@ FLOW_CODES = 10  # and of so many codes, with a flow posterior
 CODES = 100  # with a flow posterior, use only this many: its density at another image's code costs a pass per dimension
 
 
-def code_means(vae: VAE, data: Data, images: Images) -> Tensor:
+def code_means(vae: Program, data: Data, images: Images) -> Tensor:
     """Return the mean of q(z | x, y) for each image: (N, latent), on the CPU."""
     parts = (mean_of(q) for q, _ in _posteriors(vae, data, images))
     first = next(parts)
@@ -35,7 +34,7 @@ def code_means(vae: VAE, data: Data, images: Images) -> Tensor:
     return means
 
 
-def kl_per_dimension(vae: VAE, data: Data, images: Images) -> Tensor | None:
+def kl_per_dimension(vae: Program, data: Data, images: Images) -> Tensor | None:
     """Return the KL of each dimension, averaged over images, in nats: (latent,); None if it has no closed form."""
     total = torch.zeros(())
     for q, p in _posteriors(vae, data, images):
@@ -66,7 +65,7 @@ class LatentReport(TypedDict):
     probe_accuracy: NotRequired[float]  # how often the label is predicted from the code by logistic regression
 
 
-def report(vae: VAE, data: Data) -> LatentReport:
+def report(vae: Program, data: Data) -> LatentReport:
     r"""Measure how the codes of the test images use the latent space.
 
     `mutual_information` and `marginal_kl` add up to the mean KL; q(z) = 1/N Σ q(z | x_n) (Hoffman & Johnson 2016, ELBO
@@ -92,7 +91,7 @@ def report(vae: VAE, data: Data) -> LatentReport:
 
 
 @torch.no_grad()
-def _posteriors(vae: VAE, data: Data, images: Images) -> Iterator[tuple[TorchDistribution, TorchDistribution]]:
+def _posteriors(vae: Program, data: Data, images: Images) -> Iterator[tuple[TorchDistribution, TorchDistribution]]:
     """Yield the distributions of the code, q(z | x, y) and p(z | y), for batch after batch."""
     vae.eval()
     threads = Threads(vae.device)
@@ -104,7 +103,7 @@ def _posteriors(vae: VAE, data: Data, images: Images) -> Iterator[tuple[TorchDis
 
 
 @torch.no_grad()
-def _surgery(vae: VAE, data: Data) -> tuple[float, float]:
+def _surgery(vae: Program, data: Data) -> tuple[float, float]:
     """Split the mean KL into I(x; z) and KL(q(z) ‖ p(z)), estimated by one code of each image."""
     with pyro.validation_enabled(False):  # a flow's inverse may overflow at another image's code
         posteriors, priors = zip(*_posteriors(vae, data, data.test))

@@ -11,11 +11,11 @@ import torch
 from pyrovae.config.settings import Config
 from pyrovae.data.data import Data
 from pyrovae.parts.contexts import Quadrants
+from pyrovae.program import Program
 from pyrovae.programs.build import is_density
 from pyrovae.runs.schema import Counts, MeasuredOn, Summary
 from pyrovae.training.fit import Fit
 from pyrovae.training.record import Record
-from pyrovae.vae import VAE
 
 
 def summarise(config: Config, fit: Fit, records: list[Record]) -> Summary:
@@ -59,7 +59,7 @@ def _add_provenance(summary: Summary, config: Config, fit: Fit, records: list[Re
     )
 
 
-def measured_on(config: Config, data: Data, vae: VAE, nats: float) -> MeasuredOn:
+def measured_on(config: Config, data: Data, vae: Program, nats: float) -> MeasuredOn:
     """Describe what a score of `nats` per image was measured on; for byte pixels, also give it in bits per dimension.
 
     A dimension is one channel of one pixel. Pixels that the model is given are not counted, because it does not score
@@ -85,7 +85,7 @@ def _counts(data: Data) -> Counts:
     return {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)}
 
 
-def _note(config: Config, vae: VAE) -> str:
+def _note(config: Config, vae: Program) -> str:
     notes = []
     if not vae.has_kl:
         notes.append(

@@ -19,6 +19,7 @@ from pyrovae.inference.compiled import to_compile
 from pyrovae.inference.optimizer import adopt
 from pyrovae.inference.processes import as_the_first
 from pyrovae.inference.threads import Threads, using
+from pyrovae.program import Program
 from pyrovae.programs.memory import allocation_refused
 from pyrovae.training.interrupts import held_back
 from pyrovae.training.objective import expect_fitting
@@ -26,7 +27,6 @@ from pyrovae.training.record import EpochScores, Record
 from pyrovae.training.state import TrainingState
 from pyrovae.training.step import TrainingStep, training_mode
 from pyrovae.training.watch import REMEDIES, Watch, all_finite, expect_finite
-from pyrovae.vae import VAE
 
 
 class Fit:
@@ -46,7 +46,7 @@ class Fit:
     are left out and counted as "skipped". Ctrl-C waits for the end of a step, so that `state_dict` is always whole.
     """
 
-    def __init__(self, vae: VAE, data: Data, config: Config) -> None:
+    def __init__(self, vae: Program, data: Data, config: Config) -> None:
         self.device = choose_device(config.device)
         expect_fitting(vae, data, config, self.device)
         self.vae, self.data, self.config = vae.to(self.device), data.to(self.device), config
@@ -235,7 +235,7 @@ class Fit:
         return rows | ({"best epoch": f"{self.best_epoch:,}"} if self.data.validation is not None else {})
 
 
-def fit(vae: VAE, data: Data, config: Config) -> Fit:
+def fit(vae: Program, data: Data, config: Config) -> Fit:
     """Fit `vae` to `data` by SVI: loop over the epochs of what this returns.
 
     >>> config = Config(epochs=2, device="cpu")

@@ -9,10 +9,10 @@ from pyrovae.inference.objectives import OBJECTIVES, TraceELBO
 from pyrovae.inference.processes import size
 from pyrovae.parts.contexts import Label
 from pyrovae.parts.registry import call, lookup
-from pyrovae.vae import VAE
+from pyrovae.program import Program
 
 
-def expect_fitting(vae: VAE, data: Data, config: Config, device: torch.device) -> None:
+def expect_fitting(vae: Program, data: Data, config: Config, device: torch.device) -> None:
     """Raise `InputError` if the config asks for what `device`, the data or the model cannot give."""
     if config.precision == "tf32" and device.type != "cuda":
         raise InputError(f"precision: expected fp32 or bf16 on {device.type}, got 'tf32'")
@@ -26,7 +26,7 @@ def expect_fitting(vae: VAE, data: Data, config: Config, device: torch.device) -
             raise InputError(f"{name}: expected an image for each of {size()} processes in every batch, got {n}")
 
 
-def objective_of(config: Config, vae: VAE) -> TraceELBO:
+def objective_of(config: Config, vae: Program) -> TraceELBO:
     """Return the estimator whose loss SVI minimises. Raises `InputError` if it does not fit the other settings."""
     estimator = lookup("objective", config.objective, OBJECTIVES)
     if getattr(estimator, "weighs_particles", False) and config.particles == 1:

@@ -18,9 +18,9 @@ from pyrovae.inference.compiled import why_not
 from pyrovae.inference.objectives import KLWeight
 from pyrovae.inference.optimizer import adam
 from pyrovae.inference.processes import Share
+from pyrovae.program import Program
 from pyrovae.training.objective import objective_of
 from pyrovae.training.schedules import set_kl_weight_and_lr
-from pyrovae.vae import VAE
 
 
 class TrainingStep:
@@ -30,7 +30,7 @@ class TrainingStep:
     adds up the scores of an epoch. Some priors are initialised with training images: that is done here.
     """
 
-    def __init__(self, vae: VAE, data: Data, config: Config, device: torch.device) -> None:
+    def __init__(self, vae: Program, data: Data, config: Config, device: torch.device) -> None:
         self.vae, self.config = vae, config
         beta = torch.tensor(config.beta, device=device) if config.warmup else config.beta  # a warm-up changes a tensor
         self.kl_weight = KLWeight(beta if vae.has_kl else None)
@@ -132,7 +132,7 @@ class TrainingStep:
 
 
 @contextmanager
-def training_mode(vae: VAE) -> Iterator[None]:
+def training_mode(vae: Program) -> Iterator[None]:
     """Put `vae` into training mode inside, and into evaluation mode afterwards."""
     vae.train()
     try:
@@ -141,7 +141,7 @@ def training_mode(vae: VAE) -> Iterator[None]:
         vae.eval()
 
 
-def _initialise_priors(vae: VAE, data: Data, config: Config, device: torch.device) -> None:
+def _initialise_priors(vae: Program, data: Data, config: Config, device: torch.device) -> None:
     """Give training images to each prior that has a method `initialise`, as many as it has components."""
     starts: list[Any] = [part.initialise for part in vae.modules() if hasattr(part, "initialise")]
     for initialise in starts:

@@ -28,7 +28,7 @@ from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.priors import PRIORS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-MODEL, API, CALLS, SOFT, RING, STEP = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+MODEL, API, CALLS, SOFT, RING, BRIGHT, STEP = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_model_is_the_one_in_vae():
@@ -42,6 +42,15 @@ def test_the_python_example_runs(capsys):
     assert names["images"].shape == (10, 1, 8, 8)
     assert names["codes"].shape == (5, 2)
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_the_program_of_ones_own_trains_and_is_scored(capsys):
+    names = {}
+    exec(BRIGHT, names)
+    assert len(BRIGHT.split("\n\n\nconfig")[0].splitlines()) < 40
+    first, *_, last = [float(line.split()[0]) for line in capsys.readouterr().out.splitlines()]
+    assert last < first
+    assert -last < names["scores"].mean()  # log p(x) is above the ELBO
 
 
 @pytest.mark.filterwarnings("ignore:epoch .* the posterior collapses")  # two epochs are few

@@ -139,8 +139,6 @@ def test_the_sum_of_seen_sites_is_the_reconstruction():
         def __init__(self):
             super().__init__()
             self.shape, self.loc = (1, 8, 8), nn.Parameter(torch.zeros(2))
-            self.likelihood = nn.Identity()
-            self.likelihood.features = 1
 
         def model(self, x=None, y=None, n=1):
             with pyro.plate("images", len(x)):
