@@ -27,6 +27,27 @@ class Program(PyroModule):
 
     Parameters are torch's, and pyrovae leaves Pyro's global parameter store empty. Pyro's own `SVI` trains a program,
     too, and puts the parameters there; `Trace_ELBO()(program.model, program.guide)` is a module that has them.
+
+    >>> import pyro
+    >>> import pyro.distributions as dist
+    >>> class Factor(Program):
+    ...     shape = (1, 2, 2)
+    ...
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.weight = torch.nn.Parameter(torch.ones(1, 4))
+    ...
+    ...     def model(self, x=None, y=None, n=1):
+    ...         with pyro.plate("images", n if x is None else len(x)):
+    ...             z = pyro.sample("z", dist.Normal(torch.zeros(1), 1.0).to_event(1))
+    ...             loc = (z @ self.weight).unflatten(-1, self.shape)
+    ...             return pyro.sample("x", dist.Normal(loc, 0.5).to_event(3), obs=x)
+    ...
+    ...     def guide(self, x, y=None):
+    ...         with pyro.plate("images", len(x)):
+    ...             return pyro.sample("z", dist.Normal(x.flatten(-3) @ self.weight.mT / 4.25, 0.25).to_event(1))
+    >>> [*Factor().sites(torch.rand(3, 1, 2, 2))], Factor().generate(5).shape
+    (['z', 'x'], torch.Size([5, 1, 2, 2]))
     """
 
     image = "x"  # the site that is drawn and scored

@@ -41,7 +41,7 @@ class VAE(Program):
         self.prior, self.posterior, self.likelihood = prior, posterior, likelihood
         self.context = context
         self.shape = tuple(getattr(decoder, "out", ())[1:])  # (C, H, W), of the decoder's (features, C, H, W)
-        self.features = likelihood.features
+        self.features = getattr(likelihood, "features", 1)
         self.has_kl = getattr(posterior, "density", True)  # without a density there is no KL: a plain autoencoder
 
     def model(self, x: Tensor | None = None, y: Tensor | None = None, n: int = 1) -> Tensor:

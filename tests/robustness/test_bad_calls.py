@@ -166,7 +166,7 @@ CALLS = {
         ),
     },
     "fit": {
-        "another size": (lambda: epoch(data=OTHER), r"x: expected images \(n, 1, 8, 8\) .*, got shape \(16, 1, 9, 9\)"),
+        "another size": (lambda: epoch(data=OTHER), r"x: expected images \(n, 1, 8, 8\) .*, got shape \(1, 1, 9, 9\)"),
         "colours": (lambda: epoch(data=small_data(shape=(3, 8, 8))), "x: expected images .*, got shape"),
         "no labels": (
             lambda: epoch(LABEL, replace(DATA, train=UNLABELLED, test=UNLABELLED)),
