@@ -125,12 +125,13 @@ class Program(PyroModule):
     def decode(self, z: Tensor, y: Tensor | None = None, mean: bool = True) -> Tensor:
         """Return images (n, C, H, W) for codes z (n, latent): runs the model with its code set to z.
 
-        Other latents are at their means, or drawn with `mean=False`.
+        Codes of another precision are taken in that of the parameters. Other latents are at their means, or drawn with
+        `mean=False`.
         """
         if not (isinstance(z, Tensor) and z.is_floating_point() and z.dim() == 2 and len(z)):
             raise InputError(f"z: expected a tensor of codes (n, latent), got {described(z)}")
         y = self._checked(y, len(z))
-        model: Callable[..., Tensor] = _SetCode(self.code, z.to(self.device))(self.model)
+        model: Callable[..., Tensor] = _SetCode(self.code, z.to(next(self.parameters())))(self.model)
         return self._image(AtMeans(but=self.image)(model) if mean else model, y, len(z), mean)
 
     def generate(self, n: int | None = None, y: Tensor | None = None, mean: bool = True) -> Tensor:

@@ -74,3 +74,9 @@ def test_a_likelihood_without_a_known_mean_averages_draws():
     images = vae.generate(3)
     assert images.shape == (3, 1, 8, 8)
     assert ((images > 0) & (images < 1)).all()
+
+
+def test_codes_of_another_precision_are_decoded():
+    vae, _ = small_vae()
+    z = torch.linspace(-2, 2, 6, dtype=torch.float64).view(3, 2)  # as a grid of numpy is
+    assert torch.equal(vae.decode(z), vae.decode(z.float()))

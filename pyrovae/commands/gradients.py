@@ -1,6 +1,6 @@
 """Measure how noisy each objective's gradient is at the weights of a run."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -126,9 +126,10 @@ class GradientNoise:
 def _noise(vae: VAE, name: str, particles: int, draws: int, x: Tensor, y: Tensor | None) -> tuple[Noise, Noise]:
     """Return the noise of the gradients with respect to the guide's and to the model's parameters."""
     objective = OBJECTIVES[name](num_particles=particles, vectorize_particles=particles > 1, max_plate_nesting=1)
-    guide = _read_by(vae.guide, _trainable(vae.parameters()), x, y)
+    trainable = [parameter for parameter in vae.parameters() if parameter.requires_grad]
+    guide = _read_by(vae.guide, trainable, x, y)
     of_guide = {id(parameter) for parameter in guide}
-    model = [parameter for parameter in _trainable(vae.parameters()) if id(parameter) not in of_guide]
+    model = [parameter for parameter in trainable if id(parameter) not in of_guide]
     groups = {"guide": guide, "model": model}
     noise = gradient_noise(objective, vae.model, vae.guide, groups, draws, x, y)
     return _per_image(noise["guide"], len(x)), _per_image(noise["model"], len(x))
@@ -144,10 +145,6 @@ def _read_by(
         depends = total(site["log_prob_sum"] + site["value"].sum() for site in sample_sites(trace).values())
         gradients = torch.autograd.grad(depends, parameters, allow_unused=True)
     return [parameter for parameter, gradient in zip(parameters, gradients) if gradient is not None]
-
-
-def _trainable(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
-    return [parameter for parameter in parameters if parameter.requires_grad]
 
 
 def _per_image(noise: dict[str, float], n: int) -> Noise:

@@ -99,10 +99,10 @@ def _only_latent(guide: Callable[..., Any], *args: Any) -> tuple[str, TorchDistr
     """Return the name and the distribution of the guide's latent; raise `InputError` unless it is one vector."""
     sites: dict[str, Any] = sample_sites(poutine.trace(guide).get_trace(*args))
     latents = {name: site["fn"] for name, site in sites.items() if is_latent(site)}
-    name, *others = latents
-    if others or latents[name].support.is_discrete:
-        raise InputError(f"ais: expected a program with one continuous latent, got {', '.join(latents)}")
-    return name, latents[name]
+    if len(latents) != 1 or any(distribution.support.is_discrete for distribution in latents.values()):
+        raise InputError(f"ais: expected a program with one continuous latent, got {', '.join(latents) or 'none'}")
+    ((name, distribution),) = latents.items()
+    return name, distribution
 
 
 def annealed_log_weights(

@@ -24,7 +24,6 @@ class Site:
     event_shape: tuple[int, ...]  # of its value for one image
     observed: bool
     discrete: bool
-    summed: bool  # over all of its values, as the guide asks by infer={"enumerate": "parallel"}
     inferred_after: tuple[str, ...]  # the latents that the guide draws before it
 
 
@@ -75,6 +74,5 @@ def _site(name: str, site: SampleSite, drawn: dict[str, SampleSite]) -> Site:
         event_shape=tuple(fn.event_shape),
         observed=site["is_observed"],
         discrete=bool(fn.support.is_discrete),
-        summed=name in drawn and bool(drawn[name]["infer"].get("enumerate")),
         inferred_after=tuple(takewhile(lambda other: other != name, drawn)) if name in drawn else (),
     )

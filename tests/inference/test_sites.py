@@ -30,9 +30,9 @@ def test_sites_are_those_of_the_model_in_its_order():
     sites = hierarchy().sites(x)
     assert torch.equal(state, torch.get_rng_state())
     assert [*sites.values()] == [
-        Site("z2", (2,), observed=False, discrete=False, summed=False, inferred_after=("z1",)),
-        Site("z1", (6,), observed=False, discrete=False, summed=False, inferred_after=()),
-        Site("x", (1, 8, 8), observed=True, discrete=False, summed=False, inferred_after=()),
+        Site("z2", (2,), observed=False, discrete=False, inferred_after=("z1",)),
+        Site("z1", (6,), observed=False, discrete=False, inferred_after=()),
+        Site("x", (1, 8, 8), observed=True, discrete=False, inferred_after=()),
     ]
 
 
