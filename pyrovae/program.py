@@ -1,6 +1,5 @@
 """A program is a model and a guide; this file holds what follows from running them."""
 
-import contextlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -10,10 +9,10 @@ import torch
 from pyro import poutine
 from pyro.distributions import TorchDistribution
 from pyro.nn import PyroModule
-from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
 from pyrovae.errors import InputError, at_least
+from pyrovae.inference.effects import AtMeans, ReachSite, SetSite, mean_of
 from pyrovae.inference.parameters import Shown, hidden
 from pyrovae.inference.sites import Site, is_latent, sites_of
 from pyrovae.parts.contexts import Context, Quadrants
@@ -119,7 +118,7 @@ class Program(PyroModule):
         Latents that are drawn before the code are at their means. Nothing after the code runs.
         """
         with hidden(), AtMeans():
-            guide, model = (_ReachCode(self.code, program) for program in (self.guide, self.model))
+            guide, model = (ReachSite(self.code, program) for program in (self.guide, self.model))
             return guide(x, y), model(x, y)
 
     def decode(self, z: Tensor, y: Tensor | None = None, mean: bool = True) -> Tensor:
@@ -131,7 +130,7 @@ class Program(PyroModule):
         if not (isinstance(z, Tensor) and z.is_floating_point() and z.dim() == 2 and len(z)):
             raise InputError(f"z: expected a tensor of codes (n, latent), got {described(z)}")
         y = self._checked(y, len(z))
-        model: Callable[..., Tensor] = _SetCode(self.code, z.to(next(self.parameters())))(self.model)
+        model: Callable[..., Tensor] = SetSite(self.code, z.to(next(self.parameters())))(self.model)
         return self._image(AtMeans(but=self.image)(model) if mean else model, y, len(z), mean)
 
     def generate(self, n: int | None = None, y: Tensor | None = None, mean: bool = True) -> Tensor:
@@ -195,77 +194,6 @@ class Program(PyroModule):
             site: Any = poutine.trace(model).get_trace(y=y, n=n).nodes[self.image]
         x = mean_of(site["fn"]) if mean else site["value"]
         return x if y is None or not isinstance(self.context, Quadrants) else torch.where(self.context.seen, y, x)
-
-
-class AtMeans(Messenger):
-    """Sets each latent to its mean, or mode if it is discrete, instead of drawing it, as a Pyro effect handler.
-
-    It leaves the site `but` as it is.
-    """
-
-    def __init__(self, but: str | None = None) -> None:
-        super().__init__()
-        self.but = but
-
-    def _pyro_sample(self, msg: Any) -> None:
-        if is_latent(msg) and msg["name"] != self.but:
-            fn = msg["fn"]
-            msg["value"], msg["done"] = fn.mode if fn.support.is_discrete else mean_of(fn), True
-
-
-class _ReachCode(Messenger):
-    """Runs a program until it would draw its code, as a Pyro effect handler; returns the distribution of the code."""
-
-    def __init__(self, code: str, program: Callable[..., Any]) -> None:
-        super().__init__()
-        self.code, self.program = code, program
-
-    def __call__(self, *args: Any) -> TorchDistribution:
-        try:
-            with self:
-                self.program(*args)
-        except _Reached as reached:
-            return reached.distribution
-        raise InputError(f"code: expected a latent site of model and guide, got {self.code!r}")
-
-    def _pyro_sample(self, msg: Any) -> None:
-        if msg["name"] == self.code:
-            raise _Reached(msg["fn"])
-
-
-class _Reached(Exception):
-    """Carries the distribution out of the program that is stopped at it."""
-
-    def __init__(self, distribution: TorchDistribution) -> None:
-        super().__init__()
-        self.distribution = distribution
-
-
-class _SetCode(Messenger):
-    """Sets the code to z, as a Pyro effect handler. Raises `InputError` if z has another number of dimensions."""
-
-    def __init__(self, code: str, z: Tensor) -> None:
-        super().__init__()
-        self.code, self.z = code, z
-
-    def _pyro_sample(self, msg: Any) -> None:
-        if msg["name"] == self.code:
-            if self.z.shape[1:] != msg["fn"].event_shape:
-                raise InputError(f"z: expected codes of {msg['fn'].event_shape[0]} dimensions, got {self.z.shape[1]}")
-            msg["value"], msg["is_observed"] = self.z, True
-
-
-def known_mean(distribution: TorchDistribution) -> Tensor | None:
-    """Return the mean of a distribution, or None if torch has no closed form for it."""
-    with contextlib.suppress(NotImplementedError):
-        return distribution.mean
-    return None
-
-
-def mean_of(distribution: TorchDistribution) -> Tensor:
-    """Return the mean of a distribution, in closed form if torch has one, else the average of a hundred draws."""
-    mean = known_mean(distribution)
-    return distribution.sample((100,)).mean(0) if mean is None else mean
 
 
 def described(x: object) -> str:

@@ -6,7 +6,7 @@ import torch
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
-from pyrovae.program import known_mean
+from pyrovae.inference.effects import known_mean
 
 ACTIVE = 0.01  # a dimension is active if its mean's variance over the images is larger; Burda et al. (2016)
 

@@ -14,9 +14,10 @@ from torch.distributions import Independent, TransformedDistribution
 from pyrovae.data.data import Data, Images
 from pyrovae.evaluation.active_units import ACTIVE
 from pyrovae.evaluation.elbo import arguments, sites_of_images
+from pyrovae.inference.effects import known_mean, mean_of
 from pyrovae.inference.objectives.closed_form import known_kl
 from pyrovae.inference.threads import Threads
-from pyrovae.program import Program, known_mean, mean_of
+from pyrovae.program import Program
 
 BATCH = 1000  # images at once
 PAIRS = 2_000_000  # pairs of a code and an image that are scored at once

@@ -10,8 +10,8 @@ from pyrovae.data.data import Data
 from pyrovae.evaluation.latents import code_means, kl_per_dimension
 from pyrovae.figures.names import labels
 from pyrovae.figures.style import CELL, INK, UNSEEN, Unfit, cell_size, drawable, image_figure, new_figure, show_mosaic
+from pyrovae.inference.effects import mean_of
 from pyrovae.parts.contexts import Label, Quadrants
-from pyrovae.program import mean_of
 from pyrovae.vae import VAE
 
 MOST_ROWS = 60  # the most rows of labels

@@ -9,6 +9,7 @@ from torch import Tensor, distributions
 
 from pyrovae.data.pixels import Pixels
 from pyrovae.errors import InputError
+from pyrovae.inference.effects import known_mean, mean_of
 from pyrovae.inference.private import unbroadcasted
 from pyrovae.pages.explorer.operations import OPERATIONS
 from pyrovae.pages.explorer.program import trace_program
@@ -16,7 +17,6 @@ from pyrovae.pages.explorer.rounding import round_weights
 from pyrovae.pages.explorer.steps import ProgramSteps, Steps
 from pyrovae.pages.explorer.store import Store
 from pyrovae.parts.contexts import Quadrants
-from pyrovae.program import known_mean, mean_of
 from pyrovae.vae import VAE
 
 # By how much rounding may change each output on the calibration inputs; on others it may change about twice as much.

@@ -1,0 +1,83 @@
+"""Effects by which a program runs in another way: with its latents at their means, up to a site, or with a site set."""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from pyro.distributions import TorchDistribution
+from pyro.poutine.messenger import Messenger
+from torch import Tensor
+
+from pyrovae.errors import InputError
+from pyrovae.inference.sites import is_latent
+
+
+class AtMeans(Messenger):
+    """Sets each latent to its mean, or mode if it is discrete, instead of drawing it, as a Pyro effect handler.
+
+    It leaves the site `but` as it is.
+    """
+
+    def __init__(self, but: str | None = None) -> None:
+        super().__init__()
+        self.but = but
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if is_latent(msg) and msg["name"] != self.but:
+            fn = msg["fn"]
+            msg["value"], msg["done"] = fn.mode if fn.support.is_discrete else mean_of(fn), True
+
+
+class ReachSite(Messenger):
+    """Runs a program until it would draw a site, as a Pyro effect handler; returns the distribution of that site."""
+
+    def __init__(self, site: str, program: Callable[..., Any]) -> None:
+        super().__init__()
+        self.site, self.program = site, program
+
+    def __call__(self, *args: Any) -> TorchDistribution:
+        try:
+            with self:
+                self.program(*args)
+        except _Reached as reached:
+            return reached.distribution
+        raise InputError(f"code: expected a latent site of model and guide, got {self.site!r}")
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if msg["name"] == self.site:
+            raise _Reached(msg["fn"])
+
+
+class _Reached(Exception):
+    """Carries the distribution out of the program that is stopped at it."""
+
+    def __init__(self, distribution: TorchDistribution) -> None:
+        super().__init__()
+        self.distribution = distribution
+
+
+class SetSite(Messenger):
+    """Sets the code to z, as a Pyro effect handler. Raises `InputError` if z has another number of dimensions."""
+
+    def __init__(self, code: str, z: Tensor) -> None:
+        super().__init__()
+        self.code, self.z = code, z
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if msg["name"] == self.code:
+            if self.z.shape[1:] != msg["fn"].event_shape:
+                raise InputError(f"z: expected codes of {msg['fn'].event_shape[0]} dimensions, got {self.z.shape[1]}")
+            msg["value"], msg["is_observed"] = self.z, True
+
+
+def known_mean(distribution: TorchDistribution) -> Tensor | None:
+    """Return the mean of a distribution, or None if torch has no closed form for it."""
+    with contextlib.suppress(NotImplementedError):
+        return distribution.mean
+    return None
+
+
+def mean_of(distribution: TorchDistribution) -> Tensor:
+    """Return the mean of a distribution, in closed form if torch has one, else the average of a hundred draws."""
+    mean = known_mean(distribution)
+    return distribution.sample((100,)).mean(0) if mean is None else mean
