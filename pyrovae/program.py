@@ -117,9 +117,30 @@ class Program(PyroModule):
 
         Latents that are drawn before the code are at their means. Nothing after the code runs.
         """
-        with hidden(), AtMeans():
-            guide, model = (ReachSite(self.code, program) for program in (self.guide, self.model))
-            return guide(x, y), model(x, y)
+        return self.code_distribution(x, y), self._reached(self.model, x, y)
+
+    def code_distribution(self, x: Tensor, y: Tensor | None = None) -> TorchDistribution:
+        """Return the guide's distribution of the code, as `code_distributions` does, with its gradient."""
+        return self._reached(self.guide, x, y)
+
+    @torch.no_grad()
+    def draw_codes(self, n: int, y: Tensor | None = None) -> Tensor:
+        """Draw n codes (n, latent) from the model, for contexts y as the networks read them."""
+        return self._reached(self.model, None, y, n, at_means=False).sample()
+
+    def image_distribution(self, z: Tensor, y: Tensor | None = None) -> TorchDistribution:
+        """Return p(x | z, y) for codes z (n, latent) and contexts as the networks read them, with its gradient.
+
+        Other latents are at their means.
+        """
+        model = AtMeans(but=self.image)(SetSite(self.code, z)(self.model))
+        with hidden():
+            return ReachSite(self.image, model)(None, y, len(z))
+
+    def _reached(self, program: Callable[..., Any], *args: Any, at_means: bool = True) -> TorchDistribution:
+        """Run guide or model until it would draw the code; return the distribution of the code."""
+        with hidden():
+            return ReachSite(self.code, AtMeans(but=self.code)(program) if at_means else program)(*args)
 
     def decode(self, z: Tensor, y: Tensor | None = None, mean: bool = True) -> Tensor:
         """Return images (n, C, H, W) for codes z (n, latent): runs the model with its code set to z.

@@ -18,6 +18,7 @@ from ..values import NAMED, Whole, examples
 if TYPE_CHECKING:
     from pyrovae.data.data import Batch, Data
     from pyrovae.explain.explanation import Explanation
+    from pyrovae.program import Program
     from pyrovae.vae import VAE
 
 KINDS = (".png", ".svg", ".pdf")
@@ -113,19 +114,31 @@ def _load(path: Path | None, config: Config, settings: dict[str, str], trust: bo
         if not changed and (path / "model.safetensors").exists():
             run.config = config
             objective_of(config, run.vae)  # raises InputError if the objective does not fit
-            return run.vae, run.data, "trained weights"
+            return _as_vae(run.vae, config), run.data, "trained weights"
         about += f", as {changed[0]} is changed" if changed else ", as the run holds none"
     data = load(config)
     on_cpu = config.replace(device="cpu", precision="fp32", compile="no")
-    vae = build(on_cpu, data.shape, len(data.classes))
+    vae = _as_vae(build(on_cpu, data.shape, len(data.classes)), config)
     fit(vae, data, on_cpu)  # some priors start from training images
     return vae, data, about
+
+
+def _as_vae(program: "Program", config: Config) -> "VAE":
+    from pyrovae.vae import VAE
+
+    if not isinstance(program, VAE):
+        raise InputError(f"explain: expected program 'vae', got {config.program!r}")
+    return program
 
 
 def _settings_of_weights() -> list[str]:
     """List the settings that weights depend on."""
     extras = {name: field.json_schema_extra for name, field in Config.model_fields.items() if name != "data_dir"}
-    return [name for name, extra in extras.items() if isinstance(extra, dict) and extra["group"] in ("Data", "Model")]
+    return [
+        name
+        for name, extra in extras.items()
+        if isinstance(extra, dict) and extra["group"] in ("Data", "Model", "Program")
+    ]
 
 
 def _same(name: str, run: Config, config: Config) -> bool:

@@ -16,8 +16,8 @@ from pyrovae.inference.objectives import OBJECTIVES
 from pyrovae.inference.parameters import hidden
 from pyrovae.inference.threads import using
 from pyrovae.inference.traces import sample_sites, total
+from pyrovae.program import Program
 from pyrovae.runs.run import Run
-from pyrovae.vae import VAE
 
 ONE_PARTICLE, SEVERAL_PARTICLES = ("elbo", "analytic", "stl"), ("iwae", "dreg")  # objectives by what they are made for
 
@@ -123,7 +123,7 @@ class GradientNoise:
         return self.run.save_evaluation(content, "gradients")
 
 
-def _noise(vae: VAE, name: str, particles: int, draws: int, x: Tensor, y: Tensor | None) -> tuple[Noise, Noise]:
+def _noise(vae: Program, name: str, particles: int, draws: int, x: Tensor, y: Tensor | None) -> tuple[Noise, Noise]:
     """Return the noise of the gradients with respect to the guide's and to the model's parameters."""
     objective = OBJECTIVES[name](num_particles=particles, vectorize_particles=particles > 1, max_plate_nesting=1)
     trainable = [parameter for parameter in vae.parameters() if parameter.requires_grad]

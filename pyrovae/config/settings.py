@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
 
 from pyrovae.config import words
 from pyrovae.display import table
@@ -16,7 +27,7 @@ from pyrovae.errors import InputError
 
 DEVICES = r"auto|cpu|cuda(:[0-9]{1,2})?"
 # Settings that may name a class of the user's own, which is code, and settings that name data on disk.
-CLASSES = ("network", "activation", "likelihood", "prior", "posterior", "objective")
+CLASSES = ("program", "network", "activation", "likelihood", "prior", "posterior", "objective")
 PLACES = ("dataset", "data_dir")
 SCALES = ("shared", "pixel", "optimal")
 # Control characters, and surrogates, which a text in UTF-8 cannot contain.
@@ -28,11 +39,22 @@ LARGEST = 1e30  # the largest number: 32-bit floats overflow beyond it
 
 def setting(default: Any, group: str, description: str, **limits: Any) -> Any:
     """Declare a field of `Config`, shown in a group of flags. Numbers are limited by `MOST` and `LARGEST`."""
-    if isinstance(default, int) and "lt" not in limits:
+    if type(default) is int and "lt" not in limits:
         limits["le"] = MOST
     elif isinstance(default, float):
         limits["le"] = LARGEST
     return Field(default, description=description, json_schema_extra={"group": group}, **limits)
+
+
+def _one_or_several(value: object) -> str:
+    return "several" if isinstance(value, list | tuple) else "one"
+
+
+Count = Annotated[int, Field(ge=1, le=MOST)]
+# A number or a list of them. Tags let pydantic speak of the one that is meant alone.
+Counts = Annotated[
+    Annotated[Count, Tag("one")] | Annotated[tuple[Count, ...], Tag("several")], Discriminator(_one_or_several)
+]
 
 
 class Config(BaseModel):
@@ -66,12 +88,27 @@ class Config(BaseModel):
         "none", "Data", "what the model is given: nothing, the label, or one, two or three quadrants of the image"
     )
 
+    program: str = setting("vae", "Program", "the generative model and its guide (pyrovae list programs)")
+    inference: Literal["bottom_up", "top_down", "ladder"] = setting(
+        "bottom_up", "Program", "hierarchical: how the guide infers the codes, from the image up or from the top down"
+    )
+    upper_hidden: tuple[Annotated[int, Field(le=MOST)], ...] = setting(
+        (), "Program", "hierarchical: units of each hidden layer between two codes (default: hidden)"
+    )
+    skip: Literal["no", "yes"] = setting(
+        "no", "Program", "hierarchical: whether the decoder reads all codes, or z1 alone"
+    )
+
     network: str = setting("mlp", "Model", "architecture of encoder and decoder (pyrovae list networks)")
     hidden: tuple[Annotated[int, Field(le=MOST)], ...] = setting(
         (128, 128), "Model", "units of each hidden layer of mlp and gated, e.g. 512,256"
     )
     activation: str = setting("relu", "Model", "nonlinearity (pyrovae list activations); with conv the default is tanh")
-    latent_dim: int = setting(2, "Model", "dimensions of the code z", ge=1)
+    latent_dim: Counts = Field(
+        2,
+        description="dimensions of the code z; of z1, z2, ... in a hierarchical program, e.g. 40,20",
+        json_schema_extra={"group": "Model"},
+    )
     likelihood: str = setting("bernoulli", "Model", "p(x | z) (pyrovae list likelihoods)")
     scale: float | str = setting(
         "shared",
@@ -141,20 +178,31 @@ class Config(BaseModel):
             raise ValueError("expected a folder")  # Python takes "" for the working directory
         return value
 
-    @field_validator("hidden", mode="before")
+    @field_validator("hidden", "upper_hidden", mode="before")
     @classmethod
     def _hidden_from_text(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return (value,) if isinstance(value, int) else value
 
-    @field_validator("hidden")
+    @field_validator("hidden", "upper_hidden")
     @classmethod
-    def _hidden_counts(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if not value or min(value) < 1:
+    def _hidden_counts(cls, value: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        if (not value and info.field_name == "hidden") or min(value, default=1) < 1:
             raise ValueError("expected one or more layer widths of at least 1, as 512,256")
         if len(value) > MOST_LAYERS:
             raise ValueError(f"expected at most {MOST_LAYERS} layers")
+        return value
+
+    @field_validator("latent_dim", mode="before")
+    @classmethod
+    def _latent_dim_from_text(cls, value: object) -> object:
+        if isinstance(value, str) and "," in value:
+            value = tuple(part.strip() for part in value.split(",") if part.strip())
+        if isinstance(value, list | tuple):
+            if not 1 <= len(value) <= MOST_LAYERS:
+                raise ValueError(f"expected from 1 to {MOST_LAYERS} numbers of dimensions, as 40,20")
+            return value if len(value) > 1 else value[0]
         return value
 
     @field_validator("scale", mode="before")
@@ -231,9 +279,14 @@ class Config(BaseModel):
         return cls(**((_free_to_follow(merged) if settings else merged) | settings))
 
 
+FOLLOWERS = ("activation", "prior", "latent_dim")  # settings whose default depends on another setting
+
+
 def _following(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the defaults of `activation` and `prior` that `network` and `condition` replace, with their new values."""
-    follow = {}
+    """Return the defaults that `program`, `network` and `condition` replace, with their new values."""
+    follow: dict[str, Any] = {}
+    if str(settings.get("program")) == "hierarchical":
+        follow["latent_dim"] = (10, 2)
     if str(settings.get("network")) == "conv":
         follow["activation"] = "tanh"
     if str(settings.get("condition")).startswith("quadrant"):
@@ -242,8 +295,8 @@ def _following(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _free_to_follow(settings: dict[str, Any]) -> dict[str, Any]:
-    """Drop `activation` and `prior` if they have their default, so that they follow a change of another setting."""
-    defaults = {name: Config.model_fields[name].default for name in ("activation", "prior")} | _following(settings)
+    """Drop settings that follow others if they have their default, so that they follow a change of those."""
+    defaults = {name: Config.model_fields[name].default for name in FOLLOWERS} | _following(settings)
     return {name: value for name, value in settings.items() if name not in defaults or value != defaults[name]}
 
 
@@ -252,12 +305,19 @@ def as_text(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
+def group_of(field: FieldInfo) -> str:
+    """Return the group of flags in which a field of `Config` is shown."""
+    extra: Any = field.json_schema_extra
+    return str(extra["group"])
+
+
 def in_one_line(config: Config) -> str:
     """Summarise a config: `digits, grey pixels; mlp 128,128, 2 latent dimensions; ...`."""
     context = {"none": "", "label": " given labels"}.get(config.condition, f" given {config.condition}")
     width = f" {','.join(map(str, config.hidden))}" if config.network in ("mlp", "gated") else ""
-    dimensions = f"{config.latent_dim} latent dimension{'' if config.latent_dim == 1 else 's'}"
+    dimensions = f"{as_text(config.latent_dim)} latent dimension{'' if config.latent_dim == 1 else 's'}"
+    program = "" if config.program == "vae" else f"{config.program}, "
     return (
-        f"{config.dataset}{context}, {config.pixels} pixels; {config.network}{width}, {dimensions};"
+        f"{config.dataset}{context}, {config.pixels} pixels; {program}{config.network}{width}, {dimensions};"
         f" {config.likelihood} likelihood, {config.prior} prior, {config.posterior} posterior, {config.objective}"
     )

@@ -8,8 +8,9 @@ from typing import NotRequired, TypedDict
 import pyro
 import torch
 from pyro.distributions import TorchDistribution
+from pyro.distributions.torch_distribution import ExpandedDistribution
 from torch import Tensor
-from torch.distributions import Independent, TransformedDistribution
+from torch.distributions import Independent, Normal, TransformedDistribution
 
 from pyrovae.data.data import Data, Images
 from pyrovae.evaluation.active_units import ACTIVE
@@ -46,6 +47,16 @@ def kl_per_dimension(vae: Program, data: Data, images: Images) -> Tensor | None:
             return None
         total = total + kl.sum(0).cpu()
     return total / len(images)
+
+
+def has_standard_prior(vae: Program, data: Data) -> bool:
+    """Say whether the code of a test image is N(0, I) under the model, whatever the image."""
+    if not vae.has_kl:
+        return False
+    _, p = next(_posteriors(vae, data, data.test[slice(0, 2)]))
+    while isinstance(p, Independent | ExpandedDistribution):
+        p = p.base_dist
+    return isinstance(p, Normal) and bool((p.loc == 0).all() and (p.scale == 1).all())
 
 
 class LatentReport(TypedDict):

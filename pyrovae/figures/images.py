@@ -12,13 +12,13 @@ from pyrovae.figures.names import labels
 from pyrovae.figures.style import CELL, INK, UNSEEN, Unfit, cell_size, drawable, image_figure, new_figure, show_mosaic
 from pyrovae.inference.effects import mean_of
 from pyrovae.parts.contexts import Label, Quadrants
-from pyrovae.vae import VAE
+from pyrovae.program import Program
 
 MOST_ROWS = 60  # the most rows of labels
 MOST_DIMENSIONS = 12
 
 
-def reconstructions(vae: VAE, data: Data) -> Figure:
+def reconstructions(vae: Program, data: Data) -> Figure:
     """Draw test images, each with its reconstruction below."""
     columns, pairs = min(10, len(data.test)), max(1, min(3, len(data.test) // 10))
     x, labels = data.batch(data.test, slice(0, columns * pairs))
@@ -29,7 +29,7 @@ def reconstructions(vae: VAE, data: Data) -> Figure:
     )
 
 
-def samples(vae: VAE, data: Data) -> Figure:
+def samples(vae: Program, data: Data) -> Figure:
     """Draw the mean of p(x | z, y) for 64 codes z from the prior; y are all labels in turn, or parts of test images."""
     side = 8
     y, title = None, "Samples from the prior"
@@ -41,7 +41,7 @@ def samples(vae: VAE, data: Data) -> Figure:
     return image_figure(_unit(data, vae.generate(side**2, y)), side, title)
 
 
-def manifold(vae: VAE, data: Data) -> Figure:
+def manifold(vae: Program, data: Data) -> Figure:
     """Decode a 20×20 grid of two-dimensional codes over [−3, 3]²."""
     if vae.context is not None:
         raise Unfit("figure manifold: expected an unconditional model, got a conditional one")
@@ -72,7 +72,7 @@ def progress(progress: Mapping[str, Tensor]) -> Figure:
     return image_figure(images, len(progress["original"]), "The same images, epoch by epoch", rows)
 
 
-def interpolations(vae: VAE, data: Data) -> Figure:
+def interpolations(vae: Program, data: Data) -> Figure:
     """Decode straight lines between the codes of two test images; given labels, of two images with the same label."""
     if isinstance(vae.context, Quadrants):
         raise Unfit("figure interpolations: expected a model that is not given quadrants, got one")
@@ -91,7 +91,7 @@ def interpolations(vae: VAE, data: Data) -> Figure:
     return image_figure(images.flatten(0, 1), len(heads), "Between two test images", column_labels=heads)
 
 
-def traversals(vae: VAE, data: Data) -> Figure:
+def traversals(vae: Program, data: Data) -> Figure:
     """Decode the code of a test image with one dimension at a time moved from −3 to 3; the largest KL comes first."""
     if isinstance(vae.context, Quadrants):
         raise Unfit("figure traversals: expected a model that is not given quadrants, got one")
@@ -112,7 +112,7 @@ def traversals(vae: VAE, data: Data) -> Figure:
     return image_figure(images, len(steps), "One dimension of a code moved at a time", rows, heads)
 
 
-def conditions(vae: VAE, data: Data) -> Figure:
+def conditions(vae: Program, data: Data) -> Figure:
     """Decode each of ten codes with each label: one label per row, one code (a style) per column."""
     if not isinstance(vae.context, Label):
         raise Unfit("figure conditions: expected a model that is given labels (condition = 'label'), got another")
@@ -124,7 +124,7 @@ def conditions(vae: VAE, data: Data) -> Figure:
     return image_figure(images, styles, f"One label per row{left_out}, one style per column", labels(classes))
 
 
-def completions(vae: VAE, data: Data) -> Figure:
+def completions(vae: Program, data: Data) -> Figure:
     """Draw the part of a test image that the model is given, several completions of it, and the whole image."""
     if not isinstance(vae.context, Quadrants):
         raise Unfit(
@@ -157,12 +157,12 @@ def _variances(codes: Tensor) -> Tensor:
     return codes.var(0, correction=min(1, len(codes) - 1))
 
 
-def _dimensions(vae: VAE, data: Data) -> int:
+def _dimensions(vae: Program, data: Data) -> int:
     x, labels = data.batch(data.test, slice(0, 1))
     return vae.encode(x, vae.given(x, labels)).event_shape[0]
 
 
-def _pairs(vae: VAE, data: Data, rows: int = 8) -> tuple[Tensor, Tensor]:
+def _pairs(vae: Program, data: Data, rows: int = 8) -> tuple[Tensor, Tensor]:
     """Choose pairs of test images: neighbours in the test set or, given labels, the first two of each label."""
     rows = min(rows, len(data.test) // 2)
     labels = data.test.labels

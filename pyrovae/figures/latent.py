@@ -12,13 +12,12 @@ from pyrovae.data.data import Data
 from pyrovae.evaluation import latents
 from pyrovae.figures.names import legend
 from pyrovae.figures.style import INK, TRAIN, Unfit, colours, new_figure
-from pyrovae.parts.priors.standard import Normal
-from pyrovae.vae import VAE
+from pyrovae.program import Program
 
 MOST_IN_LEGEND = 48  # labels; with more there is no legend
 
 
-def latent(vae: VAE, data: Data) -> Figure:
+def latent(vae: Program, data: Data) -> Figure:
     """Draw the codes of all test images, coloured by label; of larger codes, the first two principal components."""
     codes = latents.code_means(vae, data, data.test).numpy()
     dimensions = codes.shape[1]
@@ -35,7 +34,7 @@ def latent(vae: VAE, data: Data) -> Figure:
         names = tuple(f"principal component {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(shares))
         title += f": first two principal components of {dimensions} dimensions"
     _scatter(figure, panel, codes, data)
-    if dimensions == 2 and isinstance(vae.prior, Normal) and vae.has_kl:
+    if dimensions == 2 and latents.has_standard_prior(vae, data):
         title += "; dotted: 1, 2 and 3 standard deviations of the prior"
         for radius in (1, 2, 3):
             panel.add_patch(Circle((0, 0), radius, fill=False, color=INK, linewidth=0.9, linestyle=":", zorder=3))
@@ -46,7 +45,7 @@ def latent(vae: VAE, data: Data) -> Figure:
     return figure
 
 
-def kl_per_dimension(vae: VAE, data: Data) -> Figure:
+def kl_per_dimension(vae: Program, data: Data) -> Figure:
     """Draw the mean KL of each latent dimension over the test images, the largest first."""
     if not vae.has_kl:
         raise Unfit("figure kl_per_dimension: expected a posterior that is a density, got a plain autoencoder")

@@ -81,7 +81,7 @@ def call(family: str, member: Callable[..., Any], offered: Mapping[str, Any]) ->
         name = getattr(member, "__name__", repr(member))
         raise InputError(f"{family}: {name} asks for {unknown[0]!r}, expected one of {', '.join(offered)}")
     try:
-        return member(**{name: value for name, value in offered.items() if name in parameters})
+        return member(**{name: offered[name] for name in offered if name in parameters})
     except ValueError as error:
         raise InputError(str(error).split("\n")[0]) from None
 

@@ -1,37 +1,49 @@
-"""Build the VAE that a config describes: look up its parts, make them, and check that they fit each other."""
+"""Build the program that a config describes: look up what it is made of, make it, and check that all fits together."""
 
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
-from pyrovae.config.settings import Config
+from pyrovae.config.settings import Config, as_text, group_of
 from pyrovae.errors import InputError, at_least, reason
 from pyrovae.inference import seeded
 from pyrovae.parts.contexts import Context, Label, Quadrants
-from pyrovae.parts.likelihoods import LIKELIHOODS, Unseen
+from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import ACTIVATIONS, NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.priors import PRIORS
-from pyrovae.parts.registry import call, lookup
+from pyrovae.parts.registry import call, lookup, parameters_of
+from pyrovae.program import Program
+from pyrovae.programs import PROGRAMS
 from pyrovae.programs.memory import allocation_refused, built_in_memory
-from pyrovae.vae import VAE
+from pyrovae.programs.parts import Parts
 
 FAMILIES: dict[str, Mapping[str, Any]] = {
+    "program": PROGRAMS,
     "likelihood": LIKELIHOODS,
     "network": NETWORKS,
     "posterior": POSTERIORS,
     "prior": PRIORS,
 }
+# The setting that names a part is read by a program that asks for any of these.
+READ_AS = {
+    "likelihood": {"likelihood", "decoder"},
+    "network": {"network", "encoder", "decoder", "make_hidden"},
+    "posterior": {"posterior", "make_posterior"},
+    "prior": {"prior", "make_prior"},
+}
 
 
-def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> VAE:
-    """Build the VAE that `config` describes, for images (C, H, W) and so many classes; the seed decides its weights.
+def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> Program:
+    """Build the program that `config` describes, for images (C, H, W) and so many classes.
 
-    Raises `InputError` for unknown names (with the nearest one), for parts that do not fit each other, and for a model
-    that does not fit in memory. A model of pyrovae's own parts that is too large is refused before it allocates any.
+    The seed decides its weights. Raises `InputError` for unknown names (with the nearest one), for settings that the
+    program does not read, for parts and sites that do not fit each other, and for a model that does not fit in memory.
+    A model of pyrovae's own parts that is too large is refused before it allocates any.
 
     >>> vae = build(Config(hidden=(32,), latent_dim=4, prior="mixture", components=5), (1, 8, 8))
     >>> vae.prior().event_shape, sum(parameter.numel() for parameter in vae.parameters())
@@ -41,52 +53,63 @@ def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> VAE:
         raise InputError(f"shape: expected (channels, height, width), got {tuple(shape)}")
     at_least(1, **dict(zip(("channels", "height", "width"), shape)))
     members = {family: lookup(family, getattr(config, family), known) for family, known in FAMILIES.items()}
+    _check_settings(config, members["program"])
     _check_pixels(config, members["likelihood"])
     context = _context(config, shape, classes)
-    settings = config.model_dump() | {
-        "shape": shape,
-        "context": () if context is None else context.shape,
+    more = {
+        "shape": tuple(shape),
         "activation": lookup("activation", config.activation, ACTIVATIONS),
         "unit": 255.0 if config.pixels == "bytes" else 1.0,
     }
+    parts: list[Parts] = []
+
+    def make() -> Program:
+        parts[:] = [Parts(config, members, context, **more)]
+        return _assembled(parts[0], classes)
+
     own = all(str(member.__module__).startswith("pyrovae.") for member in members.values())
-    vae = built_in_memory(partial(_assembled, config, members, settings, context), config.device, rehearse=own)
-    if not vae.has_kl and any(parameter.requires_grad for parameter in vae.prior.parameters()):
+    program = built_in_memory(make, config.device, rehearse=own)
+    if not program.has_kl and any(parameter.requires_grad for parameter in program.prior.parameters()):
         raise InputError(
             "prior: expected one that is not learned, as posterior"
             f" {config.posterior!r} has no KL to train it by, got {config.prior!r}"
         )
     with allocation_refused():
-        _check_shapes(vae, config, shape)
-    return vae
+        _check_sites(program, parts[0])
+    return program
 
 
-def _assembled(config: Config, members: dict[str, Any], settings: dict[str, Any], context: Context | None) -> VAE:
-    """Make all parts, each from the settings that it asks for, and put them together.
+def _assembled(parts: Parts, classes: int) -> Program:
+    """Make the program from what it asks for."""
+    offered = ChainMap[str, Any]({"context": parts.context, "classes": classes}, parts)  # type: ignore[arg-type]
+    with seeded(parts.config.seed):
+        program = call("program", parts.members["program"], offered)
+    if not isinstance(program, Program):
+        raise InputError(f"program: expected a subclass of pyrovae.Program, got {parts.config.program!r}")
+    program.shape = program.shape or parts["shape"]
+    return program.eval()
 
-    Keep the order in which the parts draw their weights, because it decides which weights a seed gives.
-    """
-    settings = dict(settings)
 
-    def make(family: str) -> Any:
-        return call(family, members[family], settings)
+def _check_settings(config: Config, program: Callable[..., Any]) -> None:
+    """Raise `InputError` for a part, or a setting of the group Program, that is chosen but that the program ignores."""
+    read = _read_by(program)
+    for name, field in Config.model_fields.items():
+        belongs = name in READ_AS or group_of(field) == "Program"
+        if not belongs or name == "program" or name in read or getattr(config, name) == field.default:
+            continue
+        readers = (
+            " or ".join(known for known, member in PROGRAMS.items() if name in _read_by(member)) or "none of pyrovae's"
+        )
+        raise InputError(
+            f"{name}: expected {as_text(field.default) or 'nothing'}, as program {config.program!r} does not read it"
+            f" ({readers} does), got {as_text(getattr(config, name))!r}"
+        )
 
-    with seeded(config.seed):
-        likelihood = make("likelihood")
-        network = settings["network"] = make("network")
-        if missing := [name for name in ("encoder", "decoder") if not hasattr(network, name)]:
-            raise InputError(f"network: expected a class with {', '.join(missing)}, got {config.network!r}")
-        encoder = network.encoder(settings["context"])
-        decoder = network.decoder(config.latent_dim, likelihood.features, settings["context"])
-        settings |= {"encoder": encoder, "features": encoder.features}
-        posterior = settings["posterior"] = make("posterior")
-        prior = make("prior")
-    for family, part in (("posterior", posterior), ("prior", prior)):
-        if not isinstance(part, nn.Module):
-            raise InputError(f"{family}: expected a module, got {getattr(config, family)!r}")
-    if isinstance(context, Quadrants):
-        likelihood = Unseen(likelihood, ~context.seen)
-    return VAE(encoder, decoder, prior, posterior, likelihood, context).eval()
+
+def _read_by(program: Callable[..., Any]) -> set[str]:
+    """Return the settings that a program reads by what its constructor asks for."""
+    asked = parameters_of(program).keys()
+    return {*asked, *getattr(program, "reads", ()), *(part for part, names in READ_AS.items() if names & asked)}
 
 
 def is_density(config: Config) -> bool:
@@ -108,28 +131,37 @@ def _check_pixels(config: Config, likelihood: Any) -> None:
         )
 
 
-def _check_shapes(vae: VAE, config: Config, shape: tuple[int, int, int]) -> None:
-    """Run two images through the parts; raise `InputError` unless each returns a distribution of the right shape."""
-    with torch.no_grad(), seeded(config.seed):
-        x = torch.rand(2, *shape)
-        y = vae.given(x, torch.zeros(2, dtype=torch.long))
-        code = _checked("posterior", config.posterior, vae.posterior(vae.encoder(x, y)), (config.latent_dim,))
-        _checked("prior", config.prior, vae.prior(y), (config.latent_dim,))
-        h = vae.decoder(code.sample(), y)
-        try:
-            _checked("likelihood", config.likelihood, vae.likelihood(h), shape)
-        except ValueError as error:
-            raise InputError(reason(error)) from None
+def _check_sites(program: Program, parts: Parts) -> None:
+    """Run guide and model on two images; raise `InputError` unless parts and sites are as they should be."""
+
+    def check(family: str, shape: tuple[int, ...], _: nn.Module, __: object, returned: object) -> None:
+        _expect_distribution(family, getattr(parts.config, family), returned, shape)
+
+    hooks = [
+        module.register_forward_hook(partial(check, family, shape))
+        for family, module, shape in parts.distributions
+        if isinstance(module, nn.Module)
+    ]
+    try:
+        with torch.no_grad(), seeded(parts.config.seed):
+            x = torch.rand(2, *parts["shape"])
+            sites = program.sites(x, program.given(x, torch.zeros(2, dtype=torch.long)))
+    except ValueError as error:
+        raise InputError(reason(error)) from None
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if (shape := sites[program.image].event_shape) != parts["shape"]:
+        raise InputError(f"image: expected event shape {parts['shape']} of {program.image!r}, got {shape}")
 
 
-def _checked(family: str, name: str, returned: Any, shape: tuple[int, ...]) -> Any:
-    """Return what a part returned, if it is a distribution of this event shape."""
+def _expect_distribution(family: str, name: str, returned: object, shape: tuple[int, ...]) -> None:
+    """Raise `InputError` unless what a part returned is a distribution of this event shape."""
     if not isinstance(returned, torch.distributions.Distribution):
         raise InputError(f"{family} {name!r}: expected a Pyro distribution from forward, got {type(returned).__name__}")
     if returned.event_shape != shape:
         hint = f"; .to_event({len(shape)})?" if not returned.event_shape else ""
         raise InputError(f"{family} {name!r}: expected event shape {shape}, got {tuple(returned.event_shape)}{hint}")
-    return returned
 
 
 def _context(config: Config, shape: tuple[int, int, int], classes: int) -> Context | None:

@@ -15,11 +15,11 @@ from pyrovae.evaluation.importance import log_likelihoods, summarise
 from pyrovae.evaluation.latents import report
 from pyrovae.inference import choose_device, seeded
 from pyrovae.inference.threads import using
+from pyrovae.program import Program
 from pyrovae.runs.estimates import Estimates
 from pyrovae.runs.files import only_writer
 from pyrovae.runs.schema import Evaluation
 from pyrovae.runs.summary import measured_on
-from pyrovae.vae import VAE
 
 ANNEALED = 100  # images, at most, on which annealing checks the importance sampling
 
@@ -34,7 +34,7 @@ class Evaluable(Protocol):
     @property
     def data(self) -> Data: ...
     @property
-    def vae(self) -> VAE: ...
+    def vae(self) -> Program: ...
     def save_evaluation(self, results: Mapping[str, object], /) -> Path: ...
 
 
@@ -93,7 +93,7 @@ class Evaluating:
             pass
         return self.result
 
-    def _steps(self, vae: VAE, data: Data) -> Iterator[Step]:
+    def _steps(self, vae: Program, data: Data) -> Iterator[Step]:
         chosen = data.test[slice(0, self._most)]
         self.images = len(chosen)
         estimates = Estimates(

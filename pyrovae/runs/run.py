@@ -24,6 +24,7 @@ from pyrovae.data.pixels import Pixels
 from pyrovae.display import table
 from pyrovae.errors import InputError
 from pyrovae.figures.style import as_png
+from pyrovae.program import Program
 from pyrovae.programs.build import build
 from pyrovae.runs import evaluating, schema
 from pyrovae.runs.card import as_line, describe
@@ -39,7 +40,6 @@ from pyrovae.runs.weights import PROGRESS_EPOCHS, progress_of, weights_of
 from pyrovae.training.fit import Fit
 from pyrovae.training.interrupts import held_back
 from pyrovae.training.record import Record
-from pyrovae.vae import VAE
 
 T = TypeVar("T")
 
@@ -133,8 +133,8 @@ class Run:
         return load(self.trusted)
 
     @cached_property
-    def vae(self) -> VAE:
-        """The trained model in evaluation mode on the CPU, built without its data."""
+    def vae(self) -> Program:
+        """The trained program in evaluation mode on the CPU, built without its data."""
         channels, height, width = self._about["shape"]
         vae = build(self.trusted, (channels, height, width), len(self.classes))
         self._read("model.safetensors", lambda path: vae.load_state_dict(load_file(path)))

@@ -8,6 +8,7 @@ from matplotlib.colors import to_hex
 from torch import Tensor
 
 from pyrovae.data.data import Images
+from pyrovae.evaluation.latents import has_standard_prior
 from pyrovae.figures.style import colours
 from pyrovae.inference import seeded
 from pyrovae.pages.explorer.export import ExportedProgram, PictureModel, export
@@ -22,7 +23,6 @@ from pyrovae.pages.explorer.samples import (
 )
 from pyrovae.pages.explorer.store import Store, Stored
 from pyrovae.parts.contexts import Quadrants
-from pyrovae.parts.priors.standard import Normal
 from pyrovae.runs.run import Run
 
 MOST_AXES = 24  # latent dimensions that the plane can show
@@ -97,7 +97,7 @@ def contents_of(run: Run, store: Store, trials: int = TRIALS) -> Contents:
     model = PictureModel(vae, data.pixels)
     calibration = calibration_of(model, data, pictures, encoded, draws, (low, high), trials)
     decoder, encoder = export(model, store, run.config.seed, calibration)
-    latent = _latent_space(encoded, low, high, isinstance(vae.prior, Normal) and vae.has_kl)
+    latent = _latent_space(encoded, low, high, has_standard_prior(vae, data))
     return Contents(
         shape=data.shape,
         binary=data.pixels.protocol in ("dynamic", "static", "threshold"),

@@ -17,7 +17,7 @@ from pyrovae.pages.explorer.rounding import round_weights
 from pyrovae.pages.explorer.steps import ProgramSteps, Steps
 from pyrovae.pages.explorer.store import Store
 from pyrovae.parts.contexts import Quadrants
-from pyrovae.vae import VAE
+from pyrovae.program import Program
 
 # By how much rounding may change each output on the calibration inputs; on others it may change about twice as much.
 # Variance and factor are only drawn, as ellipses. The mean of draws has a sampling error of some hundredths anyway.
@@ -34,20 +34,20 @@ class PictureModel:
     Shapes: z (n, latent), y one-hot labels (n, classes), u pictures (n, C, H, W).
     """
 
-    vae: VAE
+    vae: Program
     pixels: Pixels
 
     def decode(self, z: Tensor, y: Tensor | None = None, u: Tensor | None = None) -> Tensors:
         """Return `image`, the mean of p(x | z, y); if y is quadrants of a picture, they are copied from u."""
         context = self._context(y, u)
-        x = mean_of(self.vae.likelihood(self.vae.decoder(z, context)))
+        x = mean_of(self.vae.image_distribution(z, context))
         if context is not None and isinstance(self.vae.context, Quadrants):
             x = torch.where(self.vae.context.seen, context, x)
         return {"image": self.pixels.to_unit(x)}
 
     def encode(self, u: Tensor, y: Tensor | None = None) -> Tensors:
         """Return q(z | x, y) as tensors: see `posterior_tensors`."""
-        return posterior_tensors(self.vae.posterior(self.vae.encoder(self.as_read(u), self._context(y, u))))
+        return posterior_tensors(self.vae.code_distribution(self.as_read(u), self._context(y, u)))
 
     def as_read(self, u: Tensor) -> Tensor:
         """Convert pictures to the pixels that the model reads; binary protocols leave grey as it is."""

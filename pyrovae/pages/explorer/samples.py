@@ -10,7 +10,7 @@ from pyrovae.errors import InputError, reason
 from pyrovae.evaluation.latents import code_means, kl_per_dimension
 from pyrovae.pages.explorer.export import Calibration, PictureModel
 from pyrovae.parts.contexts import Label, Quadrants
-from pyrovae.vae import VAE
+from pyrovae.program import Program
 
 MOST_CODES = 2000
 MOST_PICTURES, MOST_PIXELS = 120, 400_000  # the most pictures to pick, and about the most pixels in all of them
@@ -28,7 +28,7 @@ class EncodedImages:
     amounts: Tensor  # (latent,)
 
 
-def encode_images(vae: VAE, data: Data) -> EncodedImages:
+def encode_images(vae: Program, data: Data) -> EncodedImages:
     """Encode up to 2,000 test images. Raises `InputError` if their codes are not finite."""
     images = evenly_spaced(data.test, MOST_CODES)
     try:
@@ -65,15 +65,13 @@ def pictures_to_pick(data: Data) -> Images:
     return images[torch.tensor(chosen)]
 
 
-def draw_codes(vae: VAE, data: Data, pictures: Images) -> tuple[Tensor, list[int] | None]:
+def draw_codes(vae: Program, data: Data, pictures: Images) -> tuple[Tensor, list[int] | None]:
     """Draw codes (n, latent) from the prior; with a context, also return the label or the picture of each draw."""
     y, numbers = _draw_contexts(vae, data, pictures)
-    with torch.no_grad():
-        prior = vae.prior(y)
-        return prior.expand(torch.Size([PRIOR_DRAWS if y is None else len(y)])).sample(), numbers
+    return vae.draw_codes(PRIOR_DRAWS if y is None else len(y), y), numbers
 
 
-def _draw_contexts(vae: VAE, data: Data, pictures: Images) -> tuple[Tensor | None, list[int] | None]:
+def _draw_contexts(vae: Program, data: Data, pictures: Images) -> tuple[Tensor | None, list[int] | None]:
     """Return contexts to draw for, all labels in turn or all pictures twice, and the label or the picture of each."""
     if vae.context is None:
         return None, None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from pyrovae.config.settings import as_text
 from pyrovae.display import number
 from pyrovae.pages.explorer.contents import Contents
 from pyrovae.runs.run import Run
@@ -52,7 +53,7 @@ def subtitle(run: Run) -> str:
     kind = "variational autoencoder" if run.vae.has_kl else "plain autoencoder"
     colour = {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
     condition = CONDITIONED[run.vae.context.reads if run.vae.context else "none"]
-    dimensions = f"{config.latent_dim} latent dimension{'s' if config.latent_dim > 1 else ''}"
+    dimensions = f"{as_text(config.latent_dim)} latent dimension{'' if config.latent_dim == 1 else 's'}"
     line = f"A {kind} of {config.dataset}: {height}×{width} {colour} images{condition}, {dimensions}"
     if not run.finished:
         return line
@@ -63,10 +64,14 @@ def explanation(run: Run, contents: Contents) -> Iterator[str]:
     """Yield paragraphs for a reader who has not met such a model before."""
     vae = run.vae
     kind = "A variational autoencoder" if vae.has_kl else "An autoencoder"
+    posterior, prior = (
+        _about(getattr(vae, name, None), otherwise)
+        for name, otherwise in (("posterior", ANY_POSTERIOR), ("prior", ANY_PRIOR))
+    )
     yield (
         f"{kind} encodes an image as a code, a few numbers z, and decodes a code into an image."
-        f" {_about(vae.posterior, ANY_POSTERIOR)}"
-        f" {f'{_about(vae.prior, ANY_PRIOR)} {WITH_KL}' if vae.has_kl else WITHOUT_KL}"
+        f" {posterior}"
+        f" {f'{prior} {WITH_KL}' if vae.has_kl else WITHOUT_KL}"
     )
     if vae.context is None:
         yield " ".join([DOTS["none"], *([COLOURS] if contents.classes else [])])
@@ -75,7 +80,7 @@ def explanation(run: Run, contents: Contents) -> Iterator[str]:
     yield USE.format(or_draw=", or draw a picture," if contents.shape[0] == 1 else "")
 
 
-def _about(part: nn.Module, otherwise: str) -> str:
+def _about(part: nn.Module | None, otherwise: str) -> str:
     """Return what the class of a part says about itself, or `otherwise` for a user's own class without `about`."""
     about = getattr(part, "about", None)
     return about if isinstance(about, str) else otherwise

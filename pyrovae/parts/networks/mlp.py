@@ -18,15 +18,16 @@ class MLP:
         self.shape, self.hidden, self.activation, self.unit = tuple(shape), tuple(hidden), activation, unit
 
     def encoder(self, context: Shape = ()) -> "MLPEncoder":
-        body = self._layers(math.prod(self.shape) + units(context), self.hidden)
+        body = self.layers(math.prod(self.shape) + units(context), self.hidden)
         return MLPEncoder(body, self.hidden[-1], context, self.unit)
 
     def decoder(self, latent_dim: int, features: int, context: Shape = ()) -> "MLPDecoder":
         out = (features, *self.shape)
-        body = self._layers(latent_dim + units(context), self.hidden[::-1])
+        body = self.layers(latent_dim + units(context), self.hidden[::-1])
         return MLPDecoder(body.append(nn.Linear(self.hidden[0], math.prod(out))), out, context, self.unit)
 
-    def _layers(self, units: int, widths: Sequence[int]) -> nn.Sequential:
+    def layers(self, units: int, widths: Sequence[int]) -> nn.Sequential:
+        """Return hidden layers of these widths for vectors of `units` inputs."""
         layers = nn.Sequential()
         for width in widths:
             layers.extend(self.layer(units, width))

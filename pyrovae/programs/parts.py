@@ -1,0 +1,110 @@
+"""Makes the parts that programs are made of, each from the settings and other parts that its constructor asks for."""
+
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from pyrovae.config.settings import Config, as_text
+from pyrovae.errors import InputError
+from pyrovae.parts.contexts import Context, Quadrants
+from pyrovae.parts.likelihoods import Unseen
+from pyrovae.parts.networks import MLP
+from pyrovae.parts.registry import call
+
+
+class Parts(Mapping[str, Any]):
+    """What constructors may ask for by name: settings, parts, and functions that make more parts of the same kinds.
+
+    `members` are the classes by family, and `more` is what `config` does not have. A part is made when it is first
+    asked for. To ask for several in the order of this mapping makes them in the order that decides, together with the
+    seed, which weights they get. `distributions` are the parts that return one: family, module and event shape.
+    """
+
+    def __init__(self, config: Config, members: Mapping[str, Any], context: Context | None, **more: Any) -> None:
+        self.config, self.members, self.context = config, members, context
+        more["context"] = () if context is None else context.shape
+        self.settings = {name: value for name, value in config.model_dump().items() if name not in members} | more
+        self.made: dict[str, Any] = {}
+        self.distributions: list[tuple[str, nn.Module, tuple[int, ...]]] = []
+        self._under_way: list[str] = []
+        self._makers: dict[str, Callable[[], Any]] = {
+            "likelihood": self._likelihood,
+            "network": self._network,
+            "encoder": lambda: self["network"].encoder(self["context"]),
+            "decoder": self._decoder,
+            "features": lambda: self["encoder"].features,
+            "posterior": lambda: self.make_posterior(self["features"], self._latent_dim()),
+            "prior": lambda: self._distribution("prior", {"latent_dim": self._latent_dim()}),
+            "make_hidden": lambda: self.make_hidden,
+            "make_posterior": lambda: self.make_posterior,
+            "make_prior": lambda: self.make_prior,
+        }
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (*self.settings, *self._makers)
+
+    def __len__(self) -> int:
+        return len(self.settings) + len(self._makers)
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self.settings:
+            return self.settings[name]
+        if name not in self.made:
+            if name in self._under_way:
+                raise InputError(
+                    f"{name}: expected parts that can be made one after another, got some that need each other"
+                )
+            self._under_way.append(name)
+            self.made[name] = self._makers[name]()
+            self._under_way.pop()
+        return self.made[name]
+
+    def make_hidden(self, inputs: int, widths: Sequence[int]) -> nn.Module:
+        """Make hidden layers of these widths for vectors: those of the network if it has such, else an MLP's."""
+        network = self["network"]
+        if not hasattr(network, "layers"):
+            network = MLP(self["shape"], widths, self["activation"])
+        layers: nn.Module = network.layers(inputs, widths)
+        return layers
+
+    def make_posterior(self, features: int, latent_dim: int) -> nn.Module:
+        """Make a posterior of so many dimensions, for so many features."""
+        return self._distribution("posterior", {"features": features, "latent_dim": latent_dim})
+
+    def make_prior(self, latent_dim: int, encoder: nn.Module, posterior: nn.Module) -> nn.Module:
+        """Make a prior of so many dimensions; if it encodes images, then by this encoder and posterior."""
+        given = {"latent_dim": latent_dim, "encoder": encoder, "posterior": posterior}
+        return self._distribution("prior", given)
+
+    def _distribution(self, family: str, given: dict[str, Any]) -> nn.Module:
+        part = call(family, self.members[family], ChainMap(given, self))  # type: ignore[arg-type]
+        if not isinstance(part, nn.Module):
+            raise InputError(f"{family}: expected a module, got {getattr(self.config, family)!r}")
+        self.distributions.append((family, part, (given["latent_dim"],)))
+        return part
+
+    def _likelihood(self) -> Any:
+        likelihood = call("likelihood", self.members["likelihood"], self)
+        self.distributions.append(("likelihood", likelihood, self["shape"]))
+        return Unseen(likelihood, ~self.context.seen) if isinstance(self.context, Quadrants) else likelihood
+
+    def _network(self) -> Any:
+        network = call("network", self.members["network"], self)
+        if missing := [name for name in ("encoder", "decoder") if not hasattr(network, name)]:
+            raise InputError(f"network: expected a class with {', '.join(missing)}, got {self.config.network!r}")
+        return network
+
+    def _decoder(self) -> Any:
+        return self["network"].decoder(self._latent_dim(), self["likelihood"].features, self["context"])
+
+    def _latent_dim(self) -> int:
+        """Return the number of dimensions of the one code that ready-made parts are for."""
+        dimensions = self["latent_dim"]
+        if not isinstance(dimensions, int):
+            raise InputError(
+                f"latent_dim: expected one number for program {self.config.program!r}, which has one code,"
+                f" got {as_text(dimensions)}"
+            )
+        return dimensions
