@@ -15,7 +15,7 @@ from pyrovae.errors import InputError, at_least
 from pyrovae.inference.effects import AtMeans, ReachSite, SetSite, mean_of
 from pyrovae.inference.parameters import Shown, hidden
 from pyrovae.inference.sites import Site, is_latent, sites_of
-from pyrovae.parts.contexts import Context, Quadrants
+from pyrovae.parts.contexts import Context, Label, Quadrants
 
 
 class Program(PyroModule):
@@ -50,7 +50,10 @@ class Program(PyroModule):
     """
 
     image = "x"  # the site that is drawn and scored
-    code = "z"  # the latent site that `encode` returns and `decode` sets
+    code: str | None = "z"  # the latent vector that `encode` returns and `decode` sets, or None
+    label: str | None = None  # the discrete latent that stands for a class, or for a cluster
+    supervised = False  # whether the label is the class of the data, learned from the labels that are known
+    classes: int = 0  # how many values the label has
     shape: tuple[int, ...] = ()  # (C, H, W) of an image; empty if it is not known
     features: int = 1  # how many numbers the decoder returns for each value of a pixel
     has_kl: bool = True  # False for a plain autoencoder, whose guide has no density
@@ -89,9 +92,14 @@ class Program(PyroModule):
         latents = [name for name, site in sites.items() if not site.observed]
         if self.image not in sites or not sites[self.image].observed:
             raise InputError(f"image: expected an observed site of the model, got {self.image!r}")
-        if self.code not in latents or sites[self.code].discrete or len(sites[self.code].event_shape) != 1:
+        if self.code is not None and (
+            self.code not in latents or sites[self.code].discrete or len(sites[self.code].event_shape) != 1
+        ):
             known = ", ".join(latents)
             raise InputError(f"code: expected a latent site that is a vector, of {known}, got {self.code!r}")
+        if self.label is not None and (self.label not in latents or not sites[self.label].discrete):
+            known = ", ".join(latents)
+            raise InputError(f"label: expected a latent site that is discrete, of {known}, got {self.label!r}")
         return sites
 
     def given(self, x: Tensor, labels: Tensor | None = None) -> Tensor | None:
@@ -104,10 +112,24 @@ class Program(PyroModule):
         y: Tensor = self.context(read.to(self.device))
         return y
 
+    def learned_from(self, x: Tensor, labels: Tensor | None) -> Tensor | None:
+        """Return what model and guide are given in training: the context, or the labels that are known."""
+        return self.given(x, labels)
+
+    @torch.no_grad()
+    def classify(self, x: Tensor) -> Tensor:
+        """Return q(label | x), the probability of each class or cluster: (n, classes). Other latents are at means."""
+        if self.label is None:
+            raise InputError("classify: expected a program with a label, got one without")
+        self.expect_images(x)
+        label: Any = self._reached(self.label, self.guide, x.to(self.device))
+        probabilities: Tensor = label.probs
+        return probabilities
+
     @torch.no_grad()
     def encode(self, x: Tensor, y: Tensor | None = None) -> TorchDistribution:
         """Return the distribution of the code, q(z | x, y): batch shape (n,), event shape (latent,)."""
-        site = self._inferred(x, y).nodes[self.code]
+        site = self._inferred(x, y).nodes[self._code()]
         distribution: TorchDistribution = site["fn"]
         return distribution
 
@@ -117,30 +139,46 @@ class Program(PyroModule):
 
         Latents that are drawn before the code are at their means. Nothing after the code runs.
         """
-        return self.code_distribution(x, y), self._reached(self.model, x, y)
+        return self.code_distribution(x, y), self._reached(self._code(), self.model, x, y)
 
     def code_distribution(self, x: Tensor, y: Tensor | None = None) -> TorchDistribution:
         """Return the guide's distribution of the code, as `code_distributions` does, with its gradient."""
-        return self._reached(self.guide, x, y)
+        return self._reached(self._code(), self.guide, x, y)
 
     @torch.no_grad()
     def draw_codes(self, n: int, y: Tensor | None = None) -> Tensor:
         """Draw n codes (n, latent) from the model, for contexts y as the networks read them."""
-        return self._reached(self.model, None, y, n, at_means=False).sample()
+        with hidden():
+            return ReachSite(self._code(), self._conditioned(self.model, y))(None, self._context(y), n).sample()
 
     def image_distribution(self, z: Tensor, y: Tensor | None = None) -> TorchDistribution:
         """Return p(x | z, y) for codes z (n, latent) and contexts as the networks read them, with its gradient.
 
         Other latents are at their means.
         """
-        model = AtMeans(but=self.image)(SetSite(self.code, z)(self.model))
-        with hidden():
-            return ReachSite(self.image, model)(None, y, len(z))
+        model = SetSite(self._code(), z)(self._conditioned(self.model, y))
+        return self._reached(self.image, model, None, self._context(y), len(z))
 
-    def _reached(self, program: Callable[..., Any], *args: Any, at_means: bool = True) -> TorchDistribution:
-        """Run guide or model until it would draw the code; return the distribution of the code."""
+    def _reached(self, site: str, program: Callable[..., Any], *args: Any) -> TorchDistribution:
+        """Run guide or model, other latents at their means, until it would draw a site; return its distribution."""
         with hidden():
-            return ReachSite(self.code, AtMeans(but=self.code)(program) if at_means else program)(*args)
+            return ReachSite(site, AtMeans(but=site)(program))(*args)
+
+    def _code(self) -> str:
+        if self.code is None:
+            raise InputError("code: expected a program whose code is a vector, got one without")
+        return self.code
+
+    def _context(self, y: Tensor | None) -> Tensor | None:
+        """Return the context that the model is called with: labels of a program that infers them are none."""
+        return y if self.label is None else None
+
+    def _conditioned(self, model: Callable[..., Any], y: Tensor | None) -> Callable[..., Any]:
+        """Return the model with its label, if it has one and y is given, set to y (n, classes)."""
+        if self.label is None or y is None:
+            return model
+        conditioned: Callable[..., Any] = poutine.condition(model, {self.label: y})
+        return conditioned
 
     def decode(self, z: Tensor, y: Tensor | None = None, mean: bool = True) -> Tensor:
         """Return images (n, C, H, W) for codes z (n, latent): runs the model with its code set to z.
@@ -151,7 +189,7 @@ class Program(PyroModule):
         if not (isinstance(z, Tensor) and z.is_floating_point() and z.dim() == 2 and len(z)):
             raise InputError(f"z: expected a tensor of codes (n, latent), got {described(z)}")
         y = self._checked(y, len(z))
-        model: Callable[..., Tensor] = SetSite(self.code, z.to(next(self.parameters())))(self.model)
+        model: Callable[..., Tensor] = SetSite(self._code(), z.to(next(self.parameters())))(self.model)
         return self._image(AtMeans(but=self.image)(model) if mean else model, y, len(z), mean)
 
     def generate(self, n: int | None = None, y: Tensor | None = None, mean: bool = True) -> Tensor:
@@ -194,25 +232,32 @@ class Program(PyroModule):
             return poutine.trace(self.guide).get_trace(x.to(self.device), y)
 
     def _checked(self, y: Tensor | None, n: int | None, x: Tensor | None = None) -> Tensor | None:
-        """Return the context of n images as the networks read it; quadrants come from x if y is None."""
-        if self.context is None:
-            if y is not None:
-                raise InputError("y: expected none, as the model is unconditional, got a context")
+        """Return the context of n images as the networks read it; quadrants come from x if y is None.
+
+        A program that infers a label may be given it, and need not be.
+        """
+        context = self.context
+        if context is None and self.label is not None:
+            context = None if y is None else Label(self.classes)
+        elif context is None and y is not None:
+            raise InputError("y: expected none, as the model is unconditional, got a context")
+        if context is None:
             return None
-        if y is None and self.context.reads == "images":
+        if y is None and context.reads == "images":
             y = x
         if y is None:
-            raise InputError(f"y: expected {self.context.reads}, as the model is conditional, got none")
+            raise InputError(f"y: expected {context.reads}, as the model is conditional, got none")
         if not isinstance(y, Tensor) or y.dim() == 0 or len(y) != (n or max(1, len(y))):
-            raise InputError(f"y: expected a tensor of {n or 'one or more'} {self.context.reads}, got {described(y)}")
-        checked: Tensor = self.context(self.context.check(y.to(self.device)))
+            raise InputError(f"y: expected a tensor of {n or 'one or more'} {context.reads}, got {described(y)}")
+        checked: Tensor = context(context.check(y.to(self.device)))
         return checked
 
     @torch.no_grad()
     def _image(self, model: Callable[..., Tensor], y: Tensor | None, n: int, mean: bool) -> Tensor:
         """Run the model; returns the images, with the quadrants that it sees taken from y."""
         with hidden():
-            site: Any = poutine.trace(model).get_trace(y=y, n=n).nodes[self.image]
+            conditioned = self._conditioned(model, y)
+            site: Any = poutine.trace(conditioned).get_trace(y=self._context(y), n=n).nodes[self.image]
         x = mean_of(site["fn"]) if mean else site["value"]
         return x if y is None or not isinstance(self.context, Quadrants) else torch.where(self.context.seen, y, x)
 

@@ -102,6 +102,7 @@ def _config_of(what: str | None, settings: dict[str, str], trust: bool) -> tuple
 def _load(path: Path | None, config: Config, settings: dict[str, str], trust: bool) -> tuple["VAE", "Data", str]:
     """Return the VAE, its data, and a phrase that says where its weights come from."""
     from pyrovae.data.data import load
+    from pyrovae.evaluation.elbo import sites_of_images
     from pyrovae.programs.build import build
     from pyrovae.runs.run import Run
     from pyrovae.training.fit import fit
@@ -113,7 +114,8 @@ def _load(path: Path | None, config: Config, settings: dict[str, str], trust: bo
         changed = [name for name in _settings_of_weights() if not _same(name, run.config, config)]
         if not changed and (path / "model.safetensors").exists():
             run.config = config
-            objective_of(config, run.vae)  # raises InputError if the objective does not fit
+            sites = sites_of_images(run.vae, run.data, run.data.test)
+            objective_of(config, run.vae, sites)  # raises InputError if the objective does not fit
             return _as_vae(run.vae, config), run.data, "trained weights"
         about += f", as {changed[0]} is changed" if changed else ", as the run holds none"
     data = load(config)

@@ -95,6 +95,12 @@ class Config(BaseModel):
     upper_hidden: tuple[Annotated[int, Field(le=MOST)], ...] = setting(
         (), "Program", "hierarchical: units of each hidden layer between two codes (default: hidden)"
     )
+    labelled: int = setting(
+        0, "Program", "semi_supervised: training images whose label it learns from (0: all that have one)", ge=0
+    )
+    classifier_weight: float = setting(
+        50.0, "Program", "semi_supervised: weight of the classifier's loss, -log q(y | x) of each known label", ge=0
+    )
     skip: Literal["no", "yes"] = setting(
         "no", "Program", "hierarchical: whether the decoder reads all codes, or z1 alone"
     )

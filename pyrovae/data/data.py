@@ -122,7 +122,8 @@ class Data:
 
 
 def load(config: Config) -> Data:
-    """Read the dataset that `config` names, by its `dataset`, `data_dir`, `image_size`, `pixels` and `validation`.
+    """Read the dataset that `config` names, by its `dataset`, `data_dir`, `image_size`, `pixels`, `validation`
+    and `labelled`.
 
     Raises `InputError` if files are missing or damaged, or if their images do not have one shape; it names the files.
 
@@ -140,6 +141,8 @@ def load(config: Config) -> Data:
             raise InputError(f"validation: expected fewer than the {len(train)} images, got {config.validation}")
         order = _shuffled(len(train))
         validation, train = train.take(order[: config.validation]), train.take(order[config.validation :])
+    if config.labelled:
+        train = with_labels(train, config.labelled, len(raw.classes), config.seed)
     pixels = Pixels.of(config.pixels, train.images)
 
     def fixed(images: Images, drawn_once: bool, seed: int) -> Images:
@@ -168,6 +171,28 @@ def _split(raw: RawData) -> tuple[Images, Images]:
     order = _shuffled(len(images))
     cut = min(max(1, round(0.8 * len(images))), len(images) - 1)
     return images.take(order[:cut]), images.take(order[cut:])
+
+
+def with_labels(images: Images, labelled: int, classes: int, seed: int) -> Images:
+    """Hide the labels of all but `labelled` images, as -1; as many of each class as there are, or one more.
+
+    The seed decides which. Raises `InputError` if fewer images have a label, or if a class has too few.
+
+    >>> with_labels(Images(torch.zeros(9, 1, 8, 8), torch.arange(9) % 3), 4, 3, seed=0).labels.ge(0).sum()
+    tensor(4)
+    """
+    known = 0 if images.labels is None else int((images.labels >= 0).sum())
+    if images.labels is None or labelled > known:
+        raise InputError(f"labelled: expected at most the {known} training images that have a label, got {labelled}")
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    labels, kept = images.labels[order], torch.zeros(len(images), dtype=torch.bool)
+    for label in range(classes):
+        wanted = labelled // classes + (label < labelled % classes)
+        rows = order[labels == label]
+        if len(rows) < wanted:
+            raise InputError(f"labelled: expected {wanted} training images of class {label + 1}, got {len(rows)}")
+        kept[rows[:wanted]] = True
+    return replace(images, labels=torch.where(kept, images.labels, -1))
 
 
 def _shuffled(n: int) -> Tensor:

@@ -10,7 +10,7 @@ from pyrovae.data.data import Batch, Data, Images
 from pyrovae.errors import at_least
 from pyrovae.evaluation.active_units import ActiveUnits
 from pyrovae.inference import SVI, seeded
-from pyrovae.inference.objectives import KLWeight, TraceELBO
+from pyrovae.inference.objectives import EnumeratedELBO, KLWeight, TraceELBO
 from pyrovae.inference.processes import Share, summed
 from pyrovae.inference.sites import Site
 from pyrovae.inference.traces import total as sum_of
@@ -46,12 +46,12 @@ def elbo_scores(vae: Program, data: Data, images: Images, watch: ActiveUnits | N
     {'loss': 44, 'reconstruction': 44, 'kl': 0}
     """
     at_least(1, images=len(images))
-    kl_weight = KLWeight(1.0 if vae.has_kl else None)
-    elbo = TraceELBO(max_plate_nesting=1)
+    kl_weight, sites = KLWeight(1.0 if vae.has_kl else None), sites_of_images(vae, data, images)
+    elbo = (EnumeratedELBO if any(site.summed for site in sites.values()) else TraceELBO)(max_plate_nesting=1)
     guide = kl_weight(vae.guide) if watch is None else watch(kl_weight(vae.guide))
     share = Share()
     svi = SVI(share.drawn(kl_weight(vae.model)), share.drawn(guide), optim=None, loss=elbo, validate=False)
-    total = Total(vae.device, sites_of_images(vae, data, images))
+    total = Total(vae.device, sites)
     training = vae.training
     vae.eval()
     try:
@@ -63,7 +63,7 @@ def elbo_scores(vae: Program, data: Data, images: Images, watch: ActiveUnits | N
     finally:
         vae.train(training)
     if watch is not None:
-        (watch.sums,) = summed(watch.sums)
+        watch.sum_over_processes()
     return total.per_image()
 
 
@@ -82,10 +82,15 @@ def sites_of_images(vae: Program, data: Data, images: Images) -> dict[str, Site]
         return vae.sites(*arguments(vae, data.batch(images, slice(0, 1))))
 
 
-def arguments(vae: Program, batch: Batch, share: Share | None = None) -> tuple[Tensor, Tensor | None]:
-    """Return the arguments x and y of model and guide for a batch, or for this process's share; on the VAE's device."""
+def arguments(
+    vae: Program, batch: Batch, share: Share | None = None, training: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """Return the arguments x and y of model and guide for a batch, or for this process's share; on the VAE's device.
+
+    In training y may also be labels that the program learns to infer.
+    """
     vae.expect_images(batch.x)
-    x, y = batch.x.to(vae.device), vae.given(*batch)
+    x, y = batch.x.to(vae.device), (vae.learned_from if training else vae.given)(*batch)
     if share is None:
         return x, y
     rows = share.rows(len(x))

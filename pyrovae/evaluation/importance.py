@@ -1,12 +1,13 @@
 """Estimate log p(x | y) by importance sampling, with an error bar and diagnostics of whether to trust it."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any, TypedDict
 
 import pyro
 import torch
+from pyro import poutine
 from pyro.ops.stats import fit_generalized_pareto
 from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from pyrovae.inference.compiled import capture
 from pyrovae.inference.not_finite import not_finite
 from pyrovae.inference.parameters import hidden
 from pyrovae.inference.threads import Threads
-from pyrovae.inference.traces import guide_then_model
+from pyrovae.inference.traces import guide_then_model, is_summed, sample_sites
 from pyrovae.program import Program
 
 IMAGES = 50  # images in a batch
@@ -30,12 +31,17 @@ WORTH = 1_000_000  # with so many weights to compute, compiling takes less time 
 def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: int, *args: Any) -> Tensor:
     r"""Return log w = log p(x, z) − log q(z | x) for `samples` draws z ~ q(z | x): (samples, n).
 
-    Works for any Pyro model and guide whose sites lie in one plate of n; both are called with `args`.
+    Discrete sites that the guide marks `infer={"enumerate": "parallel"}` are not drawn, but summed over in p(x, z), so
+    z are the others. Works for any Pyro model and guide whose sites lie in one plate of n; both are called with `args`.
     """
     with torch.no_grad(), pyro.validation_enabled(False), hidden():
         with pyro.plate("samples", samples, dim=-2):
-            drawn, scored = guide_then_model(model, guide, *args)
-        return joint_log_prob(scored) - joint_log_prob(drawn)
+            drawn, scored = guide_then_model(model, poutine.enum(guide, first_available_dim=-3), *args)
+        summed = [name for name, site in sample_sites(drawn).items() if is_summed(site)]
+        log_w = joint_log_prob(scored) - joint_log_prob(drawn, without=summed)
+        for name in summed:  # a value that the guide rules out, such as another label than a known one
+            log_w = log_w.where(drawn.nodes[name]["log_prob"] > -math.inf, -math.inf)
+        return log_w.flatten(0, -3).logsumexp(0) if summed else log_w
 
 
 def log_likelihoods(
@@ -202,9 +208,14 @@ def numbers_per_sample(vae: Program, x: Tensor, y: Tensor | None) -> int:
     return widest + sum(getattr(part, "numbers", 0) for part in vae.modules())
 
 
-def joint_log_prob(trace: Any) -> Tensor:
-    """Return the log-probability of all sites of a trace together, for each sample and image: (samples, n)."""
+def joint_log_prob(trace: Any, without: Collection[str] = ()) -> Tensor:
+    """Return the log-probability of all sites of a trace together, for each sample and image: (samples, n).
+
+    Values that are summed over are in dimensions before. Sites `without` do not count.
+    """
     trace = prune_subsample_sites(trace)
     trace.compute_log_prob()
-    total: Tensor = sum(node["log_prob"] for node in trace.nodes.values() if node["type"] == "sample")
+    total: Tensor = sum(
+        node["log_prob"] for name, node in trace.nodes.items() if node["type"] == "sample" and name not in without
+    )
     return total

@@ -13,10 +13,13 @@ from torch import Tensor
 from torch.distributions import Independent, Normal, TransformedDistribution
 
 from pyrovae.data.data import Data, Images
-from pyrovae.evaluation.active_units import ACTIVE
-from pyrovae.evaluation.elbo import arguments, sites_of_images
+from pyrovae.evaluation.active_units import ACTIVE, ActiveUnits
+from pyrovae.evaluation.classes import agreement
+from pyrovae.evaluation.elbo import arguments, elbo_scores, sites_of_images
+from pyrovae.inference import seeded
 from pyrovae.inference.effects import known_mean, mean_of
 from pyrovae.inference.objectives.closed_form import known_kl
+from pyrovae.inference.sites import Site, vectors_of
 from pyrovae.inference.threads import Threads
 from pyrovae.program import Program
 
@@ -59,22 +62,34 @@ def has_standard_prior(vae: Program, data: Data) -> bool:
     return isinstance(p, Normal) and bool((p.loc == 0).all() and (p.scale == 1).all())
 
 
+class Layer(TypedDict):
+    """How one of several codes is used. Its KL is the mean of log q − log p at one draw for each image, in nats."""
+
+    latent_dim: int
+    kl: float
+    active_units: NotRequired[int]
+
+
 class LatentReport(TypedDict):
     r"""How the codes of the test images use the latent space, as evaluation.json holds it; in nats.
 
     What a model does not have is left out: `active_units` if the means of its codes are not known in closed form,
     `kl_per_dimension` if the KL of each dimension is not, both parts of the KL if it is conditional, accuracies if the
-    images have no labels, and everything about the KL if it has none.
+    images have no labels, and everything about the KL if it has none. A program without a code has its labels alone.
     """
 
     images: int
-    latent_dim: int
+    latent_dim: NotRequired[int]
     active_units: NotRequired[int]  # dimensions whose mean has a variance above 0.01 over the images
     kl_per_dimension: NotRequired[list[float]]
     mutual_information: NotRequired[float]  # I(x; z) = E[log q(z | x) − log q(z)], at most log N for N images
     marginal_kl: NotRequired[float]  # KL(q(z) ‖ p(z))
     knn_accuracy: NotRequired[float]  # how often the label is predicted from the code by five nearest neighbours
     probe_accuracy: NotRequired[float]  # how often the label is predicted from the code by logistic regression
+    layers: NotRequired[dict[str, Layer]]  # if there are several codes: each by its name
+    accuracy: NotRequired[float]  # of the labels that the program infers, as `Agreement` has it; and the next two
+    nmi: NotRequired[float]
+    ari: NotRequired[float]
 
 
 def report(vae: Program, data: Data) -> LatentReport:
@@ -85,9 +100,20 @@ def report(vae: Program, data: Data) -> LatentReport:
     guide draws other latents before the code, because q(z | x) is then not known. The accuracies are learned on
     one random half of the test images and scored on the other. Active units: Burda et al. (2016), arXiv:1509.00519.
     """
+    sites = sites_of_images(vae, data, data.test)
+    result: LatentReport = {"images": len(data.test)}
+    if vae.code is not None:
+        result |= _of_code(vae, data, sites[vae.code])
+    if len(vectors := vectors_of(sites, vae.code)) > 1 and vae.has_kl:
+        result["layers"] = _layers(vae, data, [sites[name] for name in vectors])
+    if (agrees := agreement(vae, data, data.test)) is not None:
+        result |= agrees  # type: ignore[typeddict-item]  # its keys are among these
+    return result
+
+
+def _of_code(vae: Program, data: Data, code: Site) -> LatentReport:
     means = code_means(vae, data, data.test)
     result: LatentReport = {"images": len(means), "latent_dim": means.shape[1]}
-    code = sites_of_images(vae, data, data.test)[vae.code]
     first, _ = next(_posteriors(vae, data, data.test[slice(0, 1)]))
     if len(means) > 1 and known_mean(first) is not None:  # averages of draws vary by themselves, and would be active
         result["active_units"] = int((means.var(0) > ACTIVE).sum())
@@ -100,6 +126,18 @@ def report(vae: Program, data: Data) -> LatentReport:
     if (accuracies := _accuracies(means, data)) is not None:
         result["knn_accuracy"], result["probe_accuracy"] = accuracies
     return result
+
+
+def _layers(vae: Program, data: Data, sites: Sequence[Site]) -> dict[str, Layer]:
+    watch = ActiveUnits(*(site.name for site in sites))
+    with seeded(0):
+        kl = elbo_scores(vae, data, data.test, watch).get("sites", {})
+    layers: dict[str, Layer] = {}
+    for site in sites:
+        layers[site.name] = {"latent_dim": site.event_shape[0], "kl": kl[site.name]}
+        if site.name in (active := watch.by_site()):
+            layers[site.name]["active_units"] = active[site.name]
+    return layers
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """The sites of a program: its random variables, read from one run of guide and model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -13,7 +13,7 @@ from torch import Tensor
 from pyrovae.errors import InputError
 from pyrovae.inference.parameters import hidden
 from pyrovae.inference.randomness import seeded
-from pyrovae.inference.traces import SampleSite, guide_then_model, sample_sites
+from pyrovae.inference.traces import SampleSite, guide_then_model, is_summed, sample_sites
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,15 @@ class Site:
     observed: bool
     discrete: bool
     inferred_after: tuple[str, ...]  # the latents that the guide draws before it
+    summed: bool = False  # over all its values, as the guide says by infer={"enumerate": "parallel"}; not drawn
+
+
+def vectors_of(sites: Mapping[str, Site], code: str | None) -> list[str]:
+    """Return the names of the continuous latents that are vectors; that of the code comes first."""
+    names = [
+        site.name for site in sites.values() if not (site.observed or site.discrete) and len(site.event_shape) == 1
+    ]
+    return sorted(names, key=lambda name: name != code)
 
 
 def is_latent(msg: Any) -> bool:
@@ -75,4 +84,5 @@ def _site(name: str, site: SampleSite, drawn: dict[str, SampleSite]) -> Site:
         observed=site["is_observed"],
         discrete=bool(fn.support.is_discrete),
         inferred_after=tuple(takewhile(lambda other: other != name, drawn)) if name in drawn else (),
+        summed=name in drawn and is_summed(drawn[name]),
     )

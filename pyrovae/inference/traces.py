@@ -39,6 +39,11 @@ def guide_then_model(model: Callable[..., Any], guide: Callable[..., Any], *args
     return guide_trace, model_trace
 
 
+def is_summed(site: SampleSite) -> bool:
+    """Whether a site of a guide is summed over, not drawn."""
+    return bool(site["infer"].get("enumerate"))
+
+
 def drawn_in_order(model_sites: Iterable[str], guide_sites: Collection[str], name: str) -> bool:
     """Say whether the guide draws a latent after all those that the model draws before it.
 

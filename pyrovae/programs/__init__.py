@@ -17,6 +17,11 @@ for is refused. Add it to `PROGRAMS` below, or use it from your own file: `--pro
 
 from pyrovae.program import Program
 from pyrovae.programs.hierarchical import Hierarchical
+from pyrovae.programs.semi_supervised import SemiSupervised
 from pyrovae.vae import VAE
 
-PROGRAMS: dict[str, type[Program]] = {"vae": VAE, "hierarchical": Hierarchical}
+PROGRAMS: dict[str, type[Program]] = {
+    "vae": VAE,
+    "hierarchical": Hierarchical,
+    "semi_supervised": SemiSupervised,
+}

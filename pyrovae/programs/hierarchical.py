@@ -49,7 +49,8 @@ class Hierarchical(Program):
         y = () if context is None else context.shape
         self.encoder = network.encoder(y)
         layers = Layers(latent_dim, upper_hidden or hidden, self.encoder.features, make_hidden, make_posterior)
-        self.codes, self.code = layers.names(), layers.names()[-1]
+        self.codes = layers.names()
+        self.code: str = self.codes[-1]
         self.lower_priors = layers.priors()
         self.inference = GUIDES[inference](layers, self.lower_priors)
         to_top = _ToTop(self.encoder, self.inference, layers.hidden[-1])

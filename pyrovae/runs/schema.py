@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pyrovae.config.presets import presets
-from pyrovae.config.settings import Config
+from pyrovae.config.settings import Config, group_of
 from pyrovae.errors import InputError, reason
 from pyrovae.runs.checks import expect, json_of
 from pyrovae.runs.files import expect_own
@@ -29,6 +29,7 @@ WEIGHTS = "model.safetensors"
 MAY_BE_MISSING = {
     *("data_dir", "image_size", "threads", "compile", "cycle", "free_bits"),
     *("grad_clip", "mmd_weight", "on_nan", "precision", "save_minutes", "schedule"),
+    *(name for name, field in Config.model_fields.items() if group_of(field) == "Program"),
 }
 
 
@@ -98,6 +99,10 @@ class Latents(TypedDict, total=False):
     images: int
     latent_dim: int
     active_units: int
+    layers: dict[str, dict[str, float]]
+    accuracy: float
+    nmi: float
+    ari: float
     kl_per_dimension: list[float]
     mutual_information: float
     marginal_kl: float

@@ -13,6 +13,7 @@ from pyrovae.data.data import Data
 from pyrovae.display import number, table
 from pyrovae.errors import InputError, reason
 from pyrovae.evaluation.active_units import ActiveUnits
+from pyrovae.evaluation.classes import agreement
 from pyrovae.evaluation.elbo import elbo_scores
 from pyrovae.inference import choose_device, seeded
 from pyrovae.inference.compiled import to_compile
@@ -37,7 +38,8 @@ class Fit:
     log p(z|y)]; `objective` is the weighted loss, if that differs; `sites` has the KL of each latent, if there are
     several. If images are held out, "validation" has the same keys, and the best epoch is the one with their smallest
     weighted loss. "active_units" counts the dimensions of the test images' codes that `ActiveUnits` calls active, if
-    the means of the codes are known in closed form.
+    the means of the codes are known in closed form; "accuracy" is that of `agreement` on the test images, if the
+    program infers labels; "active_units_by_site" does so for each of several codes.
 
     Between epochs the VAE is in evaluation mode. The random numbers of an epoch follow from the seed and the number of
     the epoch; torch's own stay untouched. If `to_compile` is set, the next epoch begins by compiling the step; if that
@@ -115,7 +117,7 @@ class Fit:
         skipped = int(self.svi.update.skipped)
         if skipped >= self._steps_per_epoch:
             raise FloatingPointError(f"epoch {self.epoch + 1}: every one of its steps was skipped; {REMEDIES}")
-        active, held_out = ActiveUnits(self.vae.code), self.data.validation
+        active, held_out = ActiveUnits(*self.training_step.vectors), self.data.validation
         with self.threads.chosen():
             validation = None if held_out is None else elbo_scores(self.vae, self.data, held_out)
             test = elbo_scores(self.vae, self.data, self.data.test, active)
@@ -126,8 +128,12 @@ class Fit:
         expect_finite(scores, self.epoch + 1)
         if self.config.on_nan == "skip":
             scores["skipped"] = skipped
+        if (agrees := agreement(self.vae, self.data, self.data.test)) is not None:
+            scores["accuracy"] = agrees["accuracy"]
         if active.active_units is not None:
             scores["active_units"] = active.active_units
+        if len(by_site := active.by_site()) > 1:
+            scores["active_units_by_site"] = by_site
         return scores
 
     def end_epoch(self, scores: EpochScores) -> Record:

@@ -1,12 +1,15 @@
 """Make the estimator that a config names, and check that program, data and config fit together."""
 
+from collections.abc import Mapping
+
 import torch
 
 from pyrovae.config.settings import Config
 from pyrovae.data.data import Data
 from pyrovae.errors import InputError
-from pyrovae.inference.objectives import OBJECTIVES, TraceELBO
+from pyrovae.inference.objectives import OBJECTIVES, EnumeratedELBO, TraceELBO
 from pyrovae.inference.processes import size
+from pyrovae.inference.sites import Site
 from pyrovae.parts.contexts import Label
 from pyrovae.parts.registry import call, lookup
 from pyrovae.program import Program
@@ -26,9 +29,15 @@ def expect_fitting(vae: Program, data: Data, config: Config, device: torch.devic
             raise InputError(f"{name}: expected an image for each of {size()} processes in every batch, got {n}")
 
 
-def objective_of(config: Config, vae: Program) -> TraceELBO:
-    """Return the estimator whose loss SVI minimises. Raises `InputError` if it does not fit the other settings."""
+def objective_of(config: Config, vae: Program, sites: Mapping[str, Site]) -> TraceELBO:
+    """Return the estimator whose loss SVI minimises. Raises `InputError` if it does not fit the program's sites.
+
+    Where the guide sums over sites, the elbo is `EnumeratedELBO`.
+    """
     estimator = lookup("objective", config.objective, OBJECTIVES)
+    if summed := [name for name, site in sites.items() if site.summed]:
+        _expect_sum(config, summed[0])
+        estimator = EnumeratedELBO
     if getattr(estimator, "weighs_particles", False) and config.particles == 1:
         raise InputError(f"particles: objective {config.objective!r} expects 2 or more (1 is the elbo), got 1")
     if config.free_bits and not vae.has_kl:
@@ -38,3 +47,12 @@ def objective_of(config: Config, vae: Program) -> TraceELBO:
     if not hasattr(objective, "terms"):
         raise InputError(f"objective: expected an estimator with terms, as TraceELBO, got {config.objective!r}")
     return objective
+
+
+def _expect_sum(config: Config, site: str) -> None:
+    """Raise `InputError` for settings that no estimator offers which sums over a site."""
+    why = f"as program {config.program!r} sums over {site}"
+    if config.objective != "elbo":
+        raise InputError(f"objective: expected elbo, {why}, got {config.objective!r}")
+    if config.free_bits:
+        raise InputError(f"free_bits: expected 0, {why}, got {config.free_bits}")

@@ -13,7 +13,9 @@ class EpochScores(TypedDict):
     validation: NotRequired[Scores]
     test: Scores
     skipped: NotRequired[int]  # steps left out because their loss was not finite
+    accuracy: NotRequired[float]  # of the labels that the program infers for the test images, a share
     active_units: NotRequired[int]
+    active_units_by_site: NotRequired[dict[str, int]]  # if there are several codes
 
 
 class Record(EpochScores):

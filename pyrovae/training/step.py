@@ -18,6 +18,7 @@ from pyrovae.inference.compiled import why_not
 from pyrovae.inference.objectives import KLWeight
 from pyrovae.inference.optimizer import adam
 from pyrovae.inference.processes import Share
+from pyrovae.inference.sites import vectors_of
 from pyrovae.program import Program
 from pyrovae.training.objective import objective_of
 from pyrovae.training.schedules import set_kl_weight_and_lr
@@ -37,13 +38,15 @@ class TrainingStep:
         _initialise_priors(vae, data, config, device)
         skip = config.on_nan == "skip"
         self.feed = Feed(data, device)
-        self.total = Total(device, sites_of_images(vae, data, data.train), skip)
+        sites = sites_of_images(vae, data, data.train)
+        self.vectors = vectors_of(sites, vae.code)  # the continuous latents, whose active units are counted
+        self.total = Total(device, sites, skip)
         self._share = Share(config.particles)
         self.svi = SVI(
             self._share.drawn(self.kl_weight(vae.model)),
             self._share.drawn(self.kl_weight(vae.guide)),
             adam([parameter for parameter in vae.parameters() if parameter.requires_grad], config.lr),
-            objective_of(config, vae),
+            objective_of(config, vae, sites),
             prepare=self._model_arguments,
             record=self.total.add,
             precision=config.precision,
@@ -56,7 +59,7 @@ class TrainingStep:
         return self.feed(batches)
 
     def _model_arguments(self, *step_arguments: Tensor) -> tuple[Tensor, Tensor | None]:
-        x, y = arguments(self.vae, self.feed.read(*step_arguments), self._share)
+        x, y = arguments(self.vae, self.feed.read(*step_arguments), self._share, training=True)
         self.total.n = len(x)
         return x, y
 
@@ -101,6 +104,7 @@ class TrainingStep:
         """Return the mean scores over this epoch's steps; with `objective` if the weighted loss differs."""
         config = self.config
         weighted = config.beta != 1 or config.warmup > 0 or config.free_bits > 0 or config.objective != "elbo"
+        weighted |= self.vae.supervised and config.classifier_weight > 0
         return self.total.per_image(weighted)
 
     # --- for several fits as one batched program ---

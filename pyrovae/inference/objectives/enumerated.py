@@ -13,7 +13,7 @@ from torch import Tensor
 from pyrovae.errors import InputError
 from pyrovae.inference.objectives.trace import TraceELBO
 from pyrovae.inference.private import is_identically_zero, scale_and_mask
-from pyrovae.inference.traces import SampleSite, sample_sites, total
+from pyrovae.inference.traces import SampleSite, is_summed, sample_sites, total
 
 
 class EnumeratedELBO(TraceELBO):
@@ -71,11 +71,6 @@ class Weights:
             return values.sum()
         weight = total(logits).exp()
         return (weight * torch.where(weight > 0, values, 0.0)).sum()
-
-
-def is_summed(site: SampleSite) -> bool:
-    """Whether a site of a guide is summed over, not drawn."""
-    return bool(site["infer"].get("enumerate"))
 
 
 def expect_reparameterised(guide_trace: Trace) -> None:

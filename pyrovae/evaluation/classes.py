@@ -1,0 +1,68 @@
+"""How well a program infers the classes of images, or finds clusters that agree with them."""
+
+from typing import NotRequired, TypedDict
+
+import torch
+from torch import Tensor
+
+from pyrovae.data.data import Data, Images
+from pyrovae.evaluation.elbo import EVALUATION_BATCH
+from pyrovae.program import Program
+
+
+class Agreement(TypedDict):
+    """How well the inferred labels agree with those of the images.
+
+    Of a program that learns from labels, `accuracy` is the share of images whose class it infers. Of one that finds
+    clusters, it is that share after each cluster is matched with one class, as is best for all images together (the
+    Hungarian method); `nmi` is the normalised mutual information, and `ari` the adjusted Rand index.
+    """
+
+    accuracy: float
+    nmi: NotRequired[float]
+    ari: NotRequired[float]
+
+
+def inferred_labels(vae: Program, data: Data, images: Images) -> Tensor:
+    """Return the most likely class, or cluster, of each image: (N,), on the CPU."""
+    vae.eval()
+    batches = [slice(start, start + EVALUATION_BATCH) for start in range(0, len(images), EVALUATION_BATCH)]
+    return torch.cat([vae.classify(data.batch(images, rows).x).argmax(-1).cpu() for rows in batches])
+
+
+def agreement(vae: Program, data: Data, images: Images) -> Agreement | None:
+    """Compare the inferred labels with those of the images.
+
+    None if the program infers none, or if no image has a label.
+    """
+    if vae.label is None or images.labels is None or not (images.labels >= 0).any():
+        return None
+    known = images.labels.cpu() >= 0
+    inferred, labels = inferred_labels(vae, data, images)[known], images.labels.cpu()[known]
+    if vae.supervised:
+        return {"accuracy": (inferred == labels).double().mean().item()}
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+    a, b = labels.numpy(), inferred.numpy()
+    matched = matching(counts(inferred, labels, vae.classes, len(data.classes)))
+    return {
+        "accuracy": (matched[inferred] == labels).double().mean().item(),
+        "nmi": float(normalized_mutual_info_score(a, b)),
+        "ari": float(adjusted_rand_score(a, b)),
+    }
+
+
+def counts(inferred: Tensor, labels: Tensor, values: int, classes: int) -> Tensor:
+    """Count the images of each inferred label and each class: (values, classes)."""
+    table: Tensor = torch.bincount(inferred * classes + labels, minlength=values * classes)
+    return table.view(values, classes)
+
+
+def matching(counts: Tensor) -> Tensor:
+    """Return the class that each cluster is matched with, (clusters,); -1 if there are fewer classes than clusters."""
+    from scipy.optimize import linear_sum_assignment
+
+    clusters, classes = linear_sum_assignment(counts.numpy(), maximize=True)
+    matched = torch.full((len(counts),), -1)
+    matched[torch.from_numpy(clusters)] = torch.from_numpy(classes)
+    return matched
