@@ -58,13 +58,16 @@ class Progress(Lines):
         number, total, test = record["epoch"], self.fit.config.epochs, record["test"]
         self.seconds.append(record["seconds"])
         speed = f"{len(self.fit.data.train) / max(record['seconds'], 1e-9):,.0f} images/s"
+        accuracy = f"  accuracy {record['accuracy']:.1%}" if "accuracy" in record else ""
         if self.bar:  # narrow enough for 80 columns
-            scores = f"loss {test['loss']:.1f}  rec {test['reconstruction']:.1f}  KL {test['kl']:.1f}  {speed}"
+            scores = (
+                f"loss {test['loss']:.1f}  rec {test['reconstruction']:.1f}  KL {test['kl']:.1f}{accuracy}  {speed}"
+            )
             self.bar.update(self.task, completed=number, scores=scores)
         elif number % max(1, total // PLAIN_LINES) == 0 or number == 1 or self.fit.done:
             minutes, seconds = divmod(round((total - number) * median_low(self.seconds)), 60)
             scores = f"test loss {test['loss']:.2f}  reconstruction {test['reconstruction']:.2f}  KL {test['kl']:.2f}"
-            say(f"epoch {number}/{total}  {scores}  {speed}  {minutes}:{seconds:02d} left")
+            say(f"epoch {number}/{total}  {scores}{accuracy}  {speed}  {minutes}:{seconds:02d} left")
 
 
 class SweepProgress(Lines):

@@ -102,6 +102,20 @@ class Program(PyroModule):
             raise InputError(f"label: expected a latent site that is discrete, of {known}, got {self.label!r}")
         return sites
 
+    @property
+    def labels(self) -> Label | None:
+        """What turns classes into y, if the program is given them, or if it infers them and can be given them."""
+        if self.supervised:
+            return Label(self.classes)
+        return self.context if isinstance(self.context, Label) else None
+
+    def most_likely(self, x: Tensor, labels: Tensor | None = None) -> Tensor | None:
+        """Return the y of images, as the networks read it: the context, or the labels that the program infers."""
+        if self.labels is None or not self.supervised:
+            return self.given(x, labels)
+        y: Tensor = self.labels(self.classify(x).argmax(-1))
+        return y
+
     def given(self, x: Tensor, labels: Tensor | None = None) -> Tensor | None:
         """Return the context y of images (n, C, H, W) and labels (n,), as the networks read it; None without one."""
         if self.context is None:
@@ -143,7 +157,7 @@ class Program(PyroModule):
 
     def code_distribution(self, x: Tensor, y: Tensor | None = None) -> TorchDistribution:
         """Return the guide's distribution of the code, as `code_distributions` does, with its gradient."""
-        return self._reached(self._code(), self.guide, x, y)
+        return self._reached(self._code(), self._conditioned(self.guide, y), x, self._context(y))
 
     @torch.no_grad()
     def draw_codes(self, n: int, y: Tensor | None = None) -> Tensor:
@@ -170,14 +184,14 @@ class Program(PyroModule):
         return self.code
 
     def _context(self, y: Tensor | None) -> Tensor | None:
-        """Return the context that the model is called with: labels of a program that infers them are none."""
+        """Return the context that model and guide are called with: labels of a program that infers them are none."""
         return y if self.label is None else None
 
-    def _conditioned(self, model: Callable[..., Any], y: Tensor | None) -> Callable[..., Any]:
-        """Return the model with its label, if it has one and y is given, set to y (n, classes)."""
+    def _conditioned(self, program: Callable[..., Any], y: Tensor | None) -> Callable[..., Any]:
+        """Return model or guide with the label, if there is one and y is given, set to y (n, classes)."""
         if self.label is None or y is None:
-            return model
-        conditioned: Callable[..., Any] = poutine.condition(model, {self.label: y})
+            return program
+        conditioned: Callable[..., Any] = poutine.condition(program, {self.label: y})
         return conditioned
 
     def decode(self, z: Tensor, y: Tensor | None = None, mean: bool = True) -> Tensor:
@@ -229,7 +243,7 @@ class Program(PyroModule):
         self.expect_images(x)
         y = self._checked(y, len(x), x)
         with AtMeans(), hidden():
-            return poutine.trace(self.guide).get_trace(x.to(self.device), y)
+            return poutine.trace(self._conditioned(self.guide, y)).get_trace(x.to(self.device), self._context(y))
 
     def _checked(self, y: Tensor | None, n: int | None, x: Tensor | None = None) -> Tensor | None:
         """Return the context of n images as the networks read it; quadrants come from x if y is None.

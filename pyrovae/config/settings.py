@@ -250,6 +250,11 @@ class Config(BaseModel):
             raise ValueError("prior: 'conditional' expects a condition (label, quadrant1, ...), got condition = 'none'")
         return self
 
+    @property
+    def code_dim(self) -> int:
+        """The dimensions of the code; of several codes, those of the top one."""
+        return self.latent_dim if isinstance(self.latent_dim, int) else self.latent_dim[-1]
+
     def replace(self, **settings: Any) -> "Config":
         """Return a copy with these settings changed, and with them the defaults that depend on them."""
         return Config(**(_free_to_follow(self.model_dump()) | settings))

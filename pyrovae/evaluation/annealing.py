@@ -3,23 +3,19 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 import pyro
 import torch
-from pyro import poutine
-from pyro.distributions import TorchDistribution
 from torch import Tensor
-from torch.distributions import Transform, TransformedDistribution
 
 from pyrovae.data.data import Data, Images
-from pyrovae.errors import InputError, at_least
+from pyrovae.errors import at_least
 from pyrovae.evaluation.elbo import arguments
-from pyrovae.evaluation.importance import NUMBERS, expect_density, joint_log_prob, numbers_per_sample
+from pyrovae.evaluation.importance import NUMBERS, expect_density, numbers_per_sample
+from pyrovae.evaluation.paths import Path, Point, path_of
 from pyrovae.inference.parameters import hidden
-from pyrovae.inference.sites import is_latent
 from pyrovae.inference.threads import Threads
-from pyrovae.inference.traces import sample_sites
 from pyrovae.program import Program
 
 IMAGES = 20  # the most images in a batch
@@ -28,81 +24,6 @@ PILOTS = 4  # chains for each image that adapt the step sizes
 LEAPFROGS = 5  # leapfrog steps in a transition
 ACCEPTANCE = 0.65  # the rate at which Hamiltonian Monte Carlo is most efficient: Neal (2011), arXiv:1206.1901
 RATE = 0.2  # of adaptation: log step size changes by RATE · (acceptance − ACCEPTANCE)
-
-
-class Point(NamedTuple):
-    """The positions e (chains, n, latent) of all chains in the space of the guide's base, with densities and gradients.
-
-    q is the density of the base at e, and w = p(x, z) / q(z | x) the weight of the code z that e is transformed to.
-    """
-
-    e: Tensor
-    log_q: Tensor  # (chains, n)
-    log_w: Tensor  # (chains, n)
-    grad_q: Tensor  # ∇ log q, (chains, n, latent)
-    grad_w: Tensor  # ∇ log w, (chains, n, latent)
-
-    def log_density(self, t: float) -> Tensor:
-        return self.log_q + t * self.log_w
-
-    def gradient(self, t: float) -> Tensor:
-        return self.grad_q + t * self.grad_w
-
-
-class Path:
-    r"""Leads from guide to model: log f_t(z) = (1 − t) log q(z | x) + t log p(x, z) = log q + t log w, for 0 ≤ t ≤ 1.
-
-    If q is a transformed base distribution, z = g(e), the chains move in e: log f_t(e) = log q(e) + t log w(g(e)) is
-    the same path, and g, which may be slow to invert, is only computed forwards. `scale` (n, latent) is the standard
-    deviation of the base.
-    """
-
-    def __init__(
-        self,
-        model: Callable[..., Any],
-        guide: Callable[..., Any],
-        *args: Any,
-        threads: Mapping[int, Threads] | None = None,
-    ) -> None:
-        self.model, self.args = model, args
-        self.code, self.q = _only_latent(guide, *args)
-        flow = self.q if isinstance(self.q, TransformedDistribution) else None
-        self.base: TorchDistribution = self.q if flow is None else flow.base_dist
-        self.transforms: list[Transform] = [] if flow is None else flow.transforms
-        self.scale = self.base.sample((1000,)).std(0)
-        if threads is None:
-            threads = defaultdict(lambda: Threads(self.scale.device))
-        self.threads = threads  # of transitions, for each number of chains
-
-    def start(self, chains: int) -> Point:
-        """Draw where the chains start, at t = 0."""
-        return self.at(self.base.sample((chains,)))
-
-    def at(self, e: Tensor) -> Point:
-        """Compute the densities and their gradients at e (chains, n, latent)."""
-        with torch.enable_grad():
-            z = e = e.detach().requires_grad_()
-            for transform in self.transforms:
-                z = transform(z)
-            log_q = self.base.log_prob(e)
-            log_w = self._joint(z) - self.q.log_prob(z)  # the transforms cache e, and need no inverse
-            # Two gradients, as the next t adds them in another proportion; in e alone, so that no weight gets one.
-            grad_q, grad_w = (torch.autograd.grad(part.sum(), e)[0] for part in (log_q, log_w))
-        return Point(e.detach(), log_q.detach(), log_w.detach(), grad_q, grad_w)
-
-    def _joint(self, z: Tensor) -> Tensor:
-        with pyro.plate("chains", len(z), dim=-2):
-            return joint_log_prob(poutine.trace(poutine.condition(self.model, {self.code: z})).get_trace(*self.args))
-
-
-def _only_latent(guide: Callable[..., Any], *args: Any) -> tuple[str, TorchDistribution]:
-    """Return the name and the distribution of the guide's latent; raise `InputError` unless it is one vector."""
-    sites: dict[str, Any] = sample_sites(poutine.trace(guide).get_trace(*args))
-    latents = {name: site["fn"] for name, site in sites.items() if is_latent(site)}
-    if len(latents) != 1 or any(distribution.support.is_discrete for distribution in latents.values()):
-        raise InputError(f"ais: expected a program with one continuous latent, got {', '.join(latents) or 'none'}")
-    ((name, distribution),) = latents.items()
-    return name, distribution
 
 
 def annealed_log_weights(
@@ -117,11 +38,12 @@ def annealed_log_weights(
 
     z_1 ~ q, and z_{k+1} follows from z_k by a transition that leaves f_{t_k} invariant. E[w] = p(x) for transitions
     that are fixed beforehand: the step sizes are adapted on pilot chains, whose weights are not used. One step is plain
-    importance sampling. Works for any Pyro model and guide with one plate of n and one site z; both are called with
-    `args`. `threads` are those that transitions of so many chains run on, to be handed on from one batch to the next.
+    importance sampling. Works for any Pyro model and guide with one plate of n whose latents z are continuous; both are
+    called with `args`. `threads` are those that transitions of so many chains run on, to be handed on from one batch to
+    the next.
     """
     with torch.no_grad(), pyro.validation_enabled(False), hidden():
-        path, times = Path(model, guide, *args, threads=threads), schedule(steps)
+        path, times = path_of(model, guide, *args, threads=threads), schedule(steps)
         return _anneal(path, chains, times, _step_sizes(path, times))
 
 

@@ -11,7 +11,7 @@ from pyrovae.evaluation.latents import code_means, kl_per_dimension
 from pyrovae.figures.names import labels
 from pyrovae.figures.style import CELL, INK, UNSEEN, Unfit, cell_size, drawable, image_figure, new_figure, show_mosaic
 from pyrovae.inference.effects import mean_of
-from pyrovae.parts.contexts import Label, Quadrants
+from pyrovae.parts.contexts import Quadrants
 from pyrovae.program import Program
 
 MOST_ROWS = 60  # the most rows of labels
@@ -33,7 +33,7 @@ def samples(vae: Program, data: Data) -> Figure:
     """Draw the mean of p(x | z, y) for 64 codes z from the prior; y are all labels in turn, or parts of test images."""
     side = 8
     y, title = None, "Samples from the prior"
-    if isinstance(vae.context, Label):
+    if vae.labels is not None:
         y, title = torch.arange(side**2) * len(data.classes) // side**2, "Samples, labels in turn"
     elif isinstance(vae.context, Quadrants):
         rows = torch.arange(side**2) % len(data.test)
@@ -43,7 +43,7 @@ def samples(vae: Program, data: Data) -> Figure:
 
 def manifold(vae: Program, data: Data) -> Figure:
     """Decode a 20×20 grid of two-dimensional codes over [−3, 3]²."""
-    if vae.context is not None:
+    if vae.context is not None or vae.labels is not None:
         raise Unfit("figure manifold: expected an unconditional model, got a conditional one")
     if (dimensions := _dimensions(vae, data)) != 2:
         raise Unfit(f"figure manifold: expected two latent dimensions, got {dimensions}")
@@ -80,7 +80,7 @@ def interpolations(vae: Program, data: Data) -> Figure:
     if not len(starts):
         raise Unfit("figure interpolations: expected two test images (of one label, given labels), got fewer")
     (x0, labels), (x1, _) = data.batch(data.test, starts), data.batch(data.test, ends)
-    y = vae.given(x0, labels)
+    y = vae.most_likely(x0, labels)
     steps = torch.linspace(0, 1, 11)
     z0, z1 = (mean_of(vae.encode(x, y)).cpu() for x in (x0, x1))
     z = torch.lerp(z0[:, None], z1[:, None], steps[None, :, None])  # (rows, steps, latent)
@@ -96,7 +96,7 @@ def traversals(vae: Program, data: Data) -> Figure:
     if isinstance(vae.context, Quadrants):
         raise Unfit("figure traversals: expected a model that is not given quadrants, got one")
     x, labels = data.batch(data.test, slice(0, 1))
-    y = vae.given(x, labels)
+    y = vae.most_likely(x, labels)
     code = mean_of(vae.encode(x, y)).cpu()
     kl = kl_per_dimension(vae, data, data.test) if vae.has_kl else None
     amounts = _variances(code_means(vae, data, data.test)) if kl is None else kl
@@ -114,8 +114,8 @@ def traversals(vae: Program, data: Data) -> Figure:
 
 def conditions(vae: Program, data: Data) -> Figure:
     """Decode each of ten codes with each label: one label per row, one code (a style) per column."""
-    if not isinstance(vae.context, Label):
-        raise Unfit("figure conditions: expected a model that is given labels (condition = 'label'), got another")
+    if vae.labels is None:
+        raise Unfit("figure conditions: expected a model that is given labels, or infers them, got another")
     classes, styles = data.classes[:MOST_ROWS], 10
     z = torch.randn(styles, _dimensions(vae, data))
     y = torch.arange(len(classes)).repeat_interleave(styles)
@@ -166,7 +166,7 @@ def _pairs(vae: Program, data: Data, rows: int = 8) -> tuple[Tensor, Tensor]:
     """Choose pairs of test images: neighbours in the test set or, given labels, the first two of each label."""
     rows = min(rows, len(data.test) // 2)
     labels = data.test.labels
-    if labels is None or not isinstance(vae.context, Label):
+    if labels is None or vae.labels is None:
         return torch.arange(rows) * 2, torch.arange(rows) * 2 + 1
     first_two = [(labels == label).nonzero()[:2, 0] for label in range(len(data.classes))]
     pairs = [pair for pair in first_two if len(pair) == 2][:MOST_ROWS]

@@ -4,9 +4,11 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from pyro.distributions import TorchDistribution
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
+from torch.distributions import Independent, OneHotCategorical
 
 from pyrovae.errors import InputError
 from pyrovae.inference.sites import is_latent
@@ -25,7 +27,7 @@ class AtMeans(Messenger):
     def _pyro_sample(self, msg: Any) -> None:
         if is_latent(msg) and msg["name"] != self.but:
             fn = msg["fn"]
-            msg["value"], msg["done"] = fn.mode if fn.support.is_discrete else mean_of(fn), True
+            msg["value"], msg["done"] = mode_of(fn) if fn.support.is_discrete else mean_of(fn), True
 
 
 class ReachSite(Messenger):
@@ -68,6 +70,16 @@ class SetSite(Messenger):
             if self.z.shape[1:] != msg["fn"].event_shape:
                 raise InputError(f"z: expected codes of {msg['fn'].event_shape[0]} dimensions, got {self.z.shape[1]}")
             msg["value"], msg["is_observed"] = self.z, True
+
+
+def mode_of(distribution: Any) -> Tensor:
+    """Return the mode of a discrete distribution; a one-hot one without reading any value, as torch's own does."""
+    base = distribution.base_dist if isinstance(distribution, Independent) else distribution
+    if not isinstance(base, OneHotCategorical):
+        mode: Tensor = distribution.mode
+        return mode
+    best = base.logits.argmax(-1, keepdim=True)
+    return (torch.arange(base.logits.shape[-1], device=best.device) == best).to(base.logits.dtype)
 
 
 def known_mean(distribution: TorchDistribution) -> Tensor | None:

@@ -26,7 +26,7 @@ def collapse(records: Sequence[Record], config: Config) -> str | None:
     most_active = max(record.get("active_units", 0) for record in records)
     if kl >= NO_KL and active != 0 and (active is None or active >= most_active / 2 or kl >= most_kl / 2):
         return None
-    units = "" if active is None else f"{active} of {config.latent_dim} latent dimensions are active, "
+    units = "" if active is None else f"{active} of {config.code_dim} latent dimensions are active, "
     return f"epoch {last['epoch']}: the posterior collapses: {units}KL {kl:.2f} nats; what may help: {REMEDIES}"
 
 

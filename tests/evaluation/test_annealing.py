@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from support.builders import small_data, small_vae
+from support.hierarchy import LinearHierarchy
 
 from pyrovae import InputError, annealed_log_likelihoods, log_likelihoods
 from pyrovae.cli import main
@@ -34,6 +35,34 @@ def test_annealing_meets_the_exact_likelihood_within_two_standard_errors(linear_
     assert log_w.shape == (200, 40)
     assert acceptance.shape == (40,)
     assert abs(estimate(log_w).mean() - exact.mean()) < 2 * standard_error(log_w)
+
+
+def test_annealing_of_several_latents_meets_the_exact_likelihood_within_two_standard_errors():
+    """The guide's draws of the upper latent are far too narrow: only the chains reach the others."""
+    program, x = LinearHierarchy(narrow=0.3), torch.randn(20, 3)
+    log_w, acceptance = annealed_log_weights(program.model, program.guide, 200, 60, x)
+    exact = program.log_likelihood(x)
+    assert acceptance.min() > 0.3
+    assert abs(estimate(log_w).mean() - exact.mean()) < 2 * standard_error(log_w)
+    plain = log_weights(program.model, program.guide, 200, x)
+    assert (estimate(log_w) - exact).abs().mean() < 0.3 * (estimate(plain) - exact).abs().mean()
+
+
+@pytest.mark.parametrize("posterior", ["diagonal", "flow"])
+@pytest.mark.parametrize("inference", ["bottom_up", "top_down"])
+def test_one_step_of_several_latents_is_importance_sampling(posterior, inference):
+    program, _ = small_vae(program="hierarchical", latent_dim=(4, 2), posterior=posterior, inference=inference)
+    x = torch.rand(5, 1, 8, 8)
+    annealed, _ = annealed_log_weights(program.model, program.guide, 4000, 1, x)
+    plain = log_weights(program.model, program.guide, 4000, x).double()
+    error = (annealed.var(0) / 4000 + plain.var(0) / 4000).sqrt()
+    assert ((annealed.mean(0) - plain.mean(0)).abs() < 4 * error).all()
+
+
+def test_discrete_latents_are_refused_in_one_line():
+    program, _ = small_vae(program="semi_supervised")
+    with pytest.raises(InputError, match="ais: expected a program whose latents are continuous, got the discrete y"):
+        annealed_log_weights(program.model, program.guide, 2, 2, torch.rand(2, 1, 8, 8))
 
 
 def test_annealing_does_not_need_a_guide_that_covers_the_posterior(linear_gaussian):

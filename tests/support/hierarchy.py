@@ -44,8 +44,9 @@ class LinearHierarchy(Program):
 
     code = "z2"
 
-    def __init__(self) -> None:
+    def __init__(self, narrow: float = 0.8) -> None:
         super().__init__()
+        self.narrow = narrow  # the standard deviation of the guide's z2
         self.a, self.s, self.w, self.r = 0.8, 0.5, torch.tensor([1.0, -0.5, 0.7]), 0.6
         self.slope = nn.Parameter(torch.tensor([0.4, -0.2, 0.3]))
 
@@ -58,7 +59,7 @@ class LinearHierarchy(Program):
     def guide(self, x: Tensor, y: None = None) -> Tensor:
         with pyro.plate("images", len(x)):
             z1 = pyro.sample("z1", dist.Normal((x @ self.slope)[..., None], 0.7).to_event(1))
-            return pyro.sample("z2", dist.Normal(0.6 * z1, 0.8).to_event(1))
+            return pyro.sample("z2", dist.Normal(0.6 * z1, self.narrow).to_event(1))
 
     def log_likelihood(self, x: Tensor) -> Tensor:
         """Return log p(x), (n,)."""

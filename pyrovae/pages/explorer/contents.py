@@ -101,7 +101,7 @@ def contents_of(run: Run, store: Store, trials: int = TRIALS) -> Contents:
     return Contents(
         shape=data.shape,
         binary=data.pixels.protocol in ("dynamic", "static", "threshold"),
-        condition=vae.context.reads if vae.context else "none",
+        condition="labels" if vae.labels else vae.context.reads if vae.context else "none",
         seen=store.put(vae.context.seen.byte().numpy()) if isinstance(vae.context, Quadrants) else None,
         classes=[*run.classes],
         colours=[to_hex(colour) for colour in colours(max(1, len(run.classes)))],

@@ -9,7 +9,7 @@ from pyrovae.data.data import Data, Images
 from pyrovae.errors import InputError, reason
 from pyrovae.evaluation.latents import code_means, kl_per_dimension
 from pyrovae.pages.explorer.export import Calibration, PictureModel
-from pyrovae.parts.contexts import Label, Quadrants
+from pyrovae.parts.contexts import Quadrants
 from pyrovae.program import Program
 
 MOST_CODES = 2000
@@ -73,11 +73,11 @@ def draw_codes(vae: Program, data: Data, pictures: Images) -> tuple[Tensor, list
 
 def _draw_contexts(vae: Program, data: Data, pictures: Images) -> tuple[Tensor | None, list[int] | None]:
     """Return contexts to draw for, all labels in turn or all pictures twice, and the label or the picture of each."""
+    if vae.labels is not None:
+        labels = torch.arange(max(PRIOR_DRAWS, 2 * len(data.classes))) % len(data.classes)
+        return vae.labels(labels), labels.tolist()
     if vae.context is None:
         return None, None
-    if isinstance(vae.context, Label):
-        labels = torch.arange(max(PRIOR_DRAWS, 2 * len(data.classes))) % len(data.classes)
-        return vae.context(labels), labels.tolist()
     rows = torch.arange(2 * len(pictures)) % len(pictures)
     return vae.context(data.pixels.read(pictures.images))[rows], rows.tolist()
 
@@ -104,7 +104,7 @@ def calibration_of(
     The codes are those of images, draws from the prior, places of the plane, and places anywhere in the shown range,
     which the sliders reach. Pictures are also moved aside, because somebody may draw anywhere.
     """
-    context, (low, high) = model.vae.context, shown
+    low, high = shown
     places, plane = encoded.codes[:most].clone(), encoded.order[:2]
     anywhere = low + (high - low) * torch.rand(len(places), len(low))
     places[:, plane] = anywhere[:, plane]
@@ -112,10 +112,10 @@ def calibration_of(
     u = pictures.images.cpu().float() / 255
     height, width = u.shape[2:]
     u = torch.cat([u, u[:most].roll((height // 4, -(width // 4)), (2, 3))])
-    if context is None:
-        return Calibration({"z": z}, {"u": u})
-    if isinstance(context, Quadrants):
+    if isinstance(model.vae.context, Quadrants):
         return Calibration({"z": z, "u": u[torch.arange(len(z)) % len(u)]}, {"u": u})
+    if model.vae.labels is None:
+        return Calibration({"z": z}, {"u": u})
     labels: Tensor = pictures.labels.cpu()  # type: ignore[union-attr]  # a model of labels has data with labels
-    y = context(torch.arange(len(z)) % len(data.classes))
-    return Calibration({"z": z, "y": y}, {"u": u, "y": context(torch.cat([labels, labels[:most]]))})
+    y = model.vae.labels(torch.arange(len(z)) % len(data.classes))
+    return Calibration({"z": z, "y": y}, {"u": u, "y": model.vae.labels(torch.cat([labels, labels[:most]]))})

@@ -26,12 +26,16 @@ WITHOUT_KL = (
     "Nothing gives the codes of all images a common shape, so the codes between those of real images may decode"
     " into images that could not be real."
 )
+INFERRED = (
+    "The model infers the class of an image where it is not known, and decodes a code together with a class, so a code"
+    " can hold the style and need not hold the class."
+)
 CONDITIONED = {"none": "", "labels": ", conditioned on the label", "images": ", conditioned on a part of the image"}
 DOTS = {  # what the dots show, by condition
     "none": "The dots are the codes of test images, which the model was not trained on.",
     "labels": (
         "Keep the code and choose another class to see that class in the same style. The dots are the codes of test"
-        " images, which the model was not trained on, each encoded with its own class. A picture that you draw is"
+        " images, which the model was not trained on, each encoded with its class. A picture that you draw is"
         " encoded with the class that is chosen."
     ),
     "images": (
@@ -52,7 +56,7 @@ def subtitle(run: Run) -> str:
     config, (channels, height, width) = run.config, run.data.shape
     kind = "variational autoencoder" if run.vae.has_kl else "plain autoencoder"
     colour = {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
-    condition = CONDITIONED[run.vae.context.reads if run.vae.context else "none"]
+    condition = CONDITIONED["none" if run.vae.context is None else run.vae.context.reads]
     dimensions = f"{as_text(config.latent_dim)} latent dimension{'' if config.latent_dim == 1 else 's'}"
     line = f"A {kind} of {config.dataset}: {height}×{width} {colour} images{condition}, {dimensions}"
     if not run.finished:
@@ -73,7 +77,9 @@ def explanation(run: Run, contents: Contents) -> Iterator[str]:
         f" {posterior}"
         f" {f'{prior} {WITH_KL}' if vae.has_kl else WITHOUT_KL}"
     )
-    if vae.context is None:
+    if vae.context is None and vae.labels is not None:
+        yield f"{INFERRED} {DOTS[contents.condition]}"
+    elif vae.context is None:
         yield " ".join([DOTS["none"], *([COLOURS] if contents.classes else [])])
     else:
         yield f"{_about(vae.context, ANY_CONTEXT)} {DOTS[contents.condition]}"

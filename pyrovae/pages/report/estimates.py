@@ -124,7 +124,7 @@ def latents(runs: Sequence[Run]) -> list[TableRow]:
 def _active_units(run: Run, report: Content) -> str:
     """Return the active units that `pyrovae evaluate` counted, or else those of the epoch whose weights are kept."""
     units = number(report.get("active_units", run.summary["best"].get("active_units")), 0)
-    return units if units == NONE else f"{units} of {number(run.config.latent_dim, 0)}"
+    return units if units == NONE else f"{units} of {number(run.config.code_dim, 0)}"
 
 
 def _most_information(report: Content) -> str:
