@@ -22,7 +22,7 @@ from .values import NAMED, SEED, Whole, examples
 )
 @click.argument("run", type=NAMED)
 @click.option("-n", "n", metavar="N", type=Whole(), default=64, help="how many images  [64]")
-@click.option("--label", metavar="NAME", help="draw images of this class, if the model is given labels  [all in turn]")
+@click.option("--label", metavar="NAME", help="draw images of this class, if the model knows labels  [all in turn]")
 @click.option("--seed", metavar="N", type=SEED, default=0, help="seed of the random numbers  [0]")
 @click.option("--draw", is_flag=True, help="draw the pixels too, instead of showing their mean")
 @click.option("--out", metavar="FILE", type=NAMED, help="a .png, or a .npz of `images`  [RUN/figures/sample.png]")
@@ -59,7 +59,7 @@ def command(
     elif out.suffix == ".png":
         save_out(out, as_png(square_figure(images)))
     else:
-        labels = {"labels": np.array(opened.classes)[y]} if opened.config.condition == "label" else {}
+        labels = {} if opened.vae.labels is None else {"labels": np.array(opened.classes)[y]}
         content = io.BytesIO()
         np.savez_compressed(content, images=(images * 255).round().byte().numpy(), **labels)
         save_out(out, content.getvalue())
@@ -71,12 +71,12 @@ def _context(run: Any, n: int, label: str | None) -> Any:
     import torch
 
     condition = run.config.condition
-    if label is not None and condition != "label":
+    if label is not None and run.vae.labels is None:
         raise InputError(f"label: expected a model that is given labels, got one with condition {condition!r}")
+    if run.vae.labels is not None:
+        return torch.arange(n) % len(run.classes) if label is None else torch.full((n,), _index(label, run.classes))
     if condition == "none":
         return None
-    if condition == "label":
-        return torch.arange(n) % len(run.classes) if label is None else torch.full((n,), _index(label, run.classes))
     rows = torch.arange(n) % len(run.data.test)
     return run.data.batch(run.data.test, rows).x
 

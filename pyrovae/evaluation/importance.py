@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 import pyro
 import torch
 from pyro import poutine
+from pyro.distributions import Unit
 from pyro.ops.stats import fit_generalized_pareto
 from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor, nn
@@ -37,8 +38,10 @@ def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: i
     with torch.no_grad(), pyro.validation_enabled(False), hidden():
         with pyro.plate("samples", samples, dim=-2):
             drawn, scored = guide_then_model(model, poutine.enum(guide, first_available_dim=-3), *args)
-        summed = [name for name, site in sample_sites(drawn).items() if is_summed(site)]
-        log_w = joint_log_prob(scored) - joint_log_prob(drawn, without=summed)
+        sites = sample_sites(drawn)
+        summed = [name for name, site in sites.items() if is_summed(site)]
+        factors = [name for name, site in sites.items() if isinstance(site["fn"], Unit)]  # of a loss, not of q
+        log_w = joint_log_prob(scored) - joint_log_prob(drawn, without=[*summed, *factors])
         for name in summed:  # a value that the guide rules out, such as another label than a known one
             log_w = log_w.where(drawn.nodes[name]["log_prob"] > -math.inf, -math.inf)
         return log_w.flatten(0, -3).logsumexp(0) if summed else log_w

@@ -6,6 +6,7 @@ import pyro
 import torch
 from torch import Tensor, nn
 
+from pyrovae.config.settings import as_text
 from pyrovae.parts.contexts import Context
 from pyrovae.parts.likelihoods import Likelihood
 from pyrovae.parts.networks.network import Network
@@ -45,7 +46,9 @@ class Hierarchical(Program):
     ) -> None:
         super().__init__()
         if isinstance(latent_dim, int) or len(latent_dim) < 2:
-            raise ValueError(f"latent_dim: expected two or more numbers for program hierarchical, got {latent_dim}")
+            raise ValueError(
+                f"latent_dim: expected two or more numbers for program hierarchical, got {as_text(latent_dim)}"
+            )
         y = () if context is None else context.shape
         self.encoder = network.encoder(y)
         layers = Layers(latent_dim, upper_hidden or hidden, self.encoder.features, make_hidden, make_posterior)

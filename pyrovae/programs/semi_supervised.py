@@ -7,6 +7,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from pyrovae.config.settings import as_text
 from pyrovae.parts.contexts import Label
 from pyrovae.parts.likelihoods import Likelihood
 from pyrovae.parts.networks.network import Network
@@ -50,7 +51,7 @@ class SemiSupervised(Program):
         if classes < 2:
             raise ValueError(f"program semi_supervised: expected images with two classes or more, got {classes}")
         if not isinstance(latent_dim, int):
-            raise ValueError(f"latent_dim: expected one number for program semi_supervised, got {latent_dim}")
+            raise ValueError(f"latent_dim: expected one number for program semi_supervised, got {as_text(latent_dim)}")
         self.encoder = network.encoder((classes,))
         self.decoder = network.decoder(latent_dim, likelihood.features, (classes,))
         body = network.encoder()

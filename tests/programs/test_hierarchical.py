@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from support.builders import small_data, small_vae
+from support.linear import LINEAR
 from torch import nn
 
 from pyrovae import InputError, fit
@@ -76,16 +77,6 @@ def _joint_gaussian(program):
     first, last = program.decoder.body
     weight, bias = last.weight @ first.weight, last.weight @ first.bias + last.bias
     return weight @ loc + bias, weight @ covariance @ weight.T + torch.eye(len(bias))
-
-
-LINEAR = """
-from torch import nn
-from pyrovae.parts.networks import MLP
-
-class Linear(MLP):
-    def layer(self, units, width):
-        return [nn.Linear(units, width)]
-"""
 
 
 @pytest.mark.parametrize("inference", GUIDES)

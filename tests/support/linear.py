@@ -9,6 +9,15 @@ from torch import nn
 
 from pyrovae.inference.objectives import OBJECTIVES
 
+LINEAR = """
+from torch import nn
+from pyrovae.parts.networks import MLP
+
+class Linear(MLP):
+    def layer(self, units, width):
+        return [nn.Linear(units, width)]
+"""  # a network for --network FILE.py:Linear
+
 
 class Linear(nn.Module):
     """x = w z + noise, with a Gaussian guide: off the posterior, or with `exact` the posterior itself. For float64."""
