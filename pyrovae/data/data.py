@@ -19,7 +19,7 @@ FIXED_SEED = 1  # the seed of all that is drawn once for every run: splits, and 
 
 @dataclass(frozen=True)
 class Images:
-    """Images (N, C, H, W) as uint8 from 0 to 255, and their labels (N,) as int64, if there are any."""
+    """Images (N, C, H, W) as uint8 from 0 to 255, and their labels (N,) as int64, if there are any; -1: not known."""
 
     images: Tensor
     labels: Tensor | None = None
@@ -40,6 +40,10 @@ class Images:
     def take(self, rows: Tensor) -> "Images":
         """Copy these rows to a set of their own, on disk if it does not fit in memory."""
         return Images(select(self.images, rows), None if self.labels is None else self.labels[rows])
+
+    def known(self) -> Tensor:
+        """Return which images have a label, (N,) on the CPU; without any labels none has."""
+        return torch.zeros(len(self), dtype=torch.bool) if self.labels is None else self.labels.cpu() >= 0
 
     def fits(self, device: torch.device | str) -> bool:
         """Return whether all images may be kept on the device."""
@@ -181,7 +185,7 @@ def with_labels(images: Images, labelled: int, classes: int, seed: int) -> Image
     >>> with_labels(Images(torch.zeros(9, 1, 8, 8), torch.arange(9) % 3), 4, 3, seed=0).labels.ge(0).sum()
     tensor(4)
     """
-    known = 0 if images.labels is None else int((images.labels >= 0).sum())
+    known = int(images.known().sum())
     if images.labels is None or labelled > known:
         raise InputError(f"labelled: expected at most the {known} training images that have a label, got {labelled}")
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))

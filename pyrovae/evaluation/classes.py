@@ -35,9 +35,9 @@ def agreement(vae: Program, data: Data, images: Images) -> Agreement | None:
 
     None if the program infers none, or if no image has a label.
     """
-    if vae.label is None or images.labels is None or not (images.labels >= 0).any():
+    known = images.known()
+    if vae.label is None or images.labels is None or not known.any():
         return None
-    known = images.labels.cpu() >= 0
     inferred, labels = inferred_labels(vae, data, images)[known], images.labels.cpu()[known]
     if vae.supervised:
         return {"accuracy": (inferred == labels).double().mean().item()}

@@ -199,8 +199,9 @@ def _accuracies(means: Tensor, data: Data) -> tuple[float, float] | None:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    means, known = means[data.test.known()], data.test.labels.cpu()[data.test.known()]
     order, half = torch.randperm(len(means), generator=torch.Generator().manual_seed(0)), len(means) // 2
-    codes, labels = means[order].numpy(), data.test.labels.cpu()[order].numpy()
+    codes, labels = means[order].numpy(), known[order].numpy()
     if len(set(labels[:half])) < 2:
         return None
     neighbours = KNeighborsClassifier(min(5, half))

@@ -19,7 +19,7 @@ def confusion(vae: Program, data: Data) -> Figure:
     classes = len(data.classes)
     if max(classes, vae.classes) > MOST:
         raise Unfit(f"figure confusion: expected at most {MOST} classes, got {max(classes, vae.classes)}")
-    known = data.test.labels.cpu() >= 0
+    known = data.test.known()
     inferred, truth = inferred_labels(vae, data, data.test)[known], data.test.labels.cpu()[known]
     table = counts(inferred, truth, vae.classes, classes)
     order = torch.arange(vae.classes)

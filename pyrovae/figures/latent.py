@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from pyrovae.data.data import Data
 from pyrovae.evaluation import latents
 from pyrovae.figures.names import legend
-from pyrovae.figures.style import INK, TRAIN, Unfit, colours, new_figure
+from pyrovae.figures.style import INK, PALE, TRAIN, Unfit, colours, new_figure
 from pyrovae.program import Program
 
 MOST_IN_LEGEND = 48  # labels; with more there is no legend
@@ -78,11 +78,11 @@ def _scatter(figure: Figure, panel: Axes, codes: np.ndarray, data: Data) -> None
         panel.scatter(codes[:, 0], codes[:, 1], s=size, color=TRAIN, alpha=0.7, linewidths=0)
         return
     labels = data.test.labels.cpu().numpy()
-    palette = np.array([to_rgb(colour) for colour in colours(len(data.classes))])
+    palette = np.array([to_rgb(colour) for colour in (*colours(len(data.classes)), PALE)])  # PALE: -1, not known
     panel.scatter(
         codes[:, 0], codes[:, 1], s=size, c=palette[labels], alpha=0.7, linewidths=0
     )  # in one go, so that no label is on top
     if len(data.classes) <= MOST_IN_LEGEND:
-        dots = [Line2D([], [], marker="o", linestyle="", color=colour) for colour in palette]
-        columns = -(-len(palette) // 24)
+        dots = [Line2D([], [], marker="o", linestyle="", color=colour) for colour in palette[:-1]]
+        columns = -(-len(dots) // 24)
         legend(figure, dots, data.classes, loc="outside right center", ncols=columns)

@@ -43,6 +43,6 @@ def progress_of(previous: Mapping[str, Tensor], epoch: int, fit: Fit) -> bytes:
 def shown_rows(data: Data, n: int = 10) -> Tensor:
     """Return the rows of the test images to show: the first image of each class, or else the first `n`."""
     labels = data.test.labels
-    if labels is None or len(data.classes) > n:
+    if labels is None or len(data.classes) > n or not data.test.known().any():
         return torch.arange(min(n, len(data.test)))
-    return torch.tensor([int((labels == label).nonzero()[0]) for label in labels.unique()])
+    return torch.tensor([int((labels == label).nonzero()[0]) for label in labels.unique() if label >= 0])

@@ -24,3 +24,11 @@ def test_data_or_devices_that_do_not_fit_the_config_are_refused(settings, data, 
     vae, config = small_vae(**settings)
     with pytest.raises(InputError, match=message):
         fit(vae, small_data(**data), config)
+
+
+def test_a_model_of_labels_needs_the_label_of_every_image():
+    vae, config = small_vae(condition="label")
+    data = small_data()
+    data.test.labels[:3] = -1
+    with pytest.raises(InputError, match="expected a label of every image, as the model is given it, got 3 without"):
+        fit(vae, data, config)

@@ -79,14 +79,15 @@ class _Array:
 def read_npz(path: Path) -> RawData:
     """Read the arrays `images`, and `labels`, `test_images` and `test_labels` if they are there.
 
-    Images are uint8 of shape (N, H, W), (N, H, W, 1 or 3) or (N, 1 or 3, H, W), labels integers or words (N,). Headers
-    are checked before any values are read, and nothing is unpickled. Raises `InputError` for anything else.
+    Images are uint8 of shape (N, H, W), (N, H, W, 1 or 3) or (N, 1 or 3, H, W), labels integers or words (N,); -1, NaN
+    or an empty word stands for a label that is not known. Headers are checked before any values are read, and nothing
+    is unpickled. Raises `InputError` for anything else.
     """
     try:
         check_file(path)
         with zipfile.ZipFile(path) as archive:
             return _raw_data(archive, path)
-    except InputError:
+    except (InputError, Warning):
         raise
     except Exception as error:
         raise InputError(f"dataset: expected an npz file at {path}, got: {reason(error)}") from None
@@ -105,7 +106,7 @@ def _raw_data(archive: zipfile.ZipFile, path: Path) -> RawData:
     images = {name: _image_tensor(array) for name, array in parts.items()}
     if len(shapes := {tuple(part.shape[1:]) for part in images.values()}) > 1:
         raise InputError(f"dataset: expected images and test_images of one shape in {path}, got {shapes}")
-    labels, classes = _counted(written)
+    labels, classes = _counted(written, path)
     return RawData(
         images["images"], labels.get("images"), images.get("test_images"), labels.get("test_images"), classes
     )
@@ -169,19 +170,42 @@ def _labels(arrays: dict[str, _Array], parts: dict[str, _Array], path: Path) -> 
                 f"dataset: expected labels of {name} of at most {LABELS / 1e9:.1f} GB in {path},"
                 f" got {array.nbytes / 1e9:,.1f} GB"
             )
-        if array.shape != (n,) or array.dtype.kind not in "iuU" or array.dtype.itemsize > WORD:
+        if array.shape != (n,) or array.dtype.kind not in "iufU" or array.dtype.itemsize > WORD:
             raise InputError(
                 f"dataset: expected {n} integers or words as labels of {name} in {path},"
                 f" got shape {array.shape} of type {array.dtype}"
             )
     if len({array.dtype.kind == "U" for array in labels.values()}) > 1:
         raise InputError(f"dataset: expected labels and test_labels alike in {path}, got integers and words")
-    return {name: array.read() for name, array in labels.items()}
+    return {name: _whole(array.read(), name, path) for name, array in labels.items()}
 
 
-def _counted(labels: dict[str, np.ndarray]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Number the integers or words from 0 in their order; return the numbers, and the names of the classes."""
+def _whole(labels: np.ndarray, name: str, path: Path) -> np.ndarray:
+    """Return labels as integers or words; floats must be whole numbers, or NaN where a label is not known."""
+    if labels.dtype.kind != "f":
+        return labels
+    known = np.nan_to_num(labels, nan=-1.0)
+    if not np.isfinite(known).all() or (known != known.round()).any() or (np.abs(known) > 2**53).any():
+        raise InputError(f"dataset: expected integers, NaN or words as labels of {name} in {path}, got fractions")
+    whole: np.ndarray = known.astype(np.int64)
+    return whole
+
+
+def _counted(labels: dict[str, np.ndarray], path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Number the integers or words from 0 in their order; return the numbers, and the names of the classes.
+
+    A label that is not known, -1 or an empty word, has the number -1. A warning says how many there are.
+    """
     if not labels:
         return {}, ()
-    names = np.unique(np.concatenate(list(labels.values())))
-    return {k: torch.tensor(np.searchsorted(names, v)) for k, v in labels.items()}, tuple(str(n) for n in names)
+    known = {name: values != ("" if values.dtype.kind == "U" else -1) for name, values in labels.items()}
+    names = np.unique(np.concatenate([values[known[name]] for name, values in labels.items()]))
+    if unknown := sum(int((~mask).sum()) for mask in known.values()):
+        count = sum(map(len, known.values()))
+        warnings.warn(
+            f"dataset: {unknown:,} of {count:,} images in {path} have no label (-1, NaN or empty)", stacklevel=2
+        )
+    numbers = {
+        name: torch.tensor(np.where(known[name], np.searchsorted(names, values), -1)) for name, values in labels.items()
+    }
+    return numbers, tuple(str(name) for name in names)

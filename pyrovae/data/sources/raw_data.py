@@ -12,7 +12,7 @@ from pyrovae.errors import InputError, expect_text
 class RawData:
     """Images (N, C, H, W) as uint8, labels (N,) as int64 if there are any, and a test set if the source has one.
 
-    `classes` names the labels 0, 1, 2, ...; it is empty without labels.
+    `classes` names the labels 0, 1, 2, ...; it is empty without labels. A label that is not known is -1.
     """
 
     images: Tensor
@@ -51,5 +51,5 @@ def _check_labels(labels: Tensor, n: int, classes: int, place: str) -> None:
         got = f"{tuple(labels.shape)} of {labels.dtype}"
         raise InputError(f"dataset: expected {n} labels of the {place}, got {got}")
     least, most = labels.min().item(), labels.max().item()
-    if least < 0 or most >= classes:
+    if least < -1 or most >= classes:
         raise InputError(f"dataset: expected labels from 0 to {classes - 1} of the {place}, got {least} to {most}")

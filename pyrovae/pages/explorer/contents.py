@@ -129,7 +129,7 @@ def _latent_space(encoded: EncodedImages, low: Tensor, high: Tensor, standard_no
 
 
 def _labels(images: Images, store: Store) -> Stored | None:
-    return None if images.labels is None else store.put(images.labels.cpu().int().numpy())
+    return None if images.labels is None or not images.known().all() else store.put(images.labels.cpu().int().numpy())
 
 
 def _fine(numbers: Tensor) -> Rounded:

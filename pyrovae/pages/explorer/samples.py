@@ -54,7 +54,9 @@ def pictures_to_pick(data: Data) -> Images:
     """Choose the test images that the page offers: one of each label, then a second one of each, and so on."""
     most = min(MOST_PICTURES, max(8, MOST_PIXELS // data.test.images[0].numel()))
     images = evenly_spaced(data.test, 20 * most)
-    if images.labels is None:
+    if images.known().any():
+        images = images[images.known()]
+    if images.labels is None or not images.known().all():
         return images[slice(0, most)]
     count: dict[int, int] = {}
     ranks = []

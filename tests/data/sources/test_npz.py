@@ -41,7 +41,7 @@ def test_images_of_each_shape_are_read_with_channels_first(shape, axes, expected
     [
         ([7, 3, 3], [3, 9], ("3", "7", "9"), [1, 0, 0], [0, 2]),
         (["dog", "cat", "dog"], ["ant", "cat"], ("ant", "cat", "dog"), [2, 1, 2], [0, 1]),
-        ([10, 9, -1], [9, 10], ("-1", "9", "10"), [2, 1, 0], [1, 2]),  # sorted as numbers, not as text
+        ([10, 9, -2], [9, 10], ("-2", "9", "10"), [2, 1, 0], [1, 2]),  # sorted as numbers, not as text
     ],
 )
 def test_labels_are_numbered_in_the_order_of_their_classes(
@@ -79,7 +79,7 @@ IMAGES = noise(4, 6, 6)
         ({"images": IMAGES, "test_images": noise(4, 6, 6, 3)}, "expected .*test_images .*, got"),
         ({"images": IMAGES, "labels": [1, 2, 3]}, r"expected 4 integers or words .*, got shape \(3,\)"),
         ({"images": IMAGES, "labels": np.eye(4, dtype=int)}, r"got shape \(4, 4\)"),
-        ({"images": IMAGES, "labels": [1.0, 2.0, 3.0, 4.0]}, "of type float64"),
+        ({"images": IMAGES, "labels": [1.0, 2.5, 3.0, 4.0]}, "expected integers, NaN or words .*, got fractions"),
         (
             {"images": IMAGES, "test_images": IMAGES, "labels": [1, 2, 3, 4]},
             "expected labels for images and test_images",
@@ -167,6 +167,16 @@ def test_a_small_file_that_unpacks_to_more_than_there_is_room_for_is_refused_bef
     monkeypatch.setattr(npz._Array, "read", lambda array: pytest.fail("it was unpacked"))
     with pytest.raises(InputError, match=r"where 0.0 GB are free, in .*zeros.npz, got 0.[01] MB that unpack to 0.1 GB"):
         npz.read_npz(tmp_path / "zeros.npz")
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [([7, -1, 9, -1], ("7", "9")), ([7.0, np.nan, 9.0, np.nan], ("7", "9")), (["a", "", "b", ""], ("a", "b"))],
+)
+def test_labels_that_are_not_known_are_no_class_and_a_warning_counts_them(labels, classes, tmp_path):
+    with pytest.warns(UserWarning, match="2 of 4 images in .* have no label"):
+        raw = read_source(save_npz(tmp_path / "a.npz", images=IMAGES, labels=labels))
+    assert (raw.labels.tolist(), raw.classes) == ([0, -1, 1, -1], classes)
 
 
 def test_labels_too_large_to_be_sorted_are_refused_before_they_are_read(tmp_path, monkeypatch):
