@@ -44,13 +44,22 @@ def test_the_python_example_runs(capsys):
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
-def test_the_program_of_ones_own_trains_and_is_scored(capsys):
-    names = {}
-    exec(BRIGHT, names)
-    assert len(BRIGHT.split("\n\n\nconfig")[0].splitlines()) < 40
-    first, *_, last = [float(line.split()[0]) for line in capsys.readouterr().out.splitlines()]
-    assert last < first
-    assert -last < names["scores"].mean()  # log p(x) is above the ELBO
+def test_the_program_of_ones_own_takes_the_commands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert len(BRIGHT.strip().splitlines()) < 40
+    Path("bright.py").write_text(BRIGHT, encoding="utf-8")
+    own = "--program bright.py:Bright"
+    train, evaluate, explore = re.findall(rf"^(pyrovae .*{own}[^#\n]*)", README, re.MULTILINE)
+    for line in (f"{train} --epochs 12", evaluate.replace("1000", "100"), explore, "pyrovae report results/bright"):
+        result = CliRunner().invoke(cli, line.split()[1:])
+        assert result.exit_code == 0, result.output
+    run = pyrovae.Run("results/bright", program="bright.py:Bright")
+    first, *_, last = run.metrics
+    assert last["test"]["loss"] < first["test"]["loss"]
+    assert [*last["test"]["sites"]] == ["z", "brightness"]
+    assert -last["test"]["loss"] < run.evaluation["log_likelihood"]
+    with pytest.raises(pyrovae.InputError, match="its code is run only if you repeat it"):
+        _ = pyrovae.Run("results/bright").vae
 
 
 @pytest.mark.filterwarnings("ignore:epoch .* the posterior collapses")  # two epochs are few
