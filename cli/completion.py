@@ -16,6 +16,7 @@ Complete = Callable[[Context, Parameter, str], list[str]]
 
 FAMILIES = {  # setting -> the module and the dict that names its values
     "dataset": ("pyrovae.data.sources", "DATASETS"),
+    "program": ("pyrovae.programs", "PROGRAMS"),
     "network": ("pyrovae.parts.networks", "NETWORKS"),
     "activation": ("pyrovae.parts.networks", "ACTIVATIONS"),
     "likelihood": ("pyrovae.parts.likelihoods", "LIKELIHOODS"),

@@ -33,6 +33,7 @@ def _presets() -> dict[str, str]:
 KINDS = {
     "presets": _presets,
     "datasets": _members("data.sources", "DATASETS"),
+    "programs": _members("programs", "PROGRAMS"),
     "networks": _members("parts.networks", "NETWORKS"),
     "activations": _members("parts.networks", "ACTIVATIONS"),
     "likelihoods": _members("parts.likelihoods", "LIKELIHOODS"),
@@ -46,8 +47,8 @@ KINDS = {
 @click.command("list", epilog=examples("pyrovae list presets"))
 @click.argument("kind", required=False, metavar="[KIND]", shell_complete=of(lambda: KINDS))
 def command(kind: str | None) -> None:
-    """List what there is to choose from: presets, datasets, networks, activations, likelihoods, priors, posteriors,
-    objectives or figures; without KIND all of them.
+    """List what there is to choose from: presets, datasets, programs, networks, activations, likelihoods, priors,
+    posteriors, objectives or figures; without KIND all of them.
     """
     console = Console()
     for name in KINDS if kind is None else [one_of("list", kind, KINDS)]:

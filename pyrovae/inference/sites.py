@@ -1,5 +1,6 @@
 """The sites of a program: its random variables, read from one run of guide and model."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
@@ -50,10 +51,16 @@ def sites_of(model: Callable[..., Any], guide: Callable[..., Any], *args: Tensor
     """Run the guide, and the model at what it draws; return the sites by name, in the order in which the model ran.
 
     Torch's random numbers stay as they are. Raises `InputError` if the guide lacks a latent of the model, has one that
-    the model lacks, or if a site lies in no plate, so that the images do not each have a value of it.
+    the model lacks, if a site comes twice or lies in no plate, so that the images do not each have a value of it, or if
+    a site is to be summed over that has not finitely many values.
     """
     with seeded(0), hidden():
-        guide_trace, model_trace = guide_then_model(model, guide, *args)
+        try:
+            guide_trace, model_trace = guide_then_model(model, guide, *args)
+        except RuntimeError as error:
+            if twice := re.match("Multiple sample sites named '(.*)'", str(error)):
+                raise InputError(f"program: expected each site once, got {twice[1]!r} twice") from None
+            raise
     drawn = {name: site for name, site in _variables(guide_trace).items() if is_latent(site)}
     variables = _variables(model_trace)
     latents = {name for name, site in variables.items() if is_latent(site)}
@@ -61,6 +68,10 @@ def sites_of(model: Callable[..., Any], guide: Callable[..., Any], *args: Tensor
         raise InputError(f"guide: expected a site for each latent of the model, got none named {missing[0]!r}")
     if extra := [name for name in drawn if name not in latents]:
         raise InputError(f"guide: expected the model's latents alone, got {extra[0]!r}, which the model does not draw")
+    for name, site in drawn.items():
+        if is_summed(site) and not site["fn"].has_enumerate_support:
+            kind = type(site["fn"]).__name__
+            raise InputError(f"guide: expected a site of finitely many values to be summed over, got {name!r}, {kind}")
     for name, site in (*variables.items(), *drawn.items()):
         if not site["cond_indep_stack"]:
             raise InputError(f"program: expected the site {name!r} in the plate of the images, got it in none")

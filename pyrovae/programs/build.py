@@ -145,13 +145,17 @@ def _check_sites(program: Program, parts: Parts) -> None:
     ]
     try:
         with torch.no_grad(), seeded(parts.config.seed):
-            x = torch.rand(2, *parts["shape"])
-            sites = program.sites(x, program.given(x, torch.zeros(2, dtype=torch.long)))
+            x, labels = torch.rand(2, *parts["shape"]), torch.zeros(2, dtype=torch.long)
+            sites, others = (
+                program.sites(images, program.given(images, labels)) for images in (x, torch.zeros_like(x))
+            )
     except ValueError as error:
         raise InputError(reason(error)) from None
     finally:
         for hook in hooks:
             hook.remove()
+    if [*sites.values()] != [*others.values()]:
+        raise InputError("program: expected the same sites for all images, got others for blank ones than for noise")
     if (shape := sites[program.image].event_shape) != parts["shape"]:
         raise InputError(f"image: expected event shape {parts['shape']} of {program.image!r}, got {shape}")
 

@@ -22,9 +22,11 @@ from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import ACTIVATIONS, NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.priors import PRIORS
+from pyrovae.programs import PROGRAMS
 
 FIELDS = Config.model_fields
 FAMILIES = {
+    "program": PROGRAMS,
     "network": NETWORKS,
     "activation": ACTIVATIONS,
     "likelihood": LIKELIHOODS,
@@ -37,6 +39,8 @@ OWN = {
     "dataset": st.sampled_from([*DATASETS]) | WORDS.map("folder:{}".format) | WORDS.map("npz:{}".format),
     "data_dir": st.none() | WORDS.map(Path),
     "hidden": st.lists(st.integers(1, MOST), min_size=1, max_size=4).map(tuple),
+    "upper_hidden": st.lists(st.integers(1, MOST), max_size=4).map(tuple),
+    "latent_dim": st.integers(1, MOST) | st.lists(st.integers(1, MOST), min_size=2, max_size=4).map(tuple),
     "scale": st.sampled_from(SCALES) | st.floats(1 / LARGEST, LARGEST),
     "device": st.sampled_from(["auto", "cpu", "cuda", "cuda:0", "cuda:15"]),
     **{name: st.sampled_from([*members]) | WORDS.map("my/own.py:{}".format) for name, members in FAMILIES.items()},
