@@ -19,9 +19,16 @@ class Grid:
     configs: dict[str, Config]
 
 
-def split(name: str, texts: Sequence[str]) -> list[str]:
-    """Split texts into values at commas; for `hidden`, whose values contain commas, at semicolons."""
-    separator, example = (";", "128,128;512,256") if name == "hidden" else (",", "2,10,50")
+LISTS = {"hidden": "128,128;512,256", "upper_hidden": "128;64,64"}  # settings whose values contain commas
+
+
+def split(name: str, texts: Sequence[str], layered: bool = False) -> list[str]:
+    """Split texts into values at commas; at semicolons if values contain commas, as `hidden` does.
+
+    So does `latent_dim` of a `layered` program.
+    """
+    lists = LISTS | ({"latent_dim": "40,20;20,10"} if layered else {})
+    separator, example = (";", lists[name]) if name in lists else (",", "2,10,50")
     values = [value.strip() for text in texts for value in text.split(separator)]
     if not all(values):
         raise InputError(f"{name}: expected one or more values, as {example}, got {separator.join(texts)!r}")
@@ -33,7 +40,11 @@ def combinations(texts: Sequence[str], listed: Mapping[str, Sequence[str]]) -> G
 
     Raises `InputError` for a value that `Config` refuses, for a repeated combination, and if there is only one.
     """
-    values = {name: split(name, listed[name]) for name in Config.model_fields if name in listed}  # ordered as fields
+    program = listed.get("program", [Config.from_toml(*texts).program])
+    layered = "hierarchical" in split("program", program)
+    values = {  # ordered as fields
+        name: split(name, listed[name], layered) for name in Config.model_fields if name in listed
+    }
     for name in ONE_FOR_ALL:
         if len(values.get(name, ())) > 1:
             raise InputError(f"{name}: expected one value for all runs, got {','.join(values[name])!r}")

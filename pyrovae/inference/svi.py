@@ -6,11 +6,13 @@ from typing import Any, Protocol, cast
 
 import pyro
 import torch
+from pyro.infer import TraceEnum_ELBO
 from torch import Tensor
 
 from pyrovae.errors import one_of
 from pyrovae.inference.compiled import capture
 from pyrovae.inference.cuda_graph import Replay, can_replay
+from pyrovae.inference.objectives.enumerated import EnumeratedELBO
 from pyrovae.inference.objectives.trace import TraceELBO
 from pyrovae.inference.optimizer import Update
 from pyrovae.inference.parameters import hidden
@@ -86,9 +88,18 @@ class SVI:
         Model and guide may do anything that does not depend on the values of tensors. They run on `args`: a buffer that
         a run changes, such as a running mean, is changed. On a CPU a plain Adam(fused=True) becomes part of the graph;
         on CUDA the whole step becomes one CUDA graph if the optimizer has `capturable=True`. Afterwards only the
-        learning rate of the optimizer's settings may change.
+        learning rate of the optimizer's settings may change. Pyro's `TraceEnum_ELBO` reads values of tensors, so its
+        graph is that of `EnumeratedELBO`, which has the same value and gradient, or refuses.
         """
         self.evaluate_loss(*args)  # the one run that Pyro validates, because it cannot validate a graph
+        loss, self.loss = self.loss, _capturable(self.loss)
+        try:
+            self._compile(*args)
+        finally:
+            self.loss = loss
+        self._shapes = _shapes(args)
+
+    def _compile(self, *args: Tensor) -> None:
         if size() == 1 and self.update.can_be_written_out:
             with self.update.restored():
                 whole = capture(self._written_out, self.update.lr(), *args)
@@ -98,7 +109,6 @@ class SVI:
             if can_replay(self.optim, *args):
                 with self.update.restored():
                     self.compiled = Replay(self.compiled, *args)
-        self._shapes = _shapes(args)
 
     def _written_out(self, lr: Tensor, *args: Tensor) -> tuple[Tensor]:
         loss, *gradients = self.gradients(*args)
@@ -130,6 +140,17 @@ class SVI:
             loss = self.loss.differentiable_loss(self.model, self.guide, *args)
         self.validate = False
         return loss
+
+
+def _capturable(loss: Loss) -> Loss:
+    """Return the loss, or for Pyro's `TraceEnum_ELBO` the estimator with the same value that reads no values."""
+    if type(loss) is not TraceEnum_ELBO:
+        return loss
+    return EnumeratedELBO(
+        num_particles=loss.num_particles,
+        vectorize_particles=loss.vectorize_particles,
+        max_plate_nesting=loss.max_plate_nesting,
+    )
 
 
 def _shapes(args: tuple[Any, ...]) -> list[torch.Size | None]:

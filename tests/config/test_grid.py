@@ -22,3 +22,12 @@ def test_flags_go_over_toml_and_what_follows_from_them_follows():
 def test_a_name_is_the_name_of_one_folder():
     grid = combinations([], {"likelihood": ("my/soft.py:Soft,bernoulli",)})
     assert [*grid.configs] == ["likelihood=my-soft.py-Soft,seed=0", "likelihood=bernoulli,seed=0"]
+
+
+def test_the_codes_of_a_hierarchy_are_separated_by_semicolons():
+    listed = {"program": ("hierarchical",), "latent_dim": ("4,2; 8,3",), "upper_hidden": ("9;5,5",)}
+    grid = combinations([], listed)
+    assert {config.latent_dim for config in grid.configs.values()} == {(4, 2), (8, 3)}
+    assert {config.upper_hidden for config in grid.configs.values()} == {(9,), (5, 5)}
+    preset = combinations(['program = "hierarchical"'], {"latent_dim": ("4,2",), "seed": ("0,1",)})
+    assert {config.latent_dim for config in preset.configs.values()} == {(4, 2)}

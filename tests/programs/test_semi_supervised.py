@@ -6,11 +6,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from pyro.infer import TraceEnum_ELBO
 from support.builders import small_data, small_vae
 from support.commands import pyrovae
 from support.linear import LINEAR
 
-from pyrovae import Config, InputError, build, fit, load
+from pyrovae import SVI, Config, InputError, build, fit, load
 from pyrovae.data.data import Images, with_labels
 from pyrovae.evaluation.classes import agreement
 from pyrovae.evaluation.importance import log_weights
@@ -165,6 +166,26 @@ def test_the_compiled_step_is_the_eager_one():
         assert training.compiled == (compile == "yes")
     for eager, compiled in zip(*results):
         assert compiled["test"]["loss"] == pytest.approx(eager["test"]["loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("estimator", [EnumeratedELBO, TraceEnum_ELBO])
+def test_pyros_own_estimator_of_sums_is_evaluated_and_compiled_too(estimator):
+    x, y = (
+        torch.rand(6, 1, 8, 8).round(),
+        torch.eye(3)[[0, 1, 2, 0, 1, 2]] * torch.tensor([1.0, 0, 1, 0, 0, 0])[:, None],
+    )
+    losses = []
+    for compile in (False, True):
+        program, _ = small()
+        optimizer = torch.optim.Adam(program.parameters(), 1e-3, fused=True)
+        svi = SVI(program.model, program.guide, optimizer, estimator(max_plate_nesting=1))
+        with seeded(0):
+            if compile:
+                svi.compile(x, y)
+        with seeded(1):
+            losses.append([svi.evaluate_loss(x, y).item(), *(svi.step(x, y).item() for _ in range(3))])
+        assert (svi.compiled is not None) == compile
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 def test_images_are_drawn_and_encoded_for_a_label_or_without_one():

@@ -28,9 +28,11 @@ from pyrovae.parts.networks import MLP
 from pyrovae.inference.objectives import TraceELBO
 from pyrovae.parts.posteriors import Diagonal
 from pyrovae.parts.priors import Normal
+from pyrovae.vae import VAE
 from torch.nn import ReLU
 """
 MEMBERS = {
+    "program": "VAE",
     "network": "MLP",
     "activation": "ReLU",
     "likelihood": "Bernoulli",
