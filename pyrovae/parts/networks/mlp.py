@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from pyrovae.parts.networks.context import as_vectors, joined, units
 from pyrovae.parts.networks.network import Encoder, Shape
@@ -61,7 +62,18 @@ class MLPEncoder(Encoder):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         h = (x / self.unit if self.unit != 1 else x).flatten(-3)
-        return self.body(h if y is None else joined(h, as_vectors(y, self.unit, self.context), 1))
+        if y is None:
+            return self.body(h)
+        y = as_vectors(y, self.unit, self.context)
+        first, *others = self.body
+        if h.shape[:-1] == y.shape[:-1] or not isinstance(first, nn.Linear):
+            return self.body(joined(h, y, 1))
+        # Each image comes with several contexts, as with every label that is summed over: multiply it only once.
+        of_image, of_context = first.weight.split([h.shape[-1], y.shape[-1]], 1)
+        h = F.linear(h, of_image) + F.linear(y, of_context, first.bias)
+        for layer in others:
+            h = layer(h)
+        return h
 
 
 class MLPDecoder(nn.Module):
