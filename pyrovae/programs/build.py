@@ -35,6 +35,7 @@ READ_AS = {
     "network": {"network", "encoder", "decoder", "make_hidden"},
     "posterior": {"posterior", "make_posterior"},
     "prior": {"prior", "make_prior"},
+    "condition": {"context"},
 }
 
 
