@@ -142,3 +142,10 @@ def _latent_lines(latents: Mapping[str, Any]) -> Iterator[str]:
     if "knn_accuracy" in latents:
         knn, probe = latents["knn_accuracy"], latents["probe_accuracy"]
         yield f"the label can be read from the code: {knn:.1%} by five neighbours, {probe:.1%} by a linear probe"
+    if "nmi" in latents:
+        yield (
+            f"clusters agree with the labels: accuracy {latents['accuracy']:.1%} (best matching),"
+            f" NMI {latents['nmi']:.3f}, ARI {latents['ari']:.3f}"
+        )
+    elif "accuracy" in latents:
+        yield f"the label is inferred for {latents['accuracy']:.1%} of the images"

@@ -139,6 +139,7 @@ def _show_summary(training: "Training", figures: bool) -> None:
         f"{epochs} epoch{'' if epochs == 1 else 's'} in {summary['seconds']:.1f} s on {summary['device']}",
         f"{summary['parameters']:,} parameters",
         *([f"{summary['bits_per_dimension']:.3f} bits per dimension"] if "bits_per_dimension" in summary else []),
+        *([f"{chosen['accuracy']:.1%} of the inferred labels are right"] if "accuracy" in chosen else []),
         f"pixels {summary['protocol']}" + (f": {summary['note']}" if summary["note"] else ""),
         *([f"figures in {path / 'figures'}"] if figures else []),
         *([f"TensorBoard: tensorboard --logdir {shlex.quote(str(path))}"] if training.tensorboard else []),

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from pyrovae.config.settings import Config
 from pyrovae.errors import one_of
+from pyrovae.figures.clusters import clusters
 from pyrovae.figures.curves import losses
 from pyrovae.figures.images import (
     completions,
@@ -40,6 +41,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "kl_per_dimension": kl_per_dimension,
     "conditions": conditions,
     "completions": completions,
+    "clusters": clusters,
 }
 
 

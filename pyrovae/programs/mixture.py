@@ -12,7 +12,6 @@ from pyrovae.errors import InputError
 from pyrovae.parts.likelihoods import Likelihood
 from pyrovae.program import Program
 
-
 STARTS = 5  # runs of EM
 SMALLEST = 1e-4  # added to the variances, so that no cluster shrinks to a point
 
