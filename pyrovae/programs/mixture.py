@@ -16,6 +16,13 @@ STARTS = 5  # runs of EM
 SMALLEST = 1e-4  # added to the variances, so that no cluster shrinks to a point
 
 
+class Cluster(dist.OneHotCategorical):
+    """A one-hot choice whose log-probability is a sum over logits: torch compiles no look-up in those of a cluster."""
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return (self.logits * value).sum(-1)
+
+
 class Mixture(Program):
     r"""A VAE that sorts images into clusters.
 
@@ -58,8 +65,8 @@ class Mixture(Program):
     def model(self, x: Tensor | None = None, y: Tensor | None = None, n: int = 1) -> Tensor:
         """Score the images x, or draw n images if x is None."""
         with pyro.plate("images", n if x is None else len(x)):
-            c = pyro.sample("c", dist.OneHotCategorical(logits=self.logits))
-            z = pyro.sample("z", self.gaussians(c.argmax(-1)))
+            c = pyro.sample("c", Cluster(logits=self.logits))
+            z = pyro.sample("z", self.gaussians(c))
             return pyro.sample("x", self.likelihood(self.decoder(z)), obs=x)
 
     def guide(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -67,13 +74,15 @@ class Mixture(Program):
         with pyro.plate("images", len(x)):
             z: Tensor = pyro.sample("z", self.posterior(self.encoder(x)))
             logits = self.logits + self.gaussians().log_prob(z[..., None, :])  # (..., n, clusters)
-            pyro.sample("c", dist.OneHotCategorical(logits=logits), infer={"enumerate": "parallel"})
+            pyro.sample("c", Cluster(logits=logits), infer={"enumerate": "parallel"})
             return z
 
-    def gaussians(self, rows: Tensor | slice = slice(None)) -> TorchDistribution:
-        """Return p(z | c) of the clusters with these numbers, of any shape; by default of all."""
-        lower = self.lower.tril(-1) + torch.diag_embed(self.lower.diagonal(dim1=-2, dim2=-1).exp())
-        return dist.MultivariateNormal(self.loc[rows], scale_tril=lower[rows])
+    def gaussians(self, c: Tensor | None = None) -> TorchDistribution:
+        """Return p(z | c) for one-hot rows c (..., clusters), or for each of the clusters."""
+        loc, lower = self.loc, self.lower.tril(-1) + torch.diag_embed(self.lower.diagonal(dim1=-2, dim2=-1).exp())
+        if c is not None:  # summed, not indexed, which torch does not compile; nor multiplied, in bfloat16 for instance
+            loc, lower = (c[..., None] * loc).sum(-2), (c[..., None, None] * lower).sum(-3)
+        return dist.MultivariateNormal(loc, scale_tril=lower)
 
     def code_distributions(self, x: Tensor, y: Tensor | None = None) -> tuple[TorchDistribution, TorchDistribution]:
         """Return q(z | x), and p(z) = Σ_c π_c N(z; μ_c, L_c L_cᵀ), without a cluster being chosen."""
