@@ -32,6 +32,7 @@ def mixture(**settings):
     with seeded(1), torch.no_grad():
         for parameter in (program.logits, program.loc, program.lower):
             parameter.copy_(torch.randn_like(parameter) * 0.5)
+        program.fitted.fill_(1.0)
     return program
 
 
@@ -149,20 +150,21 @@ def test_all_parts_train_with_clusters_and_resume_bit_for_bit(settings):
 
 @pytest.mark.parametrize("settings", [{}, {"likelihood": "gaussian", "particles": 2}], ids=["elbo", "two particles"])
 def test_compiled_steps_follow_the_same_path(settings):
-    data = small_data()
     losses = []
     for choice in ("no", "yes"):
-        program, config = small_vae(**(SMALL | settings), compile=choice, threads=1, epochs=3)
-        training = fit(program, data, config)
+        program, config = small_vae(**(SMALL | settings), compile=choice, threads=1, epochs=2)
+        training = fit(program, small_data(), config)
         losses.append([record["train"]["loss"] for record in training])
         assert training.compiled == (choice == "yes")
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)  # EM magnifies rounding
 
 
-def test_before_they_are_fitted_all_clusters_are_alike():
-    program, config = small_vae(**(SMALL | {"pretraining": 5}), compile="no")
-    for _ in fit(program, small_data(), config):
-        assert torch.allclose(program.loc, program.loc[:1].expand_as(program.loc), atol=1e-5)
+def test_before_the_clusters_are_fitted_the_program_is_a_vae():
+    program, config = small_vae(**(SMALL | {"pretraining": 5}), compile="no", threads=1)
+    vae, same = small_vae(compile="no", threads=1)
+    for ours, theirs in zip(fit(program, small_data(), config), fit(vae, small_data(), same)):
+        assert ours["test"]["loss"] == pytest.approx(theirs["test"]["loss"], rel=1e-5)
+        assert ours["test"]["sites"]["c"] == pytest.approx(0, abs=1e-5)
 
 
 def test_digits_are_sorted_without_labels():
