@@ -32,9 +32,9 @@ class Mixture(Program):
     The guide's c is the model's own posterior, and the ELBO sums over it: no better q(c | z) exists. Jiang et al.
     (2017), Variational deep embedding, arXiv:1611.05148; there L_c is diagonal.
 
-    Clusters that are learned from the start find few classes. So all of them are N(0, I) for `pretraining` epochs, as in
-    a VAE; then they are set to those of a mixture that is fitted to codes of training images (`fit_codes`), and from
-    then on they are learned.
+    Clusters that are learned from the start find few classes. So all of them are N(0, I) for `pretraining` epochs, as
+    in a VAE; then they are set to those of a mixture that is fitted to codes of training images (`fit_codes`), and
+    from then on they are learned.
 
     >>> program = build(Config(program="mixture", clusters=3, hidden=(16,)), (1, 8, 8))
     >>> program.classify(torch.rand(5, 1, 8, 8)).shape, program.generate(y=torch.tensor([0, 2])).shape
