@@ -22,6 +22,7 @@ from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.programs.mixture import Mixture
+from pyrovae.training.batched import fit_batched
 
 SMALL = {"program": "mixture", "clusters": 3, "pretraining": 1}
 
@@ -146,6 +147,30 @@ def test_all_parts_train_with_clusters_and_resume_bit_for_bit(settings):
     next(iter(half))  # the clusters are fitted after this epoch: by the training that goes on, too
     rest.load_state_dict(copy.deepcopy(half.state_dict()))
     assert [again["test"] for again in rest] == [record["test"] for record in records[1:]]
+
+
+def test_a_training_resumed_after_the_first_step_with_clusters_does_not_fit_them_again():
+    def start():
+        program, config = small_vae(**SMALL, epochs=3, compile="no", threads=1)
+        return fit(program, small_data(), config)
+
+    whole, half, rest = [*start()], start(), start()
+    for _ in half.paused(0.0):
+        if (half.epoch, half.step) == (1, 1):
+            break
+    rest.load_state_dict(copy.deepcopy(half.state_dict()))
+    assert [again["test"] for again in rest] == [record["test"] for record in whole[1:]]
+
+
+def test_several_mixtures_train_as_one_program():
+    def start(seed):
+        program, config = small_vae(**SMALL, epochs=3, compile="no", threads=1, seed=seed)
+        return fit(program, small_data(), config)
+
+    together = [*fit_batched([start(0), start(1)])]
+    for seed, records in enumerate(zip(*together)):
+        losses = [record["test"]["loss"] for record in start(seed)]
+        assert [record["test"]["loss"] for record in records] == pytest.approx(losses, rel=1e-4)
 
 
 @pytest.mark.parametrize("settings", [{}, {"likelihood": "gaussian", "particles": 2}], ids=["elbo", "two particles"])
