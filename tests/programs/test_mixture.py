@@ -200,9 +200,9 @@ def test_digits_are_sorted_without_labels():
     program = build(config, data.shape)
     (*_, record) = fit(program, data, config)
     latents = report(program, data)
-    assert record["accuracy"] == latents["accuracy"] > 0.7
-    assert latents["nmi"] > 0.7
-    assert latents["ari"] > 0.6
+    assert record["accuracy"] == latents["accuracy"] > 0.75
+    assert latents["nmi"] > 0.75
+    assert latents["ari"] > 0.65
     assert "kl_per_dimension" not in latents  # the prior has no dimensions of its own
 
 
