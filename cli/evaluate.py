@@ -139,16 +139,16 @@ def _latent_lines(latents: Mapping[str, Any]) -> Iterator[str]:
     for name, layer in latents.get("layers", {}).items():
         active = f", {layer['active_units']} of them active" if "active_units" in layer else ""
         yield f"{name}: {layer['latent_dim']} dimensions{active}; KL {layer['kl']:.2f} nats"
-    if "nmi" in latents:
-        yield (
-            f"clusters agree with the labels: accuracy {latents['accuracy']:.1%} by the best matching, NMI"
-            f" {latents['nmi']:.2f}, ARI {latents['ari']:.2f}"
-        )
-    elif "accuracy" in latents:
-        yield f"{latents['accuracy']:.1%} of the labels of the test images are inferred rightly"
     if "mutual_information" in latents:
         shares = f"mutual information {latents['mutual_information']:.2f}, marginal KL {latents['marginal_kl']:.2f}"
         yield f"{shares} nats (of the test images, whose index holds {math.log(latents['images']):.2f})"
     if "knn_accuracy" in latents:
         knn, probe = latents["knn_accuracy"], latents["probe_accuracy"]
         yield f"the label can be read from the code: {knn:.1%} by five neighbours, {probe:.1%} by a linear probe"
+    if "nmi" in latents:
+        yield (
+            f"clusters agree with the labels: accuracy {latents['accuracy']:.1%} (best matching),"
+            f" NMI {latents['nmi']:.3f}, ARI {latents['ari']:.3f}"
+        )
+    elif "accuracy" in latents:
+        yield f"{latents['accuracy']:.1%} of the labels of the test images are inferred rightly"

@@ -138,7 +138,7 @@ def _show_summary(training: "Training", figures: bool) -> None:
     lines = [
         f"{epochs} epoch{'' if epochs == 1 else 's'} in {summary['seconds']:.1f} s on {summary['device']}",
         f"{summary['parameters']:,} parameters",
-        *([f"{chosen['accuracy']:.1%} of the test labels are inferred"] if "accuracy" in chosen else []),
+        *([f"{chosen['accuracy']:.1%} of the test labels are inferred rightly"] if "accuracy" in chosen else []),
         *([f"{summary['bits_per_dimension']:.3f} bits per dimension"] if "bits_per_dimension" in summary else []),
         f"pixels {summary['protocol']}" + (f": {summary['note']}" if summary["note"] else ""),
         *([f"figures in {path / 'figures'}"] if figures else []),

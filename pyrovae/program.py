@@ -160,10 +160,18 @@ class Program(PyroModule):
         return self._reached(self._code(), self._conditioned(self.guide, y), x, self._context(y))
 
     @torch.no_grad()
+    def code_prior(self, n: int, y: Tensor | None = None) -> TorchDistribution:
+        """Return the model's distribution of n codes, for contexts or labels y as the networks read them.
+
+        Latents before the code are drawn.
+        """
+        with hidden():
+            return ReachSite(self._code(), self._conditioned(self.model, y))(None, self._context(y), n)
+
+    @torch.no_grad()
     def draw_codes(self, n: int, y: Tensor | None = None) -> Tensor:
         """Draw n codes (n, latent) from the model, for contexts y as the networks read them."""
-        with hidden():
-            return ReachSite(self._code(), self._conditioned(self.model, y))(None, self._context(y), n).sample()
+        return self.code_prior(n, y).sample()
 
     def image_distribution(self, z: Tensor, y: Tensor | None = None) -> TorchDistribution:
         """Return p(x | z, y) for codes z (n, latent) and contexts as the networks read them, with its gradient.

@@ -105,6 +105,11 @@ class Config(BaseModel):
         "no", "Program", "hierarchical: whether the decoder reads all codes, or z1 alone"
     )
 
+    clusters: int = setting(10, "Program", "mixture: number of clusters", ge=2)
+    pretraining: int = setting(
+        10, "Program", "mixture: epochs before the clusters are fitted to the codes of training images", ge=0
+    )
+
     network: str = setting("mlp", "Model", "architecture of encoder and decoder (pyrovae list networks)")
     hidden: tuple[Annotated[int, Field(le=MOST)], ...] = setting(
         (128, 128), "Model", "units of each hidden layer of mlp and gated, e.g. 512,256"

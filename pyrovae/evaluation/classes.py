@@ -25,9 +25,14 @@ class Agreement(TypedDict):
 
 def inferred_labels(vae: Program, data: Data, images: Images) -> Tensor:
     """Return the most likely class, or cluster, of each image: (N,), on the CPU."""
+    return label_probabilities(vae, data, images).argmax(-1)
+
+
+def label_probabilities(vae: Program, data: Data, images: Images) -> Tensor:
+    """Return the probability of each class, or cluster, for each image: (N, classes), on the CPU."""
     vae.eval()
     batches = [slice(start, start + EVALUATION_BATCH) for start in range(0, len(images), EVALUATION_BATCH)]
-    return torch.cat([vae.classify(data.batch(images, rows).x).argmax(-1).cpu() for rows in batches])
+    return torch.cat([vae.classify(data.batch(images, rows).x).cpu() for rows in batches])
 
 
 def agreement(vae: Program, data: Data, images: Images) -> Agreement | None:

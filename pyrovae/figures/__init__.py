@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from pyrovae.config.settings import Config
 from pyrovae.errors import one_of
 from pyrovae.figures.classes import confusion
+from pyrovae.figures.clusters import clusters
 from pyrovae.figures.curves import losses
 from pyrovae.figures.images import (
     completions,
@@ -42,6 +43,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "conditions": conditions,
     "completions": completions,
     "confusion": confusion,
+    "clusters": clusters,
 }
 
 

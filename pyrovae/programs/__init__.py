@@ -11,12 +11,16 @@ made of by the names of its parameters:
   `make_hidden(inputs, widths)` for hidden layers, `make_posterior(features, latent_dim)`, and
   `make_prior(latent_dim, encoder, posterior)`.
 
+Parts and programs with a method `initialise(x, y)` are shown training images before the first epoch, as many as there
+are `components`; a program with a method `fit_codes(z)` is shown codes of training images after `pretraining` epochs.
+
 It raises `ValueError` for what it cannot be made of. A setting of the group *Program*, and a part, that it does not ask
 for is refused. Add it to `PROGRAMS` below, or use it from your own file: `--program FILE.py:Class`.
 """
 
 from pyrovae.program import Program
 from pyrovae.programs.hierarchical import Hierarchical
+from pyrovae.programs.mixture import Mixture
 from pyrovae.programs.semi_supervised import SemiSupervised
 from pyrovae.vae import VAE
 
@@ -24,4 +28,5 @@ PROGRAMS: dict[str, type[Program]] = {
     "vae": VAE,
     "hierarchical": Hierarchical,
     "semi_supervised": SemiSupervised,
+    "mixture": Mixture,
 }

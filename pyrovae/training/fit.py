@@ -109,6 +109,7 @@ class Fit:
         """
         if not self.step:  # the sums are kept if the epoch goes on from a checkpoint
             self.training_step.clear_sums()
+            self.training_step.fit_codes(self.epoch)
         return torch.randperm(len(self.data.train), generator=generator, device=self.device)
 
     def score_epoch(self) -> EpochScores:

@@ -23,6 +23,8 @@ from pyrovae.program import Program
 from pyrovae.training.objective import objective_of
 from pyrovae.training.schedules import set_kl_weight_and_lr
 
+CODES, CODES_AT_ONCE = 20_000, 1000  # training images whose codes a program is shown
+
 
 class TrainingStep:
     """Puts together what a step of `vae` on the training images needs, all of it on `device`.
@@ -32,7 +34,7 @@ class TrainingStep:
     """
 
     def __init__(self, vae: Program, data: Data, config: Config, device: torch.device) -> None:
-        self.vae, self.config = vae, config
+        self.vae, self.data, self.config = vae, data, config
         beta = torch.tensor(config.beta, device=device) if config.warmup else config.beta  # a warm-up changes a tensor
         self.kl_weight = KLWeight(beta if vae.has_kl else None)
         _initialise_priors(vae, data, config, device)
@@ -66,6 +68,18 @@ class TrainingStep:
     def follow_schedules(self, epochs: float) -> None:
         """Set the KL weight and the learning rate to what they are after so many epochs, 2.5 for instance."""
         set_kl_weight_and_lr(self.config, epochs, self.kl_weight, self.svi.optim)
+
+    def fit_codes(self, epochs: int) -> None:
+        """Show codes of training images to a program that has a method `fit_codes`, when `pretraining` epochs are over.
+
+        What follows depends on seed and weights alone: a training resumed here fits the same codes again.
+        """
+        if epochs != self.config.pretraining or not hasattr(self.vae, "fit_codes"):
+            return
+        with seeded(self.config.seed), torch.no_grad():
+            rows = torch.randperm(len(self.data.train))[:CODES].to(self.total.sums.device)
+            batches = (arguments(self.vae, self.data.batch(self.data.train, few)) for few in rows.split(CODES_AT_ONCE))
+            self.vae.fit_codes(torch.cat([self.vae.code_distribution(*batch).sample() for batch in batches]))
 
     def compile(self, rows: Tensor) -> bool:
         """Compile the step for batches with as many rows; returns False, and warns why, if that fails.

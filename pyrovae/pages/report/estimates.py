@@ -117,6 +117,14 @@ def latents(runs: Sequence[Run]) -> list[TableRow]:
             "accuracy of the majority of the nearest codes",
         ),
         row("label by a linear probe", "probe_accuracy", percent, "accuracy of logistic regression on the code"),
+        row(
+            "label inferred",
+            "accuracy",
+            percent,
+            "share of the images whose class the program infers; of clusters, after the best matching with classes",
+        ),
+        row("NMI", "nmi", number, "normalised mutual information of clusters and classes, from 0 to 1"),
+        row("ARI", "ari", number, "adjusted Rand index of clusters and classes: 0 by chance, at most 1"),
     ]
     return [row for row in rows if not row.empty]
 

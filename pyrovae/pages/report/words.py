@@ -22,6 +22,10 @@ CAPTIONS = {  # in the order of the page, which draws the losses itself
         "much worse than the reconstructions, the codes of real images are not where the prior expects them."
     ),
     "conditions": "Each row shows one label and each column one code, which should keep its style for every label.",
+    "clusters": (
+        "Each row is a cluster that was found without labels: the image decoded from its mean, and the test images "
+        "that are the most certain to be in it, beside the class that it is matched with and its share of the images."
+    ),
     "completions": (
         "The part of the image that the model sees, six completions drawn for it, and the whole image. If the part "
         "leaves the answer open, the completions should differ."
@@ -47,7 +51,7 @@ CAPTIONS = {  # in the order of the page, which draws the losses itself
     ),
     "progress": "The same test images, reconstructed after more and more epochs.",
 }
-WITH_KEY = {"latent", "conditions"}  # figures that name the classes
+WITH_KEY = {"latent", "conditions", "clusters"}  # figures that name the classes
 MOST_IN_KEY = 60  # classes: more are not named in figures
 TITLES = {"latent": "Codes of the test images", "kl_per_dimension": "KL of each dimension"}  # else the figure's name
 
