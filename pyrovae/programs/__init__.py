@@ -16,6 +16,7 @@ for is refused. Add it to `PROGRAMS` below, or use it from your own file: `--pro
 """
 
 from pyrovae.program import Program
+from pyrovae.programs.discrete import Discrete
 from pyrovae.programs.hierarchical import Hierarchical
 from pyrovae.programs.semi_supervised import SemiSupervised
 from pyrovae.vae import VAE
@@ -24,4 +25,5 @@ PROGRAMS: dict[str, type[Program]] = {
     "vae": VAE,
     "hierarchical": Hierarchical,
     "semi_supervised": SemiSupervised,
+    "discrete": Discrete,
 }
