@@ -55,8 +55,10 @@ def _show(rows: Sequence["Row"]) -> None:
     table = Table()
     columns = ["objective", "particles", "guide: variance", "signal to noise", "model: variance", "signal to noise"]
     for column in columns:
-        table.add_column(column, justify="left" if column == "objective" else "right")
+        name = column == "objective"
+        table.add_column(column, justify="left" if name else "right", no_wrap=name)
     for row in rows:
         scores = [row["guide"]["variance"], row["guide"]["snr"], row["model"]["variance"], row["model"]["snr"]]
-        table.add_row(row["objective"], str(row["particles"]), *(f"{score:.3g}" for score in scores))
+        texts = ["∞" if score is None else f"{score:.3g}" for score in scores]
+        table.add_row(row["objective"], str(row["particles"]), *texts)
     Console().print(table)

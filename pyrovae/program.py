@@ -55,8 +55,10 @@ class Program(PyroModule):
     supervised = False  # whether the label is the class of the data, learned from the labels that are known
     classes: int = 0  # how many values the label has
     shape: tuple[int, ...] = ()  # (C, H, W) of an image; empty if it is not known
-    features: int = 1  # how many numbers the decoder returns for each value of a pixel
+    features: int = 1  # how many numbers the decoder returns for each value of a pixel, of all codes summed over
     has_kl: bool = True  # False for a plain autoencoder, whose guide has no density
+    gradient: str = ""  # how the gradient gets through draws that are not reparameterised, of `gradients`
+    gradients: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         with pyro.settings.context(module_local_params=True):
@@ -115,6 +117,9 @@ class Program(PyroModule):
             return self.given(x, labels)
         y: Tensor = self.labels(self.classify(x).argmax(-1))
         return y
+
+    def anneal(self, progress: float) -> None:
+        """Change what changes during the training: `progress` is the share of it that is done, from 0 to 1."""
 
     def given(self, x: Tensor, labels: Tensor | None = None) -> Tensor | None:
         """Return the context y of images (n, C, H, W) and labels (n,), as the networks read it; None without one."""

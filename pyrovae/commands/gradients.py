@@ -1,6 +1,8 @@
 """Measure how noisy each objective's gradient is at the weights of a run."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -12,7 +14,7 @@ from pyrovae.errors import InputError, at_least
 from pyrovae.evaluation.elbo import arguments
 from pyrovae.inference import choose_device, seeded
 from pyrovae.inference.gradient_noise import gradient_noise
-from pyrovae.inference.objectives import OBJECTIVES
+from pyrovae.inference.objectives import OBJECTIVES, EnumeratedELBO, TraceELBO
 from pyrovae.inference.parameters import hidden
 from pyrovae.inference.threads import using
 from pyrovae.inference.traces import sample_sites, total
@@ -27,13 +29,13 @@ class Noise(TypedDict):
 
     variance: float
     squared_mean: float
-    snr: float
+    snr: float | None  # None: there is no noise
 
 
 class Row(TypedDict):
     """The noise of one objective's gradients with respect to the parameters of guide and model."""
 
-    objective: str
+    objective: str  # or the estimator of the elbo's gradient, for a program that has several
     particles: int
     guide: Noise
     model: Noise
@@ -51,8 +53,10 @@ def gradients(
 
     For the parameters of guide and model: the variance, summed over all, and the mean ratio of a gradient's size to its
     standard deviation, over `draws` of the codes for one batch, the first training `images`. Losses are in nats per
-    image. `elbo`, `analytic` and `stl` take one particle, `iwae` and `dreg` each number of `particles`. Raises
-    `InputError` for a plain autoencoder.
+    image. `elbo`, `analytic` and `stl` take one particle, `iwae` and `dreg` each number of `particles`. For a program
+    whose draws are not reparameterised, the rows are instead the ways in which a gradient gets through them, as
+    `score_function`, each for the elbo, with a temperature as after all epochs. Raises `InputError` for a plain
+    autoencoder.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -95,8 +99,8 @@ class GradientNoise:
             at_least(2, particles=count)
         self.run, self.draws, self.images, self.seed = run, draws, images, seed
         self.device = choose_device(device)
-        self.cases = [(name, 1) for name in ONE_PARTICLE]
-        self.cases += [(name, count) for name in SEVERAL_PARTICLES for count in particles]
+        self.cases = [(name, 1) for name in run.vae.gradients or ONE_PARTICLE]
+        self.cases += [(name, count) for name in SEVERAL_PARTICLES for count in particles if not run.vae.gradients]
         self.rows: list[Row] = []
 
     def __iter__(self) -> Iterator[Row]:
@@ -111,7 +115,11 @@ class GradientNoise:
                 # Binary pixels are drawn, too: every case gets the same batch.
                 with seeded(self.seed), using(self.run.config.threads):
                     x, y = arguments(vae, data.batch(images, slice(None)))
-                    guide, model = _noise(vae, name, particles, self.draws, x, y)
+                    with _estimated_by(vae, name) as objective:
+                        loss = objective(
+                            num_particles=particles, vectorize_particles=particles > 1, max_plate_nesting=1
+                        )
+                        guide, model = _noise(vae, loss, self.draws, x, y)
                 self.rows.append({"objective": name, "particles": particles, "guide": guide, "model": model})
                 yield self.rows[-1]
         finally:
@@ -123,9 +131,23 @@ class GradientNoise:
         return self.run.save_evaluation(content, "gradients")
 
 
-def _noise(vae: Program, name: str, particles: int, draws: int, x: Tensor, y: Tensor | None) -> tuple[Noise, Noise]:
+@contextmanager
+def _estimated_by(vae: Program, name: str) -> Iterator[Callable[..., Any]]:
+    """Yield the objective of a row; inside, the program draws as in training if the row is a way to do so."""
+    if name not in vae.gradients:
+        yield OBJECTIVES[name]
+        return
+    before = vae.gradient
+    vae.anneal(1.0)
+    vae.gradient, vae.training = name, True  # of the program itself: its layers stay in evaluation mode
+    try:
+        yield EnumeratedELBO if name == "enumeration" else TraceELBO
+    finally:
+        vae.gradient, vae.training = before, False
+
+
+def _noise(vae: Program, objective: TraceELBO, draws: int, x: Tensor, y: Tensor | None) -> tuple[Noise, Noise]:
     """Return the noise of the gradients with respect to the guide's and to the model's parameters."""
-    objective = OBJECTIVES[name](num_particles=particles, vectorize_particles=particles > 1, max_plate_nesting=1)
     trainable = [parameter for parameter in vae.parameters() if parameter.requires_grad]
     guide = _read_by(vae.guide, trainable, x, y)
     of_guide = {id(parameter) for parameter in guide}
@@ -148,4 +170,5 @@ def _read_by(
 
 
 def _per_image(noise: dict[str, float], n: int) -> Noise:
-    return {"variance": noise["variance"] / n**2, "squared_mean": noise["squared_mean"] / n**2, "snr": noise["snr"]}
+    snr = noise["snr"] if math.isfinite(noise["snr"]) else None
+    return {"variance": noise["variance"] / n**2, "squared_mean": noise["squared_mean"] / n**2, "snr": snr}

@@ -104,6 +104,15 @@ class Config(BaseModel):
     skip: Literal["no", "yes"] = setting(
         "no", "Program", "hierarchical: whether the decoder reads all codes, or z1 alone"
     )
+    variables: int = setting(20, "Program", "discrete: number of symbols in a code", ge=1)
+    symbols: int = setting(10, "Program", "discrete: number of values that a symbol takes", ge=2)
+    gradient: Literal[
+        "straight_through", "gumbel_softmax", "straight_through_gumbel", "score_function", "enumeration"
+    ] = setting(
+        "gumbel_softmax", "Program", "discrete: how the gradient gets through a draw; enumeration: no draws, exact"
+    )
+    temperature: float = setting(1.0, "Program", "discrete: temperature of the Gumbel-softmax at the start", gt=0)
+    temperature_end: float = setting(0.5, "Program", "discrete: the temperature after all epochs", gt=0)
 
     clusters: int = setting(10, "Program", "mixture: number of clusters", ge=2)
     pretraining: int = setting(
@@ -131,7 +140,11 @@ class Config(BaseModel):
     flow: Literal["autoregressive", "coupling"] = setting("autoregressive", "Model", "transforms of the flow prior")
     posterior: str = setting("diagonal", "Model", "q(z | x) (pyrovae list posteriors); delta makes a plain autoencoder")
 
-    objective: str = setting("elbo", "Objective", "loss that SVI minimises (pyrovae list objectives)")
+    objective: str = setting(
+        "elbo",
+        "Objective",
+        "loss that SVI minimises (pyrovae list objectives); of a relaxed discrete program the default is analytic",
+    )
     particles: int = setting(1, "Objective", "samples of z per image and step", ge=1)
     alpha: float = setting(0.5, "Objective", "order of the renyi objective", ge=0)
     mmd_weight: float = setting(100.0, "Objective", "weight of the MMD in the mmd objective", ge=0)
@@ -295,12 +308,14 @@ class Config(BaseModel):
         return cls(**((_free_to_follow(merged) if settings else merged) | settings))
 
 
-FOLLOWERS = ("activation", "prior", "latent_dim")  # settings whose default depends on another setting
+FOLLOWERS = ("activation", "prior", "latent_dim", "objective")  # settings whose default depends on another setting
 
 
 def _following(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the defaults that `program`, `network` and `condition` replace, with their new values."""
+    """Return the defaults that `program`, `gradient`, `network` and `condition` replace, with their new values."""
     follow: dict[str, Any] = {}
+    if str(settings.get("program")) == "discrete" and settings.get("gradient") not in ("score_function", "enumeration"):
+        follow["objective"] = "analytic"
     if str(settings.get("program")) == "hierarchical":
         follow["latent_dim"] = (10, 2)
     if str(settings.get("network")) == "conv":
@@ -333,6 +348,11 @@ def in_one_line(config: Config) -> str:
     width = f" {','.join(map(str, config.hidden))}" if config.network in ("mlp", "gated") else ""
     dimensions = f"{as_text(config.latent_dim)} latent dimension{'' if config.latent_dim == 1 else 's'}"
     program = "" if config.program == "vae" else f"{config.program}, "
+    if config.program == "discrete":
+        return (
+            f"{config.dataset}{context}, {config.pixels} pixels; {program}{config.network}{width}, {config.variables}"
+            f" symbols of {config.symbols}, {config.gradient}; {config.likelihood} likelihood, {config.objective}"
+        )
     return (
         f"{config.dataset}{context}, {config.pixels} pixels; {program}{config.network}{width}, {dimensions};"
         f" {config.likelihood} likelihood, {config.prior} prior, {config.posterior} posterior, {config.objective}"

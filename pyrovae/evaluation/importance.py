@@ -95,19 +95,23 @@ class Weigher:
     """Draws the log-weights of `samples` codes for each image of a batch, in parts that fit in memory.
 
     A part takes many samples of few images, as every part encodes its images anew. The program is compiled if there are
-    many weights to compute, or `always`.
+    many weights to compute, or `always`. If all latents are summed over, the weights of an image are all p(x | y), and
+    one is computed.
     """
 
     def __init__(self, vae: Program, data: Data, images: Images, samples: int, always: bool = False) -> None:
         self.vae, self.samples, self.threads = vae, samples, Threads(vae.device)
         x, y = arguments(vae, data.batch(images, slice(0, IMAGES)))
-        per_image = samples * numbers_per_sample(vae, x, y)
+        if all(site.summed or site.observed for site in vae.sites(x, y).values()):
+            drawn, per_image = 1, math.prod(x.shape[1:]) * vae.features
+        else:
+            drawn, per_image = samples, samples * numbers_per_sample(vae, x, y)
         divisors = [n for n in range(1, len(x) + 1) if len(x) % n == 0]
         self.part_images = max(n for n in divisors if n == 1 or n * per_image <= NUMBERS)
-        self.parts = math.ceil(self.part_images * per_image / NUMBERS)  # of the samples of the same images
-        self.part_samples = math.ceil(samples / self.parts)
+        self.parts = min(drawn, math.ceil(self.part_images * per_image / NUMBERS))  # of the samples of the same images
+        self.part_samples = math.ceil(drawn / self.parts)
         self._compiled: Callable[..., tuple[Tensor]] = self._part
-        if always or samples * len(images) >= WORTH:
+        if always or drawn * len(images) >= WORTH:
             with seeded(0):
                 self._compiled = capture(self._part, *self._split(x, y)[0])
 
@@ -116,7 +120,8 @@ class Weigher:
         columns = []
         for few in self._split(x, y):
             part = self.threads.measured()(self._compiled if len(few[0]) == self.part_images else self._part)
-            columns.append(torch.cat([part(*few)[0] for _ in range(self.parts)])[: self.samples])
+            weights = torch.cat([part(*few)[0] for _ in range(self.parts)])[: self.samples]
+            columns.append(weights.expand(self.samples, -1))
         return torch.cat(columns, -1)
 
     def _split(self, x: Tensor, y: Tensor | None) -> list[tuple[Tensor, ...]]:

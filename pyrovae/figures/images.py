@@ -9,7 +9,18 @@ from torch import Tensor
 from pyrovae.data.data import Data
 from pyrovae.evaluation.latents import code_means, kl_per_dimension
 from pyrovae.figures.names import labels
-from pyrovae.figures.style import CELL, INK, UNSEEN, Unfit, cell_size, drawable, image_figure, new_figure, show_mosaic
+from pyrovae.figures.style import (
+    CELL,
+    INK,
+    UNSEEN,
+    Unfit,
+    cell_size,
+    drawable,
+    expect_code,
+    image_figure,
+    new_figure,
+    show_mosaic,
+)
 from pyrovae.inference.effects import mean_of
 from pyrovae.parts.contexts import Quadrants
 from pyrovae.program import Program
@@ -43,6 +54,7 @@ def samples(vae: Program, data: Data) -> Figure:
 
 def manifold(vae: Program, data: Data) -> Figure:
     """Decode a 20×20 grid of two-dimensional codes over [−3, 3]²."""
+    expect_code("manifold", vae)
     if vae.context is not None or vae.labels is not None:
         raise Unfit("figure manifold: expected an unconditional model, got a conditional one")
     if (dimensions := _dimensions(vae, data)) != 2:
@@ -74,6 +86,7 @@ def progress(progress: Mapping[str, Tensor]) -> Figure:
 
 def interpolations(vae: Program, data: Data) -> Figure:
     """Decode straight lines between the codes of two test images; given labels, of two images with the same label."""
+    expect_code("interpolations", vae)
     if isinstance(vae.context, Quadrants):
         raise Unfit("figure interpolations: expected a model that is not given quadrants, got one")
     starts, ends = _pairs(vae, data)
@@ -93,6 +106,7 @@ def interpolations(vae: Program, data: Data) -> Figure:
 
 def traversals(vae: Program, data: Data) -> Figure:
     """Decode the code of a test image with one dimension at a time moved from −3 to 3; the largest KL comes first."""
+    expect_code("traversals", vae)
     if isinstance(vae.context, Quadrants):
         raise Unfit("figure traversals: expected a model that is not given quadrants, got one")
     x, labels = data.batch(data.test, slice(0, 1))
@@ -114,6 +128,7 @@ def traversals(vae: Program, data: Data) -> Figure:
 
 def conditions(vae: Program, data: Data) -> Figure:
     """Decode each of ten codes with each label: one label per row, one code (a style) per column."""
+    expect_code("conditions", vae)
     if vae.labels is None:
         raise Unfit("figure conditions: expected a model that is given labels, or infers them, got another")
     classes, styles = data.classes[:MOST_ROWS], 10

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from pyrovae.data.data import Data
 from pyrovae.evaluation import latents
 from pyrovae.figures.names import legend
-from pyrovae.figures.style import INK, PALE, TRAIN, Unfit, colours, new_figure
+from pyrovae.figures.style import INK, PALE, TRAIN, Unfit, colours, expect_code, new_figure
 from pyrovae.program import Program
 
 MOST_IN_LEGEND = 48  # labels; with more there is no legend
@@ -19,6 +19,7 @@ MOST_IN_LEGEND = 48  # labels; with more there is no legend
 
 def latent(vae: Program, data: Data) -> Figure:
     """Draw the codes of all test images, coloured by label; of larger codes, the first two principal components."""
+    expect_code("latent", vae)
     codes = latents.code_means(vae, data, data.test).numpy()
     dimensions = codes.shape[1]
     if dimensions < 2:
@@ -47,6 +48,7 @@ def latent(vae: Program, data: Data) -> Figure:
 
 def kl_per_dimension(vae: Program, data: Data) -> Figure:
     """Draw the mean KL of each latent dimension over the test images, the largest first."""
+    expect_code("kl_per_dimension", vae)
     if not vae.has_kl:
         raise Unfit("figure kl_per_dimension: expected a posterior that is a density, got a plain autoencoder")
     kl = latents.kl_per_dimension(vae, data, data.test)

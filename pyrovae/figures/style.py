@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from pyrovae.errors import InputError
 from pyrovae.figures.names import families
+from pyrovae.program import Program
 
 TRAIN, TEST, VALIDATION = "#4C78A8", "#E45756", "#8C8C8C"
 INK, PALE = "#333333", "#B0B0B0"
@@ -42,6 +43,12 @@ MOST_PIXELS, MOST_RATIO = 256, 4  # of a drawn image: the longer side, and its r
 
 class Unfit(InputError):
     """Raised when a figure cannot be drawn for a run, such as a manifold of three dimensions."""
+
+
+def expect_code(figure: str, vae: Program) -> None:
+    """Raise `Unfit` if the program has no code, a vector whose values a figure could show or set."""
+    if vae.code is None:
+        raise Unfit(f"figure {figure}: expected a program whose code is a vector, got one without")
 
 
 class NotebookFigure(Figure):

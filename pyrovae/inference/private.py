@@ -20,6 +20,7 @@ try:
         is_identically_zero,  # checks for Pyro's constant 0, without reading a tensor
         scale_and_mask,  # scales and masks a log-density as Pyro does at a sample site
     )
+    from pyro.infer.trace_elbo import _compute_log_r as compute_log_r  # log p − log q of each row of the plates
     from pyro.poutine.runtime import _PYRO_STACK as handlers  # the effect handlers that programs run in at the moment
     from torch._ops import OpOverload  # the type of an operation in a graph
     from torch.utils._python_dispatch import TorchDispatchMode  # sees each operation inside it, below autograd
@@ -49,6 +50,7 @@ __all__ = [
     "TorchDispatchMode",
     "adaptive_avg_pool2d",
     "compile_by_inductor",
+    "compute_log_r",
     "decompositions",
     "foreach_add_",
     "foreach_addcmul_",

@@ -19,6 +19,7 @@ for is refused. Add it to `PROGRAMS` below, or use it from your own file: `--pro
 """
 
 from pyrovae.program import Program
+from pyrovae.programs.discrete import Discrete
 from pyrovae.programs.hierarchical import Hierarchical
 from pyrovae.programs.mixture import Mixture
 from pyrovae.programs.semi_supervised import SemiSupervised
@@ -29,4 +30,5 @@ PROGRAMS: dict[str, type[Program]] = {
     "hierarchical": Hierarchical,
     "semi_supervised": SemiSupervised,
     "mixture": Mixture,
+    "discrete": Discrete,
 }

@@ -29,13 +29,14 @@ FAMILIES: dict[str, Mapping[str, Any]] = {
     "posterior": POSTERIORS,
     "prior": PRIORS,
 }
-# The setting that names a part is read by a program that asks for any of these.
+# A setting that parts are made of, too, is read by a program that asks for any of these.
 READ_AS = {
     "likelihood": {"likelihood", "decoder"},
     "network": {"network", "encoder", "decoder", "make_hidden"},
     "posterior": {"posterior", "make_posterior"},
     "prior": {"prior", "make_prior"},
     "condition": {"context"},
+    "latent_dim": {"latent_dim", "posterior", "prior", "decoder"},
 }
 
 

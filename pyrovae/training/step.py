@@ -66,8 +66,9 @@ class TrainingStep:
         return x, y
 
     def follow_schedules(self, epochs: float) -> None:
-        """Set the KL weight and the learning rate to what they are after so many epochs, 2.5 for instance."""
+        """Set what changes with the epochs to what it is after so many of them, 2.5 for instance."""
         set_kl_weight_and_lr(self.config, epochs, self.kl_weight, self.svi.optim)
+        self.vae.anneal(epochs / self.config.epochs)
 
     def fit_codes(self, epochs: int) -> None:
         """Show codes of training images to a program that has a method `fit_codes`, when `pretraining` epochs are over.

@@ -29,7 +29,7 @@ def shortfall(model_trace: Trace, guide_trace: Trace, nats: float, kl: Estimate)
         q = site["fn"]
         estimate = kl if drawn_in_order(model_sites, guide_sites, name) else WITHOUT_CLOSED_FORM.get(kl, kl)
         each = _kl_of_dimensions(q, model_sites[name]["fn"], site["value"], estimate)  # (..., n, groups)
-        free = nats * q.event_shape.numel() / each.shape[-1]
+        free = nats * q.event_shape[:1].numel() / each.shape[-1]  # a symbol is one dimension, with a row of its own
         short = each.shape[-2] * torch.relu(free - each.flatten(0, -2).mean(0)).sum()
         shortfalls.append(scale_and_mask(short, site["scale"], site["mask"]))
     return total(shortfalls)

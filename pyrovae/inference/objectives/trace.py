@@ -9,7 +9,7 @@ from pyro.poutine import Trace
 from torch import Tensor
 
 from pyrovae.inference.objectives.free_bits import at_sample, shortfall
-from pyrovae.inference.private import is_identically_zero
+from pyrovae.inference.private import compute_log_r, is_identically_zero
 from pyrovae.inference.traces import SampleSite, sample_sites, total
 
 
@@ -60,12 +60,14 @@ class TraceELBO(Trace_ELBO):
         return self.num_particles if self.vectorize_particles else 1
 
     def _differentiable_loss_particle(self, model_trace: Trace, guide_trace: Trace) -> tuple[Tensor, Tensor]:
-        score_functions = (site["score_parts"].score_function for site in sample_sites(guide_trace).values())
-        if any(not is_identically_zero(score) for score in score_functions):  # a site is not reparameterised
-            loss, surrogate = super()._differentiable_loss_particle(model_trace, guide_trace)
-            return surrogate.new_tensor(loss), surrogate
-        loss = cast(Tensor, guide_trace.log_prob_sum() - model_trace.log_prob_sum())
-        return loss, loss
+        loss = surrogate = cast(Tensor, guide_trace.log_prob_sum() - model_trace.log_prob_sum())
+        log_r = None  # log p − log q of each row
+        for site in sample_sites(guide_trace).values():
+            score = site["score_parts"].score_function
+            if not is_identically_zero(score):  # the site is not reparameterised
+                log_r = log_r or compute_log_r(model_trace, guide_trace)
+                surrogate = surrogate - site["log_prob_sum"] - (log_r.sum_to(site["cond_indep_stack"]) * score).sum()
+        return loss, surrogate
 
     def _add_terms(self, model_trace: Trace, guide_trace: Trace) -> None:
         guide_sites = sample_sites(guide_trace)

@@ -29,7 +29,9 @@ class EncodedImages:
 
 
 def encode_images(vae: Program, data: Data) -> EncodedImages:
-    """Encode up to 2,000 test images. Raises `InputError` if their codes are not finite."""
+    """Encode up to 2,000 test images. Raises `InputError` if their codes are not finite, or if there are none."""
+    if vae.code is None:
+        raise InputError("explore: expected a program whose code is a vector, got one without")
     images = evenly_spaced(data.test, MOST_CODES)
     try:
         codes = code_means(vae, data, images)
