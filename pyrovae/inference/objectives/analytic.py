@@ -18,6 +18,7 @@ class AnalyticELBO(TraceELBO):
     """
 
     formula = "−E_q[log {likelihood}]{plus_exact_kl}\nthe KL exact where it is known"
+    reparameterised = True
     free_kl = staticmethod(closed_form)
 
     def _differentiable_loss_particle(self, model_trace: Trace, guide_trace: Trace) -> tuple[Tensor, Tensor]:

@@ -10,9 +10,8 @@ from pyro.infer.enum import get_importance_trace
 from pyro.poutine import Trace
 from torch import Tensor
 
-from pyrovae.errors import InputError
 from pyrovae.inference.objectives.trace import TraceELBO
-from pyrovae.inference.private import is_identically_zero, scale_and_mask
+from pyrovae.inference.private import scale_and_mask
 from pyrovae.inference.traces import SampleSite, is_summed, sample_sites, total
 
 
@@ -28,6 +27,8 @@ class EnumeratedELBO(TraceELBO):
     Raises `InputError` for a site of the guide that is neither summed over nor reparameterised.
     """
 
+    reparameterised = True
+
     def _get_traces(
         self, model: Callable[..., Any], guide: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Iterator[tuple[Trace, Trace]]:
@@ -40,7 +41,6 @@ class EnumeratedELBO(TraceELBO):
             yield get_importance_trace("flat", self.max_plate_nesting, model, guide, args, kwargs)
 
     def loss_of_traces(self, model_trace: Trace, guide_trace: Trace) -> Tensor:
-        expect_reparameterised(guide_trace)
         weights = Weights(guide_trace)
         loss = total(weights.mean(site, _log_prob(site)) for site in sample_sites(guide_trace).values())
         return loss - total(weights.mean(site, _log_prob(site)) for site in sample_sites(model_trace).values())
@@ -71,16 +71,6 @@ class Weights:
             return values.sum()
         weight = total(logits).exp()
         return (weight * torch.where(weight > 0, values, 0.0)).sum()
-
-
-def expect_reparameterised(guide_trace: Trace) -> None:
-    """Raise `InputError` for a site of the guide that is drawn, but through whose draws no gradient flows."""
-    for name, site in sample_sites(guide_trace).items():
-        if not is_summed(site) and not is_identically_zero(site["score_parts"].score_function):
-            raise InputError(
-                f"guide: expected the site {name!r} to be summed over (infer={{'enumerate': 'parallel'}}) or"
-                f" reparameterised, got draws of {type(site['fn']).__name__}"
-            )
 
 
 def _plates(site: SampleSite) -> frozenset[str]:

@@ -21,6 +21,7 @@ class IWAE(TraceELBO):
     """
 
     formula = "−E[log 1/K Σₖ wₖ]\nwₖ = {likelihood_k} ({prior_k} / {posterior_k})^β"
+    reparameterised = True
     free_kl = staticmethod(closed_form_or_new_sample)
     weighs_particles = True  # it needs two or more particles: with one it is the ELBO
 

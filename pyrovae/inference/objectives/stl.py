@@ -17,6 +17,7 @@ class StickingTheLanding(TraceELBO):
     """
 
     formula = "−E_q[log {likelihood}]{plus_kl}\nits gradient comes through z alone"
+    reparameterised = True
     free_kl = staticmethod(at_sample_path_only)
 
     def _differentiable_loss_particle(self, model_trace: Trace, guide_trace: Trace) -> tuple[Tensor, Tensor]:

@@ -8,9 +8,10 @@ from pyro.infer import Trace_ELBO
 from pyro.poutine import Trace
 from torch import Tensor
 
+from pyrovae.errors import InputError
 from pyrovae.inference.objectives.free_bits import at_sample, shortfall
 from pyrovae.inference.private import compute_log_r, is_identically_zero
-from pyrovae.inference.traces import SampleSite, sample_sites, total
+from pyrovae.inference.traces import SampleSite, is_summed, sample_sites, total
 
 
 class TraceELBO(Trace_ELBO):
@@ -22,6 +23,7 @@ class TraceELBO(Trace_ELBO):
     """
 
     formula = "−E_q[log {likelihood}]{plus_kl}"
+    reparameterised = False  # whether all draws of the guide must be, as the estimator has no term for others
     free_kl = staticmethod(at_sample)  # the estimate of the KL that free bits use
 
     def __init__(
@@ -43,6 +45,8 @@ class TraceELBO(Trace_ELBO):
         losses: list[Tensor] = []
         self.terms = {}
         for model_trace, guide_trace in self._get_traces(model, guide, args, kwargs):
+            if self.reparameterised:
+                expect_reparameterised(guide_trace)
             losses.append(self.loss_of_traces(model_trace, guide_trace))
             if self.free_bits:
                 short = shortfall(model_trace, guide_trace, self.free_bits, self.free_kl)
@@ -74,6 +78,16 @@ class TraceELBO(Trace_ELBO):
         for name, site in sample_sites(model_trace).items():
             term = -_unweighted(site) + (_unweighted(guide_sites[name]) if name in guide_sites else 0.0)
             self.terms[name] = self.terms.get(name, 0.0) + term / self.num_particles
+
+
+def expect_reparameterised(guide_trace: Trace) -> None:
+    """Raise `InputError` for a site of the guide that is drawn, but through whose draws no gradient flows."""
+    for name, site in sample_sites(guide_trace).items():
+        if not is_summed(site) and not is_identically_zero(site["score_parts"].score_function):
+            raise InputError(
+                f"guide: expected the site {name!r} to be summed over (infer={{'enumerate': 'parallel'}}) or"
+                f" reparameterised, got draws of {type(site['fn']).__name__}"
+            )
 
 
 def _unweighted(site: SampleSite) -> Tensor:

@@ -7,8 +7,10 @@ import torch
 from pyro.infer import Trace_ELBO
 from pyro.nn import PyroModule
 from support.builders import small_vae
+from support.linear import make
 from torch import nn
 
+from pyrovae import InputError
 from pyrovae.inference.objectives import TraceELBO
 
 
@@ -61,3 +63,22 @@ def test_terms_by_site_add_up_to_the_loss():
     assert sum(elbo.terms.values()).item() == pytest.approx(loss.item(), rel=1e-6)
     assert loss.requires_grad
     assert not elbo.terms["x"].requires_grad
+
+
+@pytest.mark.parametrize("name", ["analytic", "stl", "iwae", "dreg", "renyi"])
+def test_estimators_without_a_score_function_refuse_draws_that_are_not_reparameterised(name):
+    """Their gradient in the guide would be wrong, and nothing would show it."""
+
+    def model(x):
+        with pyro.plate("images", len(x)):
+            z = pyro.sample("z", dist.Bernoulli(torch.tensor(0.5)))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    def guide(x):
+        with pyro.plate("images", len(x)):
+            pyro.sample("z", dist.Bernoulli(torch.tensor(0.3)))
+
+    particles = 2 if name in ("iwae", "dreg", "renyi") else 1
+    with pytest.raises(InputError, match=r"expected the site 'z' to be summed over .* or reparameterised"):
+        make(name, particles).differentiable_loss(model, guide, torch.randn(5))
+    assert make("elbo").differentiable_loss(model, guide, torch.randn(5)).isfinite()
