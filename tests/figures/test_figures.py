@@ -37,6 +37,24 @@ FITTING = {
 }
 
 
+FITTING_PROGRAMS = {
+    "hierarchical": FITTING["none"],
+    "semi_supervised": FITTING["label"] | {"confusion"},
+    "mixture": FITTING["none"] - {"kl_per_dimension"} | {"clusters", "confusion"},
+    "discrete": {"losses", "reconstructions", "samples", "progress"},
+}
+
+
+@pytest.mark.parametrize("program", FITTING_PROGRAMS)
+def test_all_figures_that_fit_a_program_are_drawn(program, tmp_path):
+    run = drawable_run(program=program, latent_dim=(4, 2) if program == "hierarchical" else 2)
+    drawn = dict(draw(run))
+    assert set(drawn) == FITTING_PROGRAMS[program]
+    for name, figure in drawn.items():
+        figure.savefig(tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").stat().st_size > 5000
+
+
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8, 8)])
 @pytest.mark.parametrize("condition", FITTING)
 def test_all_figures_that_fit_are_drawn_in_grey_and_in_colour(condition, shape, tmp_path):
