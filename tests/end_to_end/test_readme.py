@@ -26,6 +26,7 @@ from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.priors import PRIORS
+from pyrovae.programs import PROGRAMS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MODEL, API, CALLS, SOFT, RING, BRIGHT, STEP = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -60,6 +61,23 @@ def test_the_program_of_ones_own_takes_the_commands(tmp_path, monkeypatch):
     assert -last["test"]["loss"] < run.evaluation["log_likelihood"]
     with pytest.raises(pyrovae.InputError, match="its code is run only if you repeat it"):
         _ = pyrovae.Run("results/bright").vae
+
+
+@pytest.mark.filterwarnings("ignore:epoch .* the posterior collapses")  # few epochs
+def test_the_commands_for_programs_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (block,) = (text for text in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "--program mixture" in text)
+    for line in block.splitlines():
+        arguments = shlex.split(line, comments=True)[1:]
+        if arguments[0] == "train":
+            arguments = [*arguments, "--epochs", "3", "--hidden", "16"]
+        if "--pretraining" in arguments:
+            arguments = [*arguments, "--pretraining", "1"]
+        if arguments[0] == "gradients":
+            arguments = [*arguments, "--draws", "5"]
+        result = CliRunner().invoke(cli, arguments)
+        assert result.exit_code == 0, result.output
+    assert (tmp_path / "few.png").exists()
 
 
 @pytest.mark.filterwarnings("ignore:epoch .* the posterior collapses")  # two epochs are few
@@ -176,7 +194,7 @@ def _command(name):
     return cli.get_command(None, name)
 
 
-@pytest.mark.parametrize("registry", [DATASETS, NETWORKS, LIKELIHOODS, PRIORS, POSTERIORS, OBJECTIVES])
+@pytest.mark.parametrize("registry", [DATASETS, PROGRAMS, NETWORKS, LIKELIHOODS, PRIORS, POSTERIORS, OBJECTIVES])
 def test_every_member_is_in_the_readme(registry):
     for name in registry:
         assert f"`{name}`" in README
