@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from pyrovae.config import words
+from pyrovae.config.following import following, free_to_follow
 from pyrovae.display import table
 from pyrovae.errors import InputError
 
@@ -193,7 +194,7 @@ class Config(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _defaults_that_follow(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        return _following(settings) | settings
+        return following(settings) | settings
 
     @field_validator("data_dir", mode="before")
     @classmethod
@@ -280,7 +281,7 @@ class Config(BaseModel):
     def differing(self) -> dict[str, Any]:
         """Return the settings that must be given to make this config: those whose value is not their default."""
         free, fields = _free_to_follow(self.model_dump()), Config.model_fields
-        follow = _following(free)
+        follow = following(free)
         return {name: value for name, value in free.items() if name in follow or value != fields[name].default}
 
     def __repr_args__(self) -> Iterable[tuple[str, Any]]:
@@ -308,27 +309,8 @@ class Config(BaseModel):
         return cls(**((_free_to_follow(merged) if settings else merged) | settings))
 
 
-FOLLOWERS = ("activation", "prior", "latent_dim", "objective")  # settings whose default depends on another setting
-
-
-def _following(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the defaults that `program`, `gradient`, `network` and `condition` replace, with their new values."""
-    follow: dict[str, Any] = {}
-    if str(settings.get("program")) == "discrete" and settings.get("gradient") not in ("score_function", "enumeration"):
-        follow["objective"] = "analytic"
-    if str(settings.get("program")) == "hierarchical":
-        follow["latent_dim"] = (10, 2)
-    if str(settings.get("network")) == "conv":
-        follow["activation"] = "tanh"
-    if str(settings.get("condition")).startswith("quadrant"):
-        follow["prior"] = "conditional"
-    return follow
-
-
 def _free_to_follow(settings: dict[str, Any]) -> dict[str, Any]:
-    """Drop settings that follow others if they have their default, so that they follow a change of those."""
-    defaults = {name: Config.model_fields[name].default for name in FOLLOWERS} | _following(settings)
-    return {name: value for name, value in settings.items() if name not in defaults or value != defaults[name]}
+    return free_to_follow(settings, {name: field.default for name, field in Config.model_fields.items()})
 
 
 def as_text(value: object) -> str:

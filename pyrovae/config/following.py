@@ -1,0 +1,30 @@
+"""Defaults that depend on other settings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+FOLLOWERS = ("activation", "prior", "latent_dim", "objective")  # the settings whose default does
+
+
+def following(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults that `program`, `gradient`, `network` and `condition` replace, with their new values."""
+    follow: dict[str, Any] = {}
+    if str(settings.get("program")) == "discrete" and settings.get("gradient") not in ("score_function", "enumeration"):
+        follow["objective"] = "analytic"
+    if str(settings.get("program")) == "hierarchical":
+        follow["latent_dim"] = (10, 2)
+    if str(settings.get("network")) == "conv":
+        follow["activation"] = "tanh"
+    if str(settings.get("condition")).startswith("quadrant"):
+        follow["prior"] = "conditional"
+    return follow
+
+
+def free_to_follow(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop settings that follow others if they have their default, so that they follow a change of those."""
+    defaults = {name: defaults[name] for name in FOLLOWERS} | following(settings)
+    return {
+        name: value
+        for name, value in settings.items()
+        if name not in defaults or (tuple(value) if isinstance(value, list) else value) != defaults[name]
+    }
