@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from pyrovae.config.settings import Config
-from pyrovae.explain.explanation import PARTS, Explanation, Term
+from pyrovae.explain.explanation import Explanation
 from pyrovae.explain.formulas import network
 from pyrovae.explain.listing import Listing
+from pyrovae.explain.terms import Term
 
 from ..console import Console
 from .diagram import LEGEND, plate_diagram
@@ -77,8 +78,8 @@ def _sites(explanation: Explanation) -> Iterator[RenderableType]:
     yield Text(f"\nA site scores batch × event numbers; the rows of a plate ({rows}) are independent.", QUIET)
     yield Text()
     counts = _grid("left", "right")
-    for part in PARTS:
-        counts.add_row(part, f"{explanation.parameters[part]:,}")
+    for part, count in explanation.parameters.items():
+        counts.add_row(part, f"{count:,}")
     counts.add_row(Text("parameters", "bold"), Text(f"{sum(explanation.parameters.values()):,}", "bold"))
     yield counts
 
@@ -98,7 +99,7 @@ def _terms(explanation: Explanation) -> Iterator[RenderableType]:
     yield table
     if explanation.missing:
         about = f"– no formula in plain PyTorch for {', '.join(explanation.missing)}: its class has no `log_density`"
-        yield Text(f"{about}; Trace_ELBO is compared with the sum by site", QUIET)
+        yield Text(f"{about}; {explanation.elbo.name} is compared with the sum by site", QUIET)
     about = f"{explanation.images} images, one code each, the same for both; float64;"
     about += " the difference is an image's largest"
     yield Text(about, QUIET)

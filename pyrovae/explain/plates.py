@@ -19,7 +19,7 @@ from pyrovae.explain.explanation import Explanation
 from pyrovae.figures.names import families, plain
 from pyrovae.figures.style import INK, STYLE, TRAIN
 from pyrovae.inference.parameters import hidden
-from pyrovae.vae import VAE
+from pyrovae.program import Program
 
 WIDTH, HEIGHT = 13.33, 7.5  # inches of a slide
 RADIUS = 0.46
@@ -54,7 +54,7 @@ def plate_figure(explanation: Explanation, title: str = "") -> Figure:
 
 def _diagram(axes: Axes, explanation: Explanation) -> None:
     left, bottom, width, height = PLATE
-    conditional = explanation.symbols.conditional
+    conditional = explanation.context is not None
     middle = left + (0.62 if conditional else 0.5) * width
     z, x, y = (middle, 4.9), (middle, 2.55), (left + 0.75, 3.72)
     theta, phi = (left + width + 0.65, 3.72 if explanation.parameters["prior"] else x[1]), (0.65, z[1])
@@ -67,7 +67,7 @@ def _diagram(axes: Axes, explanation: Explanation) -> None:
         _node(axes, y, "y", explanation.context, True)
         _arrow(axes, y, x)
         _arrow(axes, y, z, GUIDE, bend=-0.3)
-        if explanation.symbols.prior_reads_y:
+        if "y" in explanation.site("model", "z").parents:
             _arrow(axes, y, z)
     _arrow(axes, z, x)
     _arrow(axes, x, z, GUIDE, bend=0.55 if conditional else -0.55)
@@ -155,11 +155,11 @@ def typeset(formula: str) -> str:
     return re.sub(r"\^(?:\(([\w −+/]+)\)|(\w+))", raised, lowered)
 
 
-def render_by_graphviz(vae: VAE, batch: Batch, kind: str) -> bytes:
+def render_by_graphviz(program: Program, batch: Batch, kind: str) -> bytes:
     """Draw the model, without its guide, by `pyro.render_model`; returns the content of a file: png, svg or pdf."""
     expect_graphviz()
     with hidden():
-        graph = pyro.render_model(vae.model, model_args=arguments(vae, batch), render_distributions=True)
+        graph = pyro.render_model(program.model, model_args=arguments(program, batch), render_distributions=True)
     picture: bytes = graph.pipe(format=kind)
     return picture
 

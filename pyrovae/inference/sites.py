@@ -54,20 +54,20 @@ def sites_of(model: Callable[..., Any], guide: Callable[..., Any], *args: Tensor
     """
     with seeded(0), hidden():
         guide_trace, model_trace = guide_then_model(model, guide, *args)
-    drawn = {name: site for name, site in _variables(guide_trace).items() if is_latent(site)}
-    variables = _variables(model_trace)
-    latents = {name for name, site in variables.items() if is_latent(site)}
-    if missing := [name for name in variables if name in latents - drawn.keys()]:
+    drawn = {name: site for name, site in variables(guide_trace).items() if is_latent(site)}
+    found = variables(model_trace)
+    latents = {name for name, site in found.items() if is_latent(site)}
+    if missing := [name for name in found if name in latents - drawn.keys()]:
         raise InputError(f"guide: expected a site for each latent of the model, got none named {missing[0]!r}")
     if extra := [name for name in drawn if name not in latents]:
         raise InputError(f"guide: expected the model's latents alone, got {extra[0]!r}, which the model does not draw")
-    for name, site in (*variables.items(), *drawn.items()):
+    for name, site in (*found.items(), *drawn.items()):
         if not site["cond_indep_stack"]:
             raise InputError(f"program: expected the site {name!r} in the plate of the images, got it in none")
-    return {name: _site(name, site, drawn) for name, site in variables.items()}
+    return {name: _site(name, site, drawn) for name, site in found.items()}
 
 
-def _variables(trace: poutine.Trace) -> dict[str, SampleSite]:
+def variables(trace: poutine.Trace) -> dict[str, SampleSite]:
     """Return the sample sites that are random variables: neither a plate's subsample nor a factor."""
     return {
         name: site
