@@ -12,10 +12,13 @@ from rich.text import Text
 from pyrovae.config.settings import Config
 from pyrovae.explain.explanation import Explanation
 from pyrovae.explain.formulas import network
+from pyrovae.explain.graph import is_of_vae
 from pyrovae.explain.listing import Listing
 from pyrovae.explain.terms import Term
 
 from ..console import Console
+from . import column
+from .column import column_diagram
 from .diagram import LEGEND, plate_diagram
 
 WIDEST = 110  # characters: longer lines are no easier to read
@@ -30,7 +33,7 @@ def show(explanation: Explanation, config: Config, title: str) -> None:
         console.print(title, style="bold")
         for heading, parts in {
             "The formulas": _formulas(explanation, config),
-            "The plates": [Padding(plate_diagram(explanation), 0), Text(f"\n{LEGEND}", QUIET)],
+            "The plates": _plates(explanation),
             "The program, as written": _listings(explanation.program),
             f"The sites, of a batch of {explanation.images}": _sites(explanation),
             "The ELBO, by site": _terms(explanation),
@@ -38,6 +41,12 @@ def show(explanation: Explanation, config: Config, title: str) -> None:
             console.print(Text(), Rule(Text(f" {heading} ", HEAD), align="left", style=QUIET), Text())
             for part in parts:
                 console.print(part)
+
+
+def _plates(explanation: Explanation) -> Iterator[RenderableType]:
+    draw, legend = (plate_diagram, LEGEND) if is_of_vae(explanation) else (column_diagram, column.LEGEND)
+    yield Padding(draw(explanation), 0)
+    yield Text(f"\n{legend}", QUIET)
 
 
 def _formulas(explanation: Explanation, config: Config) -> Iterator[RenderableType]:

@@ -42,7 +42,7 @@ def account_by_site(
         terms=[*terms.by_site.values(), *terms.extra],
         kls=[kl for factor in factors if factor.letter == "q" and factor.counts for kl in terms.kls(factor)],
         missing=[
-            f"{factor.text()}, {describe(leaf_of(factor.site['fn']))}"
+            f"{describe(leaf_of(factor.site['fn']))} of {factor.text()}"
             for factor in counted
             if terms.by_site[factor.text()].in_torch is None
         ],
@@ -74,13 +74,14 @@ class _Terms:
         It is valid at those values if the guide draws all latents first on which the model's distribution depends.
         """
         p = self.factors["p", q.name]
-        kls = [kl_at_draws(f"KL of {q.name}, as drawn", self.by_site[q.text()], self.by_site[p.text()])]
+        how = "summed" if q.summed else "as drawn"
+        kls = [kl_at_draws(f"KL of {q.name}, {how}", self.by_site[q.text()], self.by_site[p.text()])]
         model, guide = ([name for each, name in self.factors if each == letter] for letter in "pq")
         exact = known_kl(q.site["fn"], p.site["fn"]) if drawn_in_order(model, guide, q.name) else None
         if exact is not None:
             in_torch = families.kl(q.site["fn"], p.site["fn"], tuple(exact.shape))
-            both = [None if kl is None else self._by_image(q.site, kl) for kl in (exact, in_torch)]
-            kls.append(TermByImage(f"KL of {q.name}, exact", "", *both))
+            written = None if in_torch is None else self._by_image(q.site, in_torch)
+            kls.append(TermByImage(f"KL of {q.name}, exact", "", self._by_image(q.site, exact), written))
         return [kl.mean() for kl in kls]
 
     def _by_image(self, site: SampleSite, values: Tensor) -> Tensor:

@@ -31,8 +31,8 @@ class JointNotation(Notation):
     def density(self, family: str, k: str = "") -> str:
         if family == "likelihood":
             return self.product([factor for factor in self.of("p") if not factor.latent], k)
-        letter = "p" if family == "prior" else "q"
-        return self.joint(letter, [f"{name}{k}" for name in self.latents()])
+        factors = [factor for factor in self.of("p" if family == "prior" else "q") if factor.latent]
+        return self.joint(factors, [f"{name}{k}" for name in self.latents()])
 
     def of(self, letter: str) -> list[Factor]:
         return [factor for factor in self.factors if factor.letter == letter]
@@ -41,10 +41,10 @@ class JointNotation(Notation):
         """Return the names of the latents, the one next to the image first."""
         return [factor.name for factor in reversed(self.of("p")) if factor.latent]
 
-    def joint(self, letter: str, names: Sequence[str]) -> str:
-        """Write a joint density of variables, given what any of its factors is given beside them."""
-        given = [name for name in self.ahead if any(name in factor.parents for factor in self.of(letter))]
-        return f"{letter}({', '.join(names)}{' | ' if given else ''}{', '.join(given)})"
+    def joint(self, factors: Sequence[Factor], names: Sequence[str]) -> str:
+        """Write the joint density that factors make, given the image and the context if one of them is."""
+        given = [name for name in self.ahead if any(name in factor.parents for factor in factors)]
+        return f"{factors[0].letter}({', '.join(names)}{' | ' if given else ''}{', '.join(given)})"
 
     def product(self, factors: Sequence[Factor], k: str = "") -> str:
         """Write factors side by side, latents with the index k."""
@@ -66,7 +66,7 @@ def formulas_by_site(
     sites = [_site(program, notation, factor, made, config) for factor in factors]
     everything = [factor.name for factor in reversed(model)]
     equations = [
-        Formula(notation.joint("p", everything), notation.product(model), part="the model"),
+        Formula(notation.joint(model, everything), notation.product(model), part="the model"),
         *sites[: len(model)],
         *([Formula(notation.density("posterior"), notation.product(guide), part="the guide")] * (len(guide) > 1)),
         *sites[len(model) :],
@@ -128,7 +128,7 @@ def _bound(notation: JointNotation, model: list[Factor], guide: list[Factor]) ->
         means = ", ".join(f"{factor.name} = μ" for factor in guide if not factor.summed)
         return Formula("score", f"{_means(guide, '')}{terms} at {means}", ("without a density there is no KL",))
     terms += "".join(f" − log {factor.text()}" for factor in guide)
-    left = notation.joint("p", [factor.name for factor in reversed(model) if not factor.latent])
+    left = notation.joint(model, [factor.name for factor in reversed(model) if not factor.latent])
     return Formula(f"log {left}", f"≥ {_means(guide, 'E_q')}[{terms}]", part="the ELBO")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
+import torch
 from pyro.distributions import MaskedDistribution
 from pyro.distributions.torch_distribution import ExpandedDistribution
 from pyro.poutine.messenger import Messenger
@@ -85,25 +86,32 @@ def leaf_of(distribution: Distribution) -> Distribution:
 
 
 def _is_made_from(distribution: Distribution, returned: object) -> bool:
-    """Check for the same numbers in memory: to expand a distribution makes a new object, but copies no tensor."""
+    """Check that a distribution is what was returned, or a copy, as plates make them: of one family, the same numbers.
+
+    Only what both have is compared: torch adds the probabilities of logits, and the like, when they are first read.
+    """
     if not isinstance(returned, Distribution):
         return False
     one, other = leaf_of(distribution), leaf_of(returned)
-    return one is other or (type(one) is type(other) and _same_places(_places(one), _places(other)))
+    if type(one) is not type(other) or one.event_shape != other.event_shape:
+        return False
+    ours, theirs = _numbers(one), _numbers(other)
+    common = ours.keys() & theirs.keys()
+    return one is other or (bool(common) and all(_equal(ours[name], theirs[name]) for name in common))
 
 
-def _same_places(one: dict[str, int], other: dict[str, int]) -> bool:
-    """Compare what both have: torch adds the probabilities of logits, and the like, when they are first asked for."""
-    common = one.keys() & other.keys()
-    return bool(common) and all(one[name] == other[name] for name in common)
-
-
-def _places(distribution: Distribution) -> dict[str, int]:
-    """Return where a distribution keeps its numbers, and those of the distributions that it is made of."""
-    places: dict[str, int] = {}
+def _numbers(distribution: Distribution) -> dict[str, Tensor]:
+    """Return the parameters of a distribution, and of those that it is made of."""
+    numbers: dict[str, Tensor] = {}
     for name, value in vars(distribution).items():
         if isinstance(value, Tensor):
-            places[name] = value.untyped_storage().data_ptr()
+            numbers[name] = value
         elif isinstance(value, Distribution):
-            places |= {f"{name}.{inner}": place for inner, place in _places(leaf_of(value)).items()}
-    return places
+            numbers |= {f"{name}.{inner}": number for inner, number in _numbers(leaf_of(value)).items()}
+    return numbers
+
+
+def _equal(expanded: Tensor, value: Tensor) -> bool:
+    """Compare values in float64; those of a copy may be rounded once more."""
+    fits = all(1 in pair or pair[0] == pair[1] for pair in zip(reversed(expanded.shape), reversed(value.shape)))
+    return fits and torch.allclose(expanded, value, rtol=1e-12, atol=1e-12)

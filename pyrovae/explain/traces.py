@@ -1,6 +1,6 @@
 """Runs guide and model once, and keeps what an explanation is read from."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pyro import poutine
 from pyro.infer import Trace_ELBO, TraceEnum_ELBO
@@ -37,6 +37,6 @@ def traces_of(program: Program, x: Tensor, y: Tensor | None) -> Traces:
     drawn, summed = guide_trace.copy(), [name for name, site in sample_sites(guide_trace).items() if is_summed(site)]
     for name in summed:  # Pyro's estimator sums over them itself
         drawn.remove_node(name)
-    estimator = TraceEnum_ELBO if summed else Trace_ELBO
+    estimator: Any = TraceEnum_ELBO if summed else Trace_ELBO
     loss = estimator(max_plate_nesting=1).loss(model, poutine.replay(guide, drawn), x, y)
     return Traces(model_trace, guide_trace, made, estimator.__name__, -float(loss))
