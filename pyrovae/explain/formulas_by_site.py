@@ -143,6 +143,5 @@ def _means(guide: list[Factor], mean: str) -> str:
 
 
 def _loss(notation: JointNotation, guide: list[Factor], config: Config) -> Formula:
-    formula = loss(notation, config)
-    summed = " ".join(f"Σ_{factor.name} {factor.text()}" for factor in guide if factor.summed)
-    return formula._replace(where=(*formula.where, f"E_q with {summed}")) if summed else formula
+    formula, summed = loss(notation, config), [factor.name for factor in guide if factor.summed]
+    return formula._replace(where=(*formula.where, f"the mean sums over {', '.join(summed)}")) if summed else formula

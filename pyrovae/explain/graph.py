@@ -28,6 +28,7 @@ class Graph(NamedTuple):
     nodes: list[Node]
     model: list[Arrow]
     guide: list[Arrow]
+    contexts: int  # how many of the nodes, at the top, are no variables
 
     def between_neighbours(self, arrow: Arrow) -> bool:
         return arrow.head == arrow.tail + 1
@@ -37,17 +38,20 @@ def graph_of(explanation: Explanation) -> Graph:
     """Return the graph of a program: the context first, then the variables as the model runs."""
     sites = [site for site in explanation.sites if site.program == "model"]
     guide = {site.name: site for site in explanation.sites if site.program == "guide"}
-    nodes = [] if explanation.context is None else [Node("y", explanation.context, seen=True)]
-    nodes += [
-        Node(site.name, site.event, site.observed, site.learned, site.name in guide and guide[site.name].learned)
-        for site in sites
+    contexts = [] if explanation.context is None else [Node("y", explanation.context, seen=True)]
+    nodes = [
+        *contexts,
+        *(
+            Node(site.name, site.event, site.observed, site.learned, site.name in guide and guide[site.name].learned)
+            for site in sites
+        ),
     ]
     place = {node.name: number for number, node in enumerate(nodes)}
     model, inferred = (
         [Arrow(place[parent], place[site.name]) for site in each for parent in site.parents]
         for each in (sites, guide.values())
     )
-    return Graph(nodes, sorted(model), sorted(inferred))
+    return Graph(nodes, sorted(model), sorted(inferred), len(contexts))
 
 
 def is_of_vae(explanation: Explanation) -> bool:

@@ -27,7 +27,7 @@ RADIUS = 0.46
 SEEN, QUIET = "#D9D9D9", "#777777"
 PLATE = (1.35, 1.3, 3.4, 4.7)  # left, bottom, width, height
 TEXT_AT, LINE, SMALL_LINE = 6.1, 0.35, 0.24  # where the formulas begin, and the height of their lines
-TALLEST = 6.5  # inches for all of them
+TALLEST = 7.2  # inches for all of them
 Point = tuple[float, float]
 
 
@@ -81,7 +81,9 @@ def _diagram(axes: Axes, explanation: Explanation) -> None:
 
 
 def _column(axes: Axes, explanation: Explanation) -> None:
-    """Draw the variables below one another as the model runs, its further arrows at the right, the guide's at the left.
+    """Draw the variables below one another as the model runs; its further arrows are at the right.
+
+    The guide's are at the left, but those from the context, which would cross those from the image.
 
     Beside the plate is θ or φ for each variable whose distribution has parameters in the model or in the guide.
     """
@@ -92,9 +94,12 @@ def _column(axes: Axes, explanation: Explanation) -> None:
     radius = min(RADIUS, 0.33 * step)
     _plate(axes, explanation)
     for at, node in zip(places, graph.nodes):
-        _circle(axes, at, node.name, node.seen, radius)
-        beside = (at[0] + 0.85 * radius, at[1] - 1.05 * radius)
-        axes.text(*beside, "×".join(map(str, node.shape)), size=11, va="center", color=QUIET)
+        _circle(axes, at, node.name, node.seen, radius, raised=0.2)
+        below, size = (at[0], at[1] - 0.5 * radius), 11 * radius / RADIUS
+        shape = "×".join(map(str, node.shape))
+        axes.text(
+            *below, shape, size=min(size, 60 / len(shape or "1")), ha="center", va="center", color=QUIET, zorder=4
+        )
         for has, aside, letter, style in (
             (node.theta, left + width + 0.65, "θ", MODEL),
             (node.phi, left - 0.7, "φ", GUIDE),
@@ -102,11 +107,12 @@ def _column(axes: Axes, explanation: Explanation) -> None:
             if has:
                 axes.text(aside, at[1], letter, size=20, ha="center", va="center", color=style["color"])
                 _arrow(axes, (aside, at[1]), at, style, 0.0, 0.26, radius)
-    for arrows, style, side in (graph.model, MODEL, 1), (graph.guide, GUIDE, -1):
+    for arrows, style in (graph.model, MODEL), (graph.guide, GUIDE):
         for arrow in arrows:
             span = arrow.head - arrow.tail
-            sideways = min(1.2, 0.25 + 0.3 * abs(span))  # inches from the column
-            straight = side > 0 and graph.between_neighbours(arrow)
+            side = 1 if style is MODEL or arrow.tail < graph.contexts else -1
+            sideways = min(1.2, 0.25 + 0.3 * abs(span)) + (0.12 if style is GUIDE else 0)  # inches from the column
+            straight = style is MODEL and graph.between_neighbours(arrow)
             bend = 0.0 if straight else -side * 2 * sideways / (span * step)
             _arrow(axes, places[arrow.tail], places[arrow.head], style, bend, radius, radius)
     _legend(axes)
@@ -118,10 +124,12 @@ def _plate(axes: Axes, explanation: Explanation) -> None:
     axes.text(left + width - 0.15, bottom + 0.2, f"N = {explanation.images} images", ha="right", size=12)
 
 
-def _circle(axes: Axes, at: Point, name: str, seen: bool, radius: float = RADIUS) -> None:
+def _circle(axes: Axes, at: Point, name: str, seen: bool, radius: float = RADIUS, raised: float = 0.0) -> None:
     axes.add_patch(Circle(at, radius, facecolor=SEEN if seen else "white", edgecolor=INK, linewidth=1.6, zorder=3))
     size = 20 * min(1.0, radius / RADIUS * 5 / max(5, len(name)))  # a long name fits into its circle
-    axes.text(*at, plain(name, 30), size=size, style="italic", ha="center", va="center", zorder=4)
+    axes.text(
+        at[0], at[1] + raised * radius, plain(name, 30), size=size, style="italic", ha="center", va="center", zorder=4
+    )
 
 
 def _node(axes: Axes, at: Point, name: str, shape: tuple[int, ...], seen: bool) -> None:
@@ -187,8 +195,8 @@ def _formulas(axes: Axes, explanation: Explanation) -> None:
 
 
 def _wrapped(formula: str, width: int) -> list[str]:
-    """Break a formula into lines, but not at the spaces beside a bar or after a comma."""
-    unbroken = re.sub(r"(?<=[|,;])\s|\s(?=\|)", "\u00a0", formula)
+    """Break a formula into lines, but not at the spaces beside a bar, after a comma, or within `+ log p`."""
+    unbroken = re.sub(r"(?<=[|,;])\s|\s(?=\|)|(?<=log)\s|(?<=[+−])\s(?=log)", "\u00a0", formula)
     return textwrap.wrap(unbroken, width)
 
 
