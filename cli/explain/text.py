@@ -79,7 +79,7 @@ def _sites(explanation: Explanation) -> Iterator[RenderableType]:
     table = _table("", "site", "distribution", "batch", "event", "numbers", "plates", "seen", numbers=("numbers",))
     for site in explanation.sites:
         shapes = (_shape(site.batch), _shape(site.event), f"{site.numbers:,}")
-        seen = "yes" if site.observed else "no"
+        seen = "yes" if site.observed else "summed" if site.summed else "no"
         table.add_row(*map(Text, (site.program, site.name, site.distribution, *shapes, ", ".join(site.plates), seen)))
     yield table
     sizes = {name: size for site in explanation.sites for name, size in site.plates.items()}
@@ -109,7 +109,7 @@ def _terms(explanation: Explanation) -> Iterator[RenderableType]:
     if explanation.missing:
         about = f"– no formula in plain PyTorch for {', '.join(explanation.missing)}: its class has no `log_density`"
         yield Text(f"{about}; {explanation.elbo.name} is compared with the sum by site", QUIET)
-    about = f"{explanation.images} images, one code each, the same for both; float64;"
+    about = f"{explanation.images} images, one {'code' if is_of_vae(explanation) else 'draw'} each, the same for both; float64;"
     about += " the difference is an image's largest"
     yield Text(about, QUIET)
     agree = "They agree, as far as both are there." if explanation.missing else "They agree."

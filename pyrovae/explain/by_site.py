@@ -9,7 +9,7 @@ from pyrovae.config.settings import Config
 from pyrovae.explain import families
 from pyrovae.explain.account import Account
 from pyrovae.explain.dependencies import Dependence
-from pyrovae.explain.factors import Factor, extra_terms, factors_of
+from pyrovae.explain.factors import Factor, factors_of
 from pyrovae.explain.formulas_by_site import formulas_by_site
 from pyrovae.explain.listing import Listing, describe, listing_of, listings_of
 from pyrovae.explain.made import leaf_of
@@ -35,7 +35,7 @@ def account_by_site(
     terms = _Terms(traces, factors)
     counted = [factor for factor in factors if factor.counts]
     return Account(
-        formulas=formulas_by_site(program, factors, traces.made, y is not None, config),
+        formulas=formulas_by_site(program, factors, traces, y is not None, config),
         program=_program(program, traces, factors),
         densities=_densities(factors),
         parameters=_parameters(program),
@@ -57,8 +57,8 @@ class _Terms:
         self.weights = Weights(traces.guide)
         self.by_site = {factor.text(): self._term(factor) for factor in factors if factor.counts}
         self.extra = [
-            TermByImage(name, _sign(name), value := self._by_image(site, site["log_prob"]), value)
-            for name, site in extra_terms(traces).items()
+            TermByImage(name, sign, value := self._by_image(site, site["log_prob"]), value)
+            for name, sign, site in traces.extra
         ]
 
     def _term(self, factor: Factor) -> TermByImage:
@@ -66,7 +66,8 @@ class _Terms:
         if in_torch is not None:
             in_torch = self._by_image(site, scale_and_mask(in_torch, site["scale"], site["mask"]))
         name = f"log {factor.text()}"
-        return TermByImage(name, _sign(factor.letter), self._by_image(site, site["log_prob"]), in_torch)
+        sign = "+" if factor.letter == "p" else "−"
+        return TermByImage(name, sign, self._by_image(site, site["log_prob"]), in_torch)
 
     def kls(self, q: Factor) -> list[Term]:
         """Return the KL of a latent at the values that were drawn; and in closed form, where that is known and valid.
@@ -87,10 +88,6 @@ class _Terms:
     def _by_image(self, site: SampleSite, values: Tensor) -> Tensor:
         weighted = self.weights.weighted(site, values)
         return weighted.sum_to_size(weighted.shape[-1:])
-
-
-def _sign(name: str) -> str:
-    return "−" if name.startswith("q") else "+"
 
 
 def _program(program: Program, traces: Traces, factors: list[Factor]) -> list[Listing]:

@@ -64,9 +64,10 @@ def explain(program: Program, batch: Batch, config: Config | None = None) -> Exp
     """
     program = copy.deepcopy(program).double().eval()
     with _float64_by_default(), torch.no_grad(), hidden():
-        x, y = arguments(program, Batch(batch.x.double(), batch.labels))
+        batch = Batch(batch.x.double(), batch.labels)
+        x, y = arguments(program, batch)
         depends = dependencies(program, x, y)
-        traces = traces_of(program, x, y)
+        traces = traces_of(program, x, y, known=arguments(program, batch, training=True)[1])
         if isinstance(program, VAE):
             account = account_of_vae(program, traces, x, y, config)
         else:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import pyro.distributions as dist
 from torch import Tensor, nn
 
 from pyrovae.explain import families
@@ -11,7 +10,7 @@ from pyrovae.explain.dependencies import Dependence
 from pyrovae.explain.made import Call
 from pyrovae.explain.traces import Traces
 from pyrovae.inference.sites import is_latent, variables
-from pyrovae.inference.traces import SampleSite, is_summed, sample_sites
+from pyrovae.inference.traces import SampleSite, is_summed
 from pyrovae.parts.densities import declared
 
 
@@ -78,13 +77,3 @@ def factors_of(traces: Traces, depends: Mapping[str, Mapping[str, Dependence]]) 
         for letter, (program, trace) in zip("pq", traces.by_program())
         for name, site in variables(trace).items()
     ]
-
-
-def extra_terms(traces: Traces) -> dict[str, SampleSite]:
-    """Return the sites by which `pyro.factor` adds terms to the ELBO that are of no variable."""
-    return {
-        f"{letter} factor {name}": site
-        for letter, (_, trace) in zip("pq", traces.by_program())
-        for name, site in sample_sites(trace).items()
-        if isinstance(site["fn"], dist.Unit)
-    }

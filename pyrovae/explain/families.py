@@ -20,8 +20,10 @@ from pyrovae.parts.densities import (
     kl_of_normals,
     log_bernoulli,
     log_categorical,
+    log_gamma,
     log_gaussian,
     log_laplace,
+    log_log_normal,
     log_normal,
     log_one_hot,
     log_poisson,
@@ -57,17 +59,27 @@ FAMILIES: dict[type[Distribution], Family] = {
     dist.Categorical: Family("π{i}[{v}{i}]", {"π": "probs"}, log_categorical, ("logits",)),
     dist.OneHotCategorical: ONE_HOT,
     dist.OneHotCategoricalStraightThrough: ONE_HOT,
+    dist.LogNormal: Family(
+        "N(log {v}{i}; μ{i}, σ{i}²) / {v}{i}", {"μ": "loc", "σ": "scale"}, log_log_normal, LOC_SCALE
+    ),
+    dist.Gamma: Family(
+        "β{i}^α{i} {v}{i}^(α{i} − 1) exp(−β{i} {v}{i}) / Γ(α{i})",
+        {"α": "concentration", "β": "rate"},
+        log_gamma,
+        ("concentration", "rate"),
+    ),
     dist.Poisson: Family("λ{i}^{v}{i} exp(−λ{i}) / {v}{i}!", {"λ": "rate"}, log_poisson, ("rate",)),
 }
 KLS: dict[type[Distribution], tuple[Callable[..., Tensor], tuple[str, ...]]] = {
     dist.Normal: (kl_of_normals, LOC_SCALE),
     dist.Categorical: (kl_of_categoricals, ("logits",)),
     dist.OneHotCategorical: (kl_of_categoricals, ("logits",)),
+    dist.OneHotCategoricalStraightThrough: (kl_of_categoricals, ("logits",)),
 }
 
 
 def family_of(distribution: Distribution) -> Family | None:
-    """Return the family of a distribution, of which it may be many; None for others, and for subclasses."""
+    """Return the family of a distribution, whatever expands or masks it; None for others, and for subclasses."""
     return FAMILIES.get(type(leaf_of(distribution)))
 
 

@@ -13,6 +13,7 @@ from pyrovae.explain.factors import Factor
 from pyrovae.explain.formulas import Formula, Notation, label, loss, notes
 from pyrovae.explain.listing import describe
 from pyrovae.explain.made import Made, leaf_of
+from pyrovae.explain.traces import Extra, Traces
 from pyrovae.parts.densities import declared
 from pyrovae.program import Program
 from pyrovae.programs.build import FAMILIES
@@ -53,7 +54,7 @@ class JointNotation(Notation):
 
 
 def formulas_by_site(
-    program: Program, factors: list[Factor], made: Made, conditional: bool, config: Config | None
+    program: Program, factors: list[Factor], traces: Traces, conditional: bool, config: Config | None
 ) -> list[Formula]:
     """List the formulas of the model and its sites, of the guide and its sites, and of the bound.
 
@@ -63,16 +64,16 @@ def formulas_by_site(
     ahead = (program.image, *(["y"] if conditional else []))
     notation = JointNotation(conditional, False, program.has_kl, ", ".join(drawn), factors, ahead)
     model, guide = notation.of("p"), notation.of("q")
-    sites = [_site(program, notation, factor, made, config) for factor in factors]
+    sites = [_site(program, notation, factor, traces.made, config) for factor in factors]
     everything = [factor.name for factor in reversed(model)]
     equations = [
         Formula(notation.joint(model, everything), notation.product(model), part="the model"),
         *sites[: len(model)],
         *([Formula(notation.density("posterior"), notation.product(guide), part="the guide")] * (len(guide) > 1)),
         *sites[len(model) :],
-        _bound(notation, model, guide),
+        _bound(notation, model, guide, traces.extra),
     ]
-    return equations if config is None else [*equations, _loss(notation, guide, config)]
+    return equations if config is None else [*equations, _loss(notation, guide, traces.extra_in_training, config)]
 
 
 def _site(program: Program, notation: JointNotation, factor: Factor, made: Made, config: Config | None) -> Formula:
@@ -122,26 +123,28 @@ def _of_family(factor: Factor, fn: Distribution) -> Formula:
     return Formula(factor.text(), families.formula_of(family, fn, factor.name), tuple(where), name)
 
 
-def _bound(notation: JointNotation, model: list[Factor], guide: list[Factor]) -> Formula:
+def _bound(notation: JointNotation, model: list[Factor], guide: list[Factor], extra: list[Extra]) -> Formula:
     terms = " + ".join(f"log {factor.text()}" for factor in model if factor.counts)
     if not notation.has_kl:
         means = ", ".join(f"{factor.name} = μ" for factor in guide if not factor.summed)
         return Formula("score", f"{_means(guide, '')}{terms} at {means}", ("without a density there is no KL",))
     terms += "".join(f" − log {factor.text()}" for factor in guide)
+    terms += "".join(f" {one.sign} {one.name}" for one in extra)
     left = notation.joint(model, [factor.name for factor in reversed(model) if not factor.latent])
     return Formula(f"log {left}", f"≥ {_means(guide, 'E_q')}[{terms}]", part="the ELBO")
 
 
 def _means(guide: list[Factor], mean: str) -> str:
-    """Write the averages over the guide, in its order: Σ_y q(y | x) E_q."""
-    groups = groupby(guide, lambda factor: factor.summed)
+    """Write the averages over the guide, in its order: `Σ_y q(y | x) E_q`, with a space after a sum."""
     texts = [
-        " ".join(f"Σ_{factor.name} {factor.text()}" for factor in factors) if summed else mean
-        for summed, factors in groups
+        "".join(f"Σ_{factor.name} {factor.text()} " for factor in factors) if summed else mean
+        for summed, factors in groupby(guide, lambda factor: factor.summed)
     ]
-    return " ".join(text for text in texts if text) + ("" if mean or not any(texts) else " ")
+    return re.sub(r"(?<=E_q)(?=Σ)", " ", "".join(texts))
 
 
-def _loss(notation: JointNotation, guide: list[Factor], config: Config) -> Formula:
-    formula, summed = loss(notation, config), [factor.name for factor in guide if factor.summed]
-    return formula._replace(where=(*formula.where, f"the mean sums over {', '.join(summed)}")) if summed else formula
+def _loss(notation: JointNotation, guide: list[Factor], extra: list[Extra], config: Config) -> Formula:
+    formula = loss(notation, config)
+    summed = [f"the mean sums over {factor.name}" for factor in guide if factor.summed]
+    added = [f"{'plus' if one.sign == '−' else 'minus'} {one.name}" for one in extra]  # the ELBO counts with a minus
+    return formula._replace(where=(*formula.where, *summed, *added))

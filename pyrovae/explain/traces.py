@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+import pyro
+import pyro.distributions as dist
 from pyro import poutine
 from pyro.infer import Trace_ELBO, TraceEnum_ELBO
 from pyro.poutine import Trace
@@ -9,8 +11,17 @@ from torch import Tensor
 
 from pyrovae.explain.made import Made, recording
 from pyrovae.inference.objectives import KLWeight
-from pyrovae.inference.traces import guide_then_model, is_summed, sample_sites
+from pyrovae.inference.randomness import seeded
+from pyrovae.inference.traces import SampleSite, guide_then_model, is_summed, sample_sites
 from pyrovae.program import Program
+
+
+class Extra(NamedTuple):
+    """A term of the ELBO that is of no variable, but added by `pyro.factor`."""
+
+    name: str
+    sign: str
+    site: SampleSite
 
 
 class Traces(NamedTuple):
@@ -21,13 +32,18 @@ class Traces(NamedTuple):
     made: Made  # which part made which distribution
     estimator: str  # the name of Pyro's estimator
     elbo: float
+    extra: list[Extra]
+    extra_in_training: list[Extra]  # those that are added where y is what is known of the labels
 
     def by_program(self) -> list[tuple[str, Trace]]:
         return [("model", self.model), ("guide", self.guide)]
 
 
-def traces_of(program: Program, x: Tensor, y: Tensor | None) -> Traces:
-    """Run the guide, and the model at its draws; a site that the guide sums over has all of its values at once."""
+def traces_of(program: Program, x: Tensor, y: Tensor | None, known: Tensor | None) -> Traces:
+    """Run the guide, and the model at its draws; a site that the guide sums over has all of its values at once.
+
+    `y` is the context of the images, and `known` is what training gives in its place.
+    """
     weight = KLWeight(1.0 if program.has_kl else None)
     model, guide = weight(program.model), weight(program.guide)
     with recording(program) as made:
@@ -39,4 +55,17 @@ def traces_of(program: Program, x: Tensor, y: Tensor | None) -> Traces:
         drawn.remove_node(name)
     estimator: Any = TraceEnum_ELBO if summed else Trace_ELBO
     loss = estimator(max_plate_nesting=1).loss(model, poutine.replay(guide, drawn), x, y)
-    return Traces(model_trace, guide_trace, made, estimator.__name__, -float(loss))
+    extra = _extra(model_trace, guide_trace)
+    with seeded(0), pyro.validation_enabled(False):  # a known label has logits of −∞
+        trained = _extra(*reversed(guide_then_model(program.model, program.guide, x, known)))
+    added = [one for one in trained if one.name not in {other.name for other in extra}]
+    return Traces(model_trace, guide_trace, made, estimator.__name__, -float(loss), extra, added)
+
+
+def _extra(model: Trace, guide: Trace) -> list[Extra]:
+    return [
+        Extra(f"the {program}'s factor {name}", sign, site)
+        for program, sign, trace in (("model", "+", model), ("guide", "−", guide))
+        for name, site in sample_sites(trace).items()
+        if isinstance(site["fn"], dist.Unit)
+    ]

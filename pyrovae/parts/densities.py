@@ -68,6 +68,16 @@ def log_student_t(value: Tensor, df: Tensor, loc: Tensor | float, scale: Tensor 
     return constant - (df + 1) / 2 * (1 + ((value - loc) / scale) ** 2 / df).log()
 
 
+def log_log_normal(value: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    """Return log N(log x; μ, σ²)/x, elementwise: the logarithm of x is normal."""
+    return log_normal(value.log(), loc, scale) - value.log()
+
+
+def log_gamma(value: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+    """Return log β^α x^(α − 1) exp(−βx) / Γ(α) = α log β + (α − 1) log x − βx − log Γ(α), elementwise."""
+    return alpha * beta.log() + (alpha - 1) * value.log() - beta * value - torch.lgamma(alpha)
+
+
 def log_bernoulli(value: Tensor, logits: Tensor) -> Tensor:
     """Return log π^x (1 − π)^(1 − x) = x h − log(1 + exp h), elementwise, with π = σ(h)."""
     return value * logits - torch.logaddexp(logits, torch.zeros_like(logits))
