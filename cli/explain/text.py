@@ -109,7 +109,8 @@ def _terms(explanation: Explanation) -> Iterator[RenderableType]:
     if explanation.missing:
         about = f"– no formula in plain PyTorch for {', '.join(explanation.missing)}: its class has no `log_density`"
         yield Text(f"{about}; {explanation.elbo.name} is compared with the sum by site", QUIET)
-    about = f"{explanation.images} images, one {'code' if is_of_vae(explanation) else 'draw'} each, the same for both; float64;"
+    drawn = "code" if is_of_vae(explanation) else "draw"
+    about = f"{explanation.images} images, one {drawn} each, the same for both; float64;"
     about += " the difference is an image's largest"
     yield Text(about, QUIET)
     agree = "They agree, as far as both are there." if explanation.missing else "They agree."

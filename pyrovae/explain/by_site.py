@@ -18,7 +18,7 @@ from pyrovae.explain.traces import Traces
 from pyrovae.inference.objectives.closed_form import known_kl
 from pyrovae.inference.objectives.enumerated import Weights
 from pyrovae.inference.private import scale_and_mask
-from pyrovae.inference.traces import SampleSite, drawn_in_order
+from pyrovae.inference.traces import SampleSite
 from pyrovae.parts.densities import declared
 from pyrovae.program import Program
 
@@ -77,8 +77,9 @@ class _Terms:
         p = self.factors["p", q.name]
         how = "summed" if q.summed else "as drawn"
         kls = [kl_at_draws(f"KL of {q.name}, {how}", self.by_site[q.text()], self.by_site[p.text()])]
-        model, guide = ([name for each, name in self.factors if each == letter] for letter in "pq")
-        exact = known_kl(q.site["fn"], p.site["fn"]) if drawn_in_order(model, guide, q.name) else None
+        guide = [name for letter, name in self.factors if letter == "q"]
+        late = {*p.parents} & {*guide[guide.index(q.name) :]}
+        exact = None if late else known_kl(q.site["fn"], p.site["fn"])
         if exact is not None:
             in_torch = families.kl(q.site["fn"], p.site["fn"], tuple(exact.shape))
             written = None if in_torch is None else self._by_image(q.site, in_torch)
