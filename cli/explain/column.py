@@ -35,7 +35,7 @@ class Lane(NamedTuple):
 def column_diagram(explanation: Explanation) -> Text:
     """Draw each variable as a box with its shape for one image, the model as lines and the guide as dotted lines."""
     graph = graph_of(explanation)
-    left = _packed(arrow for arrow in graph.model if not graph.between_neighbours(arrow))
+    left = _packed(arrow for arrow in graph.model if not arrow.to_neighbour)
     right = _packed(graph.guide)
     boxes = _boxes(graph)
     model = [line[::-1].translate(str.maketrans("┌┐└┘├┤◁", "┐┌┘└┤├▶")) for line in _side(left, SOLID, len(boxes))]
@@ -80,9 +80,9 @@ def _packed(arrows: Iterable[Arrow]) -> list[list[Lane]]:
 
 def _boxes(graph: Graph) -> list[str]:
     """Draw the boxes, with the model's arrows between neighbours."""
-    shapes = ["×".join(map(str, node.shape)) or "1" for node in graph.nodes]
+    shapes = [node.size for node in graph.nodes]
     inner = max(9, *(len(node.name) + 4 for node in graph.nodes), *map(len, shapes))
-    down = {arrow.tail for arrow in graph.model if graph.between_neighbours(arrow)}
+    down = {arrow.tail for arrow in graph.model if arrow.to_neighbour}
     lines = []
     for place, (node, shape) in enumerate(zip(graph.nodes, shapes)):
         top, bottom = ("┌{}┐", "└{}┘") if node.seen else ("╭{}╮", "╰{}╯")

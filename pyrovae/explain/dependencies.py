@@ -8,6 +8,7 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
+from pyrovae.explain.made import leaf_of, numbers_of
 from pyrovae.inference.randomness import seeded
 from pyrovae.program import Program
 
@@ -50,8 +51,9 @@ class _Follow(Messenger):
         if site_is_subsample(msg):
             return
         value = detach_provenance(msg["value"]).detach()  # a gradient stops there, so that it shows parameters alone
-        log_prob = msg["fn"].log_prob(value)
-        self.found[msg["name"]] = get_provenance(log_prob), detach_provenance(log_prob).requires_grad
+        log_prob, numbers = msg["fn"].log_prob(value), numbers_of(leaf_of(msg["fn"])).values()
+        learned = any(detach_provenance(each).requires_grad for each in (log_prob, *numbers))
+        self.found[msg["name"]] = get_provenance(log_prob), learned
         msg["value"] = track_provenance(value, frozenset({msg["name"]}))
 
     def ordered(self, first: list[str], last: list[str]) -> dict[str, Dependence]:

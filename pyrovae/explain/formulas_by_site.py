@@ -78,9 +78,8 @@ def formulas_by_site(
 
 def _site(program: Program, notation: JointNotation, factor: Factor, made: Made, config: Config | None) -> Formula:
     """Write the formula of a site: that of the part which made its distribution, or that of its family."""
-    fn = factor.site["fn"]
     if factor.part is None or factor.call is None:
-        return _of_family(factor, fn)
+        return _of_family(factor, factor.site["fn"])
     right, *letters = notation.fill(declared(factor.part, "formula") or "").split("\n")
     for letter, name in {"x": program.image, "z": factor.name}.items():
         right = re.sub(rf"\b{letter}(?![a-z0-9])", name, right)
@@ -125,13 +124,13 @@ def _of_family(factor: Factor, fn: Distribution) -> Formula:
 
 def _bound(notation: JointNotation, model: list[Factor], guide: list[Factor], extra: list[Extra]) -> Formula:
     terms = " + ".join(f"log {factor.text()}" for factor in model if factor.counts)
+    more = "".join(f" {one.sign} {one.name}" for one in extra)
     if not notation.has_kl:
         means = ", ".join(f"{factor.name} = μ" for factor in guide if not factor.summed)
-        return Formula("score", f"{_means(guide, '')}{terms} at {means}", ("without a density there is no KL",))
+        return Formula("score", f"{_means(guide, '')}{terms}{more} at {means}", ("without a density there is no KL",))
     terms += "".join(f" − log {factor.text()}" for factor in guide)
-    terms += "".join(f" {one.sign} {one.name}" for one in extra)
     left = notation.joint(model, [factor.name for factor in reversed(model) if not factor.latent])
-    return Formula(f"log {left}", f"≥ {_means(guide, 'E_q')}[{terms}]", part="the ELBO")
+    return Formula(f"log {left}", f"≥ {_means(guide, 'E_q')}[{terms}{more}]", part="the ELBO")
 
 
 def _means(guide: list[Factor], mean: str) -> str:

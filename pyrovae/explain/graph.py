@@ -14,12 +14,22 @@ class Node(NamedTuple):
     theta: bool = False  # whether its distribution in the model has parameters
     phi: bool = False  # and that in the guide
 
+    @property
+    def size(self) -> str:
+        """The shape as a text; 1 for a number."""
+        return "×".join(map(str, self.shape)) or "1"
+
 
 class Arrow(NamedTuple):
     """From a variable to one whose distribution depends on it, by their places in the column."""
 
     tail: int
     head: int
+
+    @property
+    def to_neighbour(self) -> bool:
+        """Whether it leads to the next variable of the column."""
+        return self.head == self.tail + 1
 
 
 class Graph(NamedTuple):
@@ -29,9 +39,6 @@ class Graph(NamedTuple):
     model: list[Arrow]
     guide: list[Arrow]
     contexts: int  # how many of the nodes, at the top, are no variables
-
-    def between_neighbours(self, arrow: Arrow) -> bool:
-        return arrow.head == arrow.tail + 1
 
 
 def graph_of(explanation: Explanation) -> Graph:

@@ -95,19 +95,19 @@ def _is_made_from(distribution: Distribution, returned: object) -> bool:
     one, other = leaf_of(distribution), leaf_of(returned)
     if type(one) is not type(other) or one.event_shape != other.event_shape:
         return False
-    ours, theirs = _numbers(one), _numbers(other)
+    ours, theirs = numbers_of(one), numbers_of(other)
     common = ours.keys() & theirs.keys()
     return one is other or (bool(common) and all(_equal(ours[name], theirs[name]) for name in common))
 
 
-def _numbers(distribution: Distribution) -> dict[str, Tensor]:
+def numbers_of(distribution: Distribution) -> dict[str, Tensor]:
     """Return the parameters of a distribution, and of those that it is made of."""
     numbers: dict[str, Tensor] = {}
     for name, value in vars(distribution).items():
         if isinstance(value, Tensor):
             numbers[name] = value
         elif isinstance(value, Distribution):
-            numbers |= {f"{name}.{inner}": number for inner, number in _numbers(leaf_of(value)).items()}
+            numbers |= {f"{name}.{inner}": number for inner, number in numbers_of(leaf_of(value)).items()}
     return numbers
 
 

@@ -83,9 +83,8 @@ def _diagram(axes: Axes, explanation: Explanation) -> None:
 def _column(axes: Axes, explanation: Explanation) -> None:
     """Draw the variables below one another as the model runs; its further arrows are at the right.
 
-    The guide's are at the left, but those from the context, which would cross those from the image.
-
-    Beside the plate is θ or φ for each variable whose distribution has parameters in the model or in the guide.
+    The guide's are at the left, but for those from the context, which would cross those from the image. Beside the
+    plate is θ or φ for each variable whose distribution has parameters in the model or in the guide.
     """
     left, bottom, width, height = PLATE
     graph = graph_of(explanation)
@@ -95,11 +94,9 @@ def _column(axes: Axes, explanation: Explanation) -> None:
     _plate(axes, explanation)
     for at, node in zip(places, graph.nodes):
         _circle(axes, at, node.name, node.seen, radius, raised=0.2)
-        below, size = (at[0], at[1] - 0.5 * radius), 11 * radius / RADIUS
-        shape = "×".join(map(str, node.shape))
-        axes.text(
-            *below, shape, size=min(size, 60 / len(shape or "1")), ha="center", va="center", color=QUIET, zorder=4
-        )
+        below, size = (at[0], at[1] - 0.5 * radius), node.size
+        points = min(11 * radius / RADIUS, 60 / len(size))
+        axes.text(*below, size, size=points, ha="center", va="center", color=QUIET, zorder=4)
         for has, aside, letter, style in (
             (node.theta, left + width + 0.65, "θ", MODEL),
             (node.phi, left - 0.7, "φ", GUIDE),
@@ -112,7 +109,7 @@ def _column(axes: Axes, explanation: Explanation) -> None:
             span = arrow.head - arrow.tail
             side = 1 if style is MODEL or arrow.tail < graph.contexts else -1
             sideways = min(1.2, 0.25 + 0.3 * abs(span)) + (0.12 if style is GUIDE else 0)  # inches from the column
-            straight = style is MODEL and graph.between_neighbours(arrow)
+            straight = style is MODEL and arrow.to_neighbour
             bend = 0.0 if straight else -side * 2 * sideways / (span * step)
             _arrow(axes, places[arrow.tail], places[arrow.head], style, bend, radius, radius)
     _legend(axes)

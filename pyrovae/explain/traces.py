@@ -56,10 +56,15 @@ def traces_of(program: Program, x: Tensor, y: Tensor | None, known: Tensor | Non
     estimator: Any = TraceEnum_ELBO if summed else Trace_ELBO
     loss = estimator(max_plate_nesting=1).loss(model, poutine.replay(guide, drawn), x, y)
     extra = _extra(model_trace, guide_trace)
-    with seeded(0), pyro.validation_enabled(False):  # a known label has logits of −∞
-        trained = _extra(*reversed(guide_then_model(program.model, program.guide, x, known)))
-    added = [one for one in trained if one.name not in {other.name for other in extra}]
+    added = [] if known is None or y is not None else _extra_in_training(program, x, known, extra)
     return Traces(model_trace, guide_trace, made, estimator.__name__, -float(loss), extra, added)
+
+
+def _extra_in_training(program: Program, x: Tensor, known: Tensor, extra: list[Extra]) -> list[Extra]:
+    with seeded(0), pyro.validation_enabled(False):  # a known label has logits of −∞
+        guide_trace, model_trace = guide_then_model(program.model, program.guide, x, known)
+    names = {one.name for one in extra}
+    return [one for one in _extra(model_trace, guide_trace) if one.name not in names]
 
 
 def _extra(model: Trace, guide: Trace) -> list[Extra]:

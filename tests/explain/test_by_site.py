@@ -202,3 +202,9 @@ def test_listings_reach_the_modules_in_which_the_guide_draws():
     listed = [listing.name for listing in explanation_of(**HIERARCHICAL, inference="ladder").program]
     assert listed[:3] == ["Hierarchical.model", "Hierarchical.guide", "TopDown.forward"]
     assert "Ladder.given" in listed
+
+
+def test_a_point_that_is_learned_is_marked():
+    """Its log-density has no gradient."""
+    learned = [site.learned for site in explanation_of(**SEMI_SUPERVISED, posterior="delta").sites]
+    assert learned == [False, False, True, True, True]
