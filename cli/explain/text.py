@@ -54,7 +54,8 @@ def _formulas(explanation: Explanation, config: Config) -> Iterator[RenderableTy
     for left, right, where, part in explanation.formulas:
         grid.add_row(Text(left, "bold"), Text(right if right.startswith("≥") else f"= {right}"))
         grid.add_row("", Padding(Text("; ".join([*([part] if part else []), *where]), QUIET), (0, 0, 0, 2)))
-    grid.add_row("", Padding(Text(f"network {network(config)}", QUIET), (0, 0, 0, 2)))
+    if named := network(config):
+        grid.add_row("", Padding(Text(f"network {named}", QUIET), (0, 0, 0, 2)))
     yield grid
 
 

@@ -15,7 +15,7 @@ from pyrovae.inference.objectives import OBJECTIVES
 from pyrovae.parts.densities import declared
 from pyrovae.parts.likelihoods import Unseen
 from pyrovae.parts.registry import lookup, parameters_of
-from pyrovae.programs.build import FAMILIES, is_density
+from pyrovae.programs.build import FAMILIES, READ_AS, is_density
 from pyrovae.vae import VAE
 
 SHOWN_ELSEWHERE = {"latent_dim", "pixels", *CLASSES} - {"activation"}  # settings that are not repeated beside a part
@@ -157,8 +157,11 @@ def loss(symbols: Notation, config: Config) -> Formula:
 
 
 def network(config: Config) -> str:
-    """Name the network and the settings that it reads: `mlp, hidden = 128, 128`."""
-    return f"{config.network}{_settings(config, parameters_of(lookup('network', config.network, FAMILIES['network'])))}"
+    """Name the network and the settings that it reads: `mlp, hidden = 128, 128`; "" for a program that takes none."""
+    program, member = (lookup(family, getattr(config, family), FAMILIES[family]) for family in ("program", "network"))
+    if not READ_AS["network"] & parameters_of(program).keys():
+        return ""
+    return f"{config.network}{_settings(config, parameters_of(member))}"
 
 
 def _settings(config: Config, names: Iterable[str]) -> str:

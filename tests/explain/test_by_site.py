@@ -1,5 +1,6 @@
 """Explanations of programs other than the VAE: formulas, terms and arrows that are read from a run."""
 
+import pyro
 import pyro.distributions as dist
 import pytest
 import torch
@@ -9,10 +10,12 @@ from support.programs import BRIGHT, Clusters, Symbols
 from pyrovae.data.data import Batch
 from pyrovae.explain.explanation import explain
 from pyrovae.explain.families import FAMILIES
+from pyrovae.explain.graph import is_of_vae
 from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.posteriors.gaussian import Diagonal
 from pyrovae.parts.priors import PRIORS
+from pyrovae.program import Program
 
 HIERARCHICAL = {"program": "hierarchical", "latent_dim": (4, 2), "trained": False}
 SEMI_SUPERVISED = {"program": "semi_supervised", "trained": False}
@@ -208,3 +211,32 @@ def test_a_point_that_is_learned_is_marked():
     """Its log-density has no gradient."""
     learned = [site.learned for site in explanation_of(**SEMI_SUPERVISED, posterior="delta").sites]
     assert learned == [False, False, True, True, True]
+
+
+class Factors(Program):
+    """A linear factor model, of the variables of a VAE."""
+
+    shape = (1, 4, 4)
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(2, 16))
+
+    def model(self, x=None, y=None, n=1):
+        with pyro.plate("images", n if x is None else len(x)):
+            z = pyro.sample("z", dist.Normal(torch.zeros(2), 1.0).to_event(1))
+            return pyro.sample("x", dist.Normal((z @ self.weight).unflatten(-1, self.shape), 0.5).to_event(3), obs=x)
+
+    def guide(self, x, y=None):
+        with pyro.plate("images", len(x)):
+            pyro.sample("z", dist.Normal(x.flatten(-3) @ self.weight.mT, 0.25).to_event(1))
+
+
+def test_a_program_of_the_variables_of_a_vae_is_drawn_as_one():
+    explanation = own(Factors())
+    assert [*equations(explanation)] == ["p(x, z)", "p(z)", "p(x | z)", "q(z | x)", "log p(x)"]
+    assert explanation.formulas[1].where == ("μ = 0", "σ = 1")
+    assert explanation.formulas[2].where == ("σ = 0.5", "μ from z")
+    assert explanation.parameters == {"weight": 32}
+    assert is_of_vae(explanation)
+    assert complete(explanation)
