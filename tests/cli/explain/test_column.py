@@ -4,6 +4,7 @@ import pytest
 from support.explanations import explanation_of
 
 from pyrovae.cli.explain.column import column_diagram
+from pyrovae.cli.terminal import visible
 
 SEMI_SUPERVISED = """\
 ┌─ images, N = 12 ────────┐
@@ -60,3 +61,8 @@ def test_lanes_that_do_not_meet_share_a_column():
     assert lines[2].startswith("│     │ y ")
     assert len({line.index("┐") for line in lines if "│ 2 " in line or lines[13] == line}) == 1
     assert sum("◁" in line for line in lines) == 3
+
+
+@pytest.mark.parametrize("drawn", [SEMI_SUPERVISED, BOTTOM_UP])
+def test_a_terminal_without_our_signs_gets_others(drawn):
+    assert "\\" not in visible(drawn.replace("\n", ""), "ascii")
