@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, TextIO, cast
 
 # What is printed where the encoding, such as ASCII, lacks our own signs.
-PLAIN = dict(zip("×–−µ─│┄┊┌┐└┘┬┴┼╭╮╰╯◀▶▲▼◁▷", "x--u-|.:+++++++++++<>^v<>"))
+PLAIN = dict(zip("×–−µ─│┄┊┌┐└┘┬┴┼├┤╭╮╰╯◀▶▲▼◁▷", "x--u-|.:+++++++++++++<>^v<>"))
 PLAIN |= {"±": "+/-", "≤": "<=", "≥": ">=", "→": "->", "·": "*", "½": "1/2", "²": "^2", "ᵢ": "_i", "ₖ": "_k"}
 PLAIN |= {"…": "...", "✓": "yes", "✗": "no", "∂": "d", "‖": "||", "∘": "o"}
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pyrovae.data.data import Batch, Data
     from pyrovae.explain.explanation import Explanation
     from pyrovae.program import Program
-    from pyrovae.vae import VAE
 
 KINDS = (".png", ".svg", ".pdf")
 
@@ -71,14 +70,14 @@ def command(
         from pyrovae.explain.plates import expect_graphviz
 
         expect_graphviz()
-    vae, data, weights = _load(path, config, settings, trust)
+    program, data, weights = _load(path, config, settings, trust)
     with seeded(config.seed):
         batch = data.batch(data.train, slice(0, images or config.batch_size))
-        explanation = explain(vae, batch, config)
+        explanation = explain(program, batch, config)
     title = what or ("these settings" if settings else "the default")
     show(explanation, config, f"{title}: {weights}")
     if figure is not None:
-        save_out(figure, _draw(explanation, vae, batch, figure, Path(title).name, graphviz), "figure")
+        save_out(figure, _draw(explanation, program, batch, figure, Path(title).name, graphviz), "figure")
         say(figure)
 
 
@@ -99,8 +98,8 @@ def _config_of(what: str | None, settings: dict[str, str], trust: bool) -> tuple
     return path, config
 
 
-def _load(path: Path | None, config: Config, settings: dict[str, str], trust: bool) -> tuple["VAE", "Data", str]:
-    """Return the VAE, its data, and a phrase that says where its weights come from."""
+def _load(path: Path | None, config: Config, settings: dict[str, str], trust: bool) -> tuple["Program", "Data", str]:
+    """Return the program, its data, and a phrase that says where its weights come from."""
     from pyrovae.data.data import load
     from pyrovae.evaluation.elbo import sites_of_images
     from pyrovae.programs.build import build
@@ -116,21 +115,13 @@ def _load(path: Path | None, config: Config, settings: dict[str, str], trust: bo
             run.config = config
             sites = sites_of_images(run.vae, run.data, run.data.test)
             objective_of(config, run.vae, sites)  # raises InputError if the objective does not fit
-            return _as_vae(run.vae, config), run.data, "trained weights"
+            return run.vae, run.data, "trained weights"
         about += f", as {changed[0]} is changed" if changed else ", as the run holds none"
     data = load(config)
     on_cpu = config.replace(device="cpu", precision="fp32", compile="no")
-    vae = _as_vae(build(on_cpu, data.shape, len(data.classes)), config)
-    fit(vae, data, on_cpu)  # some priors start from training images
-    return vae, data, about
-
-
-def _as_vae(program: "Program", config: Config) -> "VAE":
-    from pyrovae.vae import VAE
-
-    if not isinstance(program, VAE):
-        raise InputError(f"explain: expected program 'vae', got {config.program!r}")
-    return program
+    program = build(on_cpu, data.shape, len(data.classes))
+    fit(program, data, on_cpu)  # some priors start from training images
+    return program, data, about
 
 
 def _settings_of_weights() -> list[str]:
@@ -150,10 +141,12 @@ def _same(name: str, run: Config, config: Config) -> bool:
     return before == now or moved
 
 
-def _draw(explanation: "Explanation", vae: "VAE", batch: "Batch", path: Path, title: str, graphviz: bool) -> bytes:
+def _draw(
+    explanation: "Explanation", program: "Program", batch: "Batch", path: Path, title: str, graphviz: bool
+) -> bytes:
     """Draw the figure of the kind that the suffix of `path` names, and return the content of its file."""
     from pyrovae.explain.plates import plate_figure, render_by_graphviz
     from pyrovae.figures.style import as_picture
 
     kind = path.suffix.removeprefix(".")
-    return render_by_graphviz(vae, batch, kind) if graphviz else as_picture(plate_figure(explanation, title), kind)
+    return render_by_graphviz(program, batch, kind) if graphviz else as_picture(plate_figure(explanation, title), kind)

@@ -31,11 +31,11 @@ def plate_diagram(explanation: Explanation) -> Text:
     plate = next(iter(explanation.sites[0].plates))
     heading = f"{plate}, N = {explanation.images} "
     lines = TEMPLATE.format(images=heading.ljust(44, "─"), **inner).splitlines()
-    if not explanation.parameters["prior"]:
+    if not explanation.site("model", "z").learned:
         lines[3] = lines[3].replace("  θ ──────┼───▶", "          │    ")
-    if not explanation.symbols.prior_reads_y:
+    if "y" not in explanation.site("model", "z").parents:
         lines[3], lines[4] = lines[3].replace("◀──────────┐", " " * 12), lines[4].replace("┴─┴", "──┴")
-    if not explanation.symbols.conditional:
+    if explanation.context is None:
         lines = [line[: CONTEXT.start] + line[CONTEXT.stop :] for line in lines]
         lines = [line.replace("◁┄┄┄", "    ").replace("◀──", "   ") for line in lines]
     text = Text("\n".join(lines), no_wrap=True, overflow="crop")

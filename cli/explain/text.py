@@ -10,11 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from pyrovae.config.settings import Config
-from pyrovae.explain.explanation import PARTS, Explanation, Term
+from pyrovae.explain.explanation import Explanation
 from pyrovae.explain.formulas import network
+from pyrovae.explain.graph import is_of_vae
 from pyrovae.explain.listing import Listing
+from pyrovae.explain.terms import Term
 
 from ..console import Console
+from . import column
+from .column import column_diagram
 from .diagram import LEGEND, plate_diagram
 
 WIDEST = 110  # characters: longer lines are no easier to read
@@ -29,7 +33,7 @@ def show(explanation: Explanation, config: Config, title: str) -> None:
         console.print(title, style="bold")
         for heading, parts in {
             "The formulas": _formulas(explanation, config),
-            "The plates": [Padding(plate_diagram(explanation), 0), Text(f"\n{LEGEND}", QUIET)],
+            "The plates": _plates(explanation),
             "The program, as written": _listings(explanation.program),
             f"The sites, of a batch of {explanation.images}": _sites(explanation),
             "The ELBO, by site": _terms(explanation),
@@ -39,12 +43,19 @@ def show(explanation: Explanation, config: Config, title: str) -> None:
                 console.print(part)
 
 
+def _plates(explanation: Explanation) -> Iterator[RenderableType]:
+    draw, legend = (plate_diagram, LEGEND) if is_of_vae(explanation) else (column_diagram, column.LEGEND)
+    yield Padding(draw(explanation), 0)
+    yield Text(f"\n{legend}", QUIET)
+
+
 def _formulas(explanation: Explanation, config: Config) -> Iterator[RenderableType]:
     grid = _grid("left", "left")
     for left, right, where, part in explanation.formulas:
         grid.add_row(Text(left, "bold"), Text(right if right.startswith("≥") else f"= {right}"))
         grid.add_row("", Padding(Text("; ".join([*([part] if part else []), *where]), QUIET), (0, 0, 0, 2)))
-    grid.add_row("", Padding(Text(f"network {network(config)}", QUIET), (0, 0, 0, 2)))
+    if named := network(config):
+        grid.add_row("", Padding(Text(f"network {named}", QUIET), (0, 0, 0, 2)))
     yield grid
 
 
@@ -69,7 +80,7 @@ def _sites(explanation: Explanation) -> Iterator[RenderableType]:
     table = _table("", "site", "distribution", "batch", "event", "numbers", "plates", "seen", numbers=("numbers",))
     for site in explanation.sites:
         shapes = (_shape(site.batch), _shape(site.event), f"{site.numbers:,}")
-        seen = "yes" if site.observed else "no"
+        seen = "yes" if site.observed else "summed" if site.summed else "no"
         table.add_row(*map(Text, (site.program, site.name, site.distribution, *shapes, ", ".join(site.plates), seen)))
     yield table
     sizes = {name: size for site in explanation.sites for name, size in site.plates.items()}
@@ -77,8 +88,8 @@ def _sites(explanation: Explanation) -> Iterator[RenderableType]:
     yield Text(f"\nA site scores batch × event numbers; the rows of a plate ({rows}) are independent.", QUIET)
     yield Text()
     counts = _grid("left", "right")
-    for part in PARTS:
-        counts.add_row(part, f"{explanation.parameters[part]:,}")
+    for part, count in explanation.parameters.items():
+        counts.add_row(part, f"{count:,}")
     counts.add_row(Text("parameters", "bold"), Text(f"{sum(explanation.parameters.values()):,}", "bold"))
     yield counts
 
@@ -98,8 +109,9 @@ def _terms(explanation: Explanation) -> Iterator[RenderableType]:
     yield table
     if explanation.missing:
         about = f"– no formula in plain PyTorch for {', '.join(explanation.missing)}: its class has no `log_density`"
-        yield Text(f"{about}; Trace_ELBO is compared with the sum by site", QUIET)
-    about = f"{explanation.images} images, one code each, the same for both; float64;"
+        yield Text(f"{about}; {explanation.elbo.name} is compared with the sum by site", QUIET)
+    drawn = "code" if is_of_vae(explanation) else "draw"
+    about = f"{explanation.images} images, one {drawn} each, the same for both; float64;"
     about += " the difference is an image's largest"
     yield Text(about, QUIET)
     agree = "They agree, as far as both are there." if explanation.missing else "They agree."

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FunctionType
 from typing import NamedTuple, TypeGuard, cast
@@ -11,10 +11,11 @@ from pyro.distributions import MaskedDistribution, TorchDistribution
 from pyro.distributions.torch_distribution import ExpandedDistribution
 from pyro.poutine import Trace
 from pyro.poutine.runtime import Message
-from pyro.poutine.util import site_is_subsample
 from torch.distributions import Distribution, Independent, TransformedDistribution
 
-from pyrovae.inference.traces import sample_sites
+from pyrovae.explain.dependencies import Dependence
+from pyrovae.inference.sites import variables_of
+from pyrovae.inference.traces import SampleSite, is_summed
 from pyrovae.parts.densities import declared
 
 PACKAGE = Path(__file__).parents[1]
@@ -39,6 +40,9 @@ class Site(NamedTuple):
     event: tuple[int, ...]
     plates: dict[str, int]  # the size of each plate around the site
     observed: bool
+    summed: bool  # over all its values, which are in the batch
+    parents: tuple[str, ...]  # what its distribution depends on
+    learned: bool  # whether its distribution has parameters of its own
 
     @property
     def numbers(self) -> int:
@@ -78,15 +82,16 @@ def _is_listed(attribute: object) -> TypeGuard[FunctionType]:
     return not attribute.__module__.startswith(("torch.", "pyro."))
 
 
-def sites_of(program: str, trace: Trace) -> list[Site]:
-    """List the sample sites of a trace, without those by which Pyro records the plates."""
-    sites: dict[str, Message[..., object]] = {**sample_sites(trace)}  # type: ignore[dict-item]  # seen as Pyro has them
-    return [_site(program, name, node) for name, node in sites.items() if not site_is_subsample(node)]
+def sites_of(program: str, trace: Trace, depends: Mapping[str, Dependence]) -> list[Site]:
+    """List the random variables of a trace."""
+    return [_site(program, name, node, depends[name]) for name, node in variables_of(trace).items()]
 
 
-def _site(program: str, name: str, node: "Message[..., object]") -> Site:
-    fn, plates = distribution_at(node), {frame.name: frame.size for frame in node["cond_indep_stack"]}
-    return Site(program, name, describe(fn), tuple(fn.batch_shape), tuple(fn.event_shape), plates, node["is_observed"])
+def _site(program: str, name: str, node: SampleSite, dependence: Dependence) -> Site:
+    fn, plates = node["fn"], {frame.name: frame.size for frame in node["cond_indep_stack"]}
+    batch = node["unscaled_log_prob"].shape
+    shapes, summed = (tuple(batch), tuple(fn.event_shape)), is_summed(node)
+    return Site(program, name, describe(fn), *shapes, plates, node["is_observed"], summed, *dependence)
 
 
 def distribution_at(node: "Message[..., object]") -> TorchDistribution:

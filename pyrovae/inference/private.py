@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pyro
 import torch
+from pyro.distributions import MaskedDistribution
 from torch import Tensor
 from torch.fx import GraphModule
 
@@ -66,6 +67,7 @@ __all__ = [
     "linalg_check_errors",
     "linear_by_onednn",
     "make_fx",
+    "mask_of",
     "scale_and_mask",
     "set_found_inf",
     "tree_map",
@@ -135,3 +137,8 @@ def set_found_inf(optim: torch.optim.Optimizer, flag: Tensor) -> None:
 def unbroadcasted(q: torch.distributions.Distribution, name: str) -> Tensor:
     """Return a parameter of a multivariate normal distribution in its original shape, before torch expanded it."""
     return cast(Tensor, getattr(q, f"_unbroadcasted_{name}"))
+
+
+def mask_of(distribution: MaskedDistribution) -> Tensor | bool:
+    """Return where a masked distribution counts."""
+    return cast(Tensor | bool, distribution._mask)

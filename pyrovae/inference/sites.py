@@ -61,8 +61,8 @@ def sites_of(model: Callable[..., Any], guide: Callable[..., Any], *args: Tensor
             if twice := re.match("Multiple sample sites named '(.*)'", str(error)):
                 raise InputError(f"program: expected each site once, got {twice[1]!r} twice") from None
             raise
-    drawn = {name: site for name, site in _variables(guide_trace).items() if is_latent(site)}
-    variables = _variables(model_trace)
+    drawn = {name: site for name, site in variables_of(guide_trace).items() if is_latent(site)}
+    variables = variables_of(model_trace)
     latents = {name for name, site in variables.items() if is_latent(site)}
     if missing := [name for name in variables if name in latents - drawn.keys()]:
         raise InputError(f"guide: expected a site for each latent of the model, got none named {missing[0]!r}")
@@ -78,7 +78,7 @@ def sites_of(model: Callable[..., Any], guide: Callable[..., Any], *args: Tensor
     return {name: _site(name, site, drawn) for name, site in variables.items()}
 
 
-def _variables(trace: poutine.Trace) -> dict[str, SampleSite]:
+def variables_of(trace: poutine.Trace) -> dict[str, SampleSite]:
     """Return the sample sites that are random variables: neither a plate's subsample nor a factor."""
     return {
         name: site

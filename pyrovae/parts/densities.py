@@ -68,6 +68,38 @@ def log_student_t(value: Tensor, df: Tensor, loc: Tensor | float, scale: Tensor 
     return constant - (df + 1) / 2 * (1 + ((value - loc) / scale) ** 2 / df).log()
 
 
+def log_log_normal(value: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    """Return log N(log x; μ, σ²)/x, elementwise: the logarithm of x is normal."""
+    return log_normal(value.log(), loc, scale) - value.log()
+
+
+def log_gamma(value: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+    """Return log β^α x^(α − 1) exp(−βx) / Γ(α) = α log β + (α − 1) log x − βx − log Γ(α), elementwise."""
+    return alpha * beta.log() + (alpha - 1) * value.log() - beta * value - torch.lgamma(alpha)
+
+
+def log_bernoulli(value: Tensor, logits: Tensor) -> Tensor:
+    """Return log π^x (1 − π)^(1 − x) = x h − log(1 + exp h), elementwise, with π = σ(h)."""
+    return value * logits - torch.logaddexp(logits, torch.zeros_like(logits))
+
+
+def log_one_hot(value: Tensor, logits: Tensor) -> Tensor:
+    """Return log Πₖ πₖ^xₖ = Σₖ xₖ hₖ − log Σₖ exp hₖ, for each vector x (..., K) with one 1, where π = softmax(h)."""
+    return (value * logits).sum(-1) - logits.logsumexp(-1)
+
+
+def log_categorical(value: Tensor, logits: Tensor) -> Tensor:
+    """Return log π[x] = h[x] − log Σₖ exp hₖ, for each index x (...) of logits h (..., K), where π = softmax(h)."""
+    logits = logits.expand(*torch.broadcast_shapes(value.shape, logits.shape[:-1]), -1)
+    index = value.long().expand(logits.shape[:-1])[..., None]
+    return logits.gather(-1, index).squeeze(-1) - logits.logsumexp(-1)
+
+
+def log_poisson(value: Tensor, rate: Tensor) -> Tensor:
+    """Return log λ^x exp(−λ) / x! = x log λ − λ − log x!, elementwise."""
+    return value * rate.log() - rate - torch.lgamma(value + 1)
+
+
 def log_gaussian(value: Tensor, loc: Tensor, covariance: Tensor) -> Tensor:
     """Return log N(z; μ, Σ) = −½ (z − μ)ᵀ Σ⁻¹ (z − μ) − ½ log |2πΣ|, for each vector (..., latent)."""
     difference = (value - loc)[..., None]
@@ -85,6 +117,17 @@ def kl_of_gaussians(loc: Tensor, covariance: Tensor, prior_loc: Tensor, prior_sc
     variance = torch.diagonal(covariance, dim1=-2, dim2=-1)
     each = (variance + (loc - prior_loc) ** 2) / prior_scale**2 + 2 * prior_scale.log() - 1
     return 0.5 * each.sum(-1) - 0.5 * log_det(covariance)
+
+
+def kl_of_normals(loc: Tensor, scale: Tensor, prior_loc: Tensor, prior_scale: Tensor) -> Tensor:
+    """Return KL(N(μ, σ²) ‖ N(m, s²)) = ½ [(σ² + (μ − m)²)/s² − 1] − log σ/s in nats, elementwise."""
+    return 0.5 * ((scale**2 + (loc - prior_loc) ** 2) / prior_scale**2 - 1) - (scale / prior_scale).log()
+
+
+def kl_of_categoricals(logits: Tensor, prior_logits: Tensor) -> Tensor:
+    """Return KL = Σₖ πₖ (log πₖ − log ρₖ) of probabilities π = softmax(h) and ρ = softmax(g), for each (..., K)."""
+    log_pi, log_rho = logits.log_softmax(-1), prior_logits.log_softmax(-1)
+    return (log_pi.exp() * (log_pi - log_rho)).sum(-1)
 
 
 @torch.enable_grad()

@@ -5,7 +5,7 @@ from support.explanations import explanation_of
 from torch import nn
 
 from pyrovae import Config, build
-from pyrovae.explain.formulas import Symbols, formulas
+from pyrovae.explain.formulas import Symbols, formulas, network
 from pyrovae.inference.objectives import OBJECTIVES
 from pyrovae.parts.densities import declared
 from pyrovae.parts.likelihoods import LIKELIHOODS
@@ -93,3 +93,9 @@ def test_every_objective_has_a_formula(objective):
 @pytest.mark.parametrize("family", [LIKELIHOODS, PRIORS, POSTERIORS])
 def test_every_part_has_a_formula(family):
     assert all(member.formula for member in family.values())
+
+
+def test_a_network_is_named_only_for_a_program_that_takes_one():
+    settings = {"hidden": (16,), "network": "mlp"}
+    assert network(Config(**settings, program="semi_supervised")) == "mlp, hidden = 16, activation = relu"
+    assert network(Config(**settings, program="support.programs:Clusters")) == ""

@@ -55,22 +55,26 @@ class EnumeratedELBO(TraceELBO):
 
 
 class Weights:
-    """The probabilities of the values that are summed over, with which `mean` averages what depends on them."""
+    """The probabilities of the values that are summed over: `mean` averages by them what depends on these values."""
 
     def __init__(self, guide_trace: Trace) -> None:
         self.sites = [site for site in sample_sites(guide_trace).values() if is_summed(site)]
 
     def mean(self, site: SampleSite, values: Tensor) -> Tensor:
-        """Return Σ weight · values over the values that a site depends on, and its sum over the plates.
+        """Return Σ weight · values over the values that a site depends on, and its sum over the plates."""
+        return self.weighted(site, values).sum()
+
+    def weighted(self, site: SampleSite, values: Tensor) -> Tensor:
+        """Return weight · values, for each value that a site depends on and each row of its plates.
 
         A site depends on those sites alone whose plates are all its own, too: the others' weights sum to 1.
         """
         plates = _plates(site)
         logits = [one["unscaled_log_prob"] for one in self.sites if _plates(one) <= plates]
         if not logits:
-            return values.sum()
+            return values
         weight = total(logits).exp()
-        return (weight * torch.where(weight > 0, values, 0.0)).sum()
+        return weight * torch.where(weight > 0, values, 0.0)
 
 
 def _plates(site: SampleSite) -> frozenset[str]:

@@ -8,9 +8,11 @@ import pytest
 from PIL import Image
 from support.builders import small_data
 from support.commands import TINY, pyrovae
+from support.programs import BRIGHT
 from support.runs import leave_out_digests
 
-from pyrovae.config.presets import presets
+from pyrovae.config.presets import preset, presets
+from pyrovae.config.settings import Config
 from pyrovae.parts.priors.standard import Normal
 
 
@@ -58,6 +60,42 @@ def test_a_users_class_without_a_formula_is_shown_by_its_name(here, capsys):
     assert (here / "own.svg").exists()
 
 
+SMALL = "--hidden 16 --batch-size 64 --images 5"
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        (
+            "--program hierarchical --latent-dim 4,2",
+            [
+                "p(x, z1, z2)   = p(z2) p(z1 | z2) p(x | z1)",
+                "lower_priors.0.1 Diagonal",
+                "BottomUp.forward",
+                "Trace_ELBO",
+            ],
+        ),
+        (
+            "--program semi_supervised --labelled 20",
+            ["≥ Σ_y q(y | x) E_q[log p(y)", "TraceEnum_ELBO", "classifier", "10×5", "summed"],
+        ),
+        (
+            "--program bright.py:Bright",
+            ["N(brightness; μ, σ²)", "μ = 0; σ = 1", "bright.py:17", "KL of brightness, exact"],
+        ),
+    ],
+)
+def test_every_program_is_explained(line, parts, here, capsys):
+    (here / "bright.py").write_text(BRIGHT)
+    assert pyrovae(f"explain {line} {SMALL} --figure own.png") == 0
+    printed = capsys.readouterr().out
+    for part in (*parts, "5 images, one draw each", "They agree."):
+        assert part in printed
+    assert max(map(len, printed.splitlines())) <= 80
+    with Image.open(here / "own.png") as picture:
+        assert picture.size == (1999, 1125)
+
+
 def test_everything_is_printed_in_eighty_columns(here, capsys):
     assert pyrovae(f"explain --condition label --images 7 {TINY}") == 0
     printed = capsys.readouterr().out
@@ -86,7 +124,10 @@ def test_everything_is_printed_in_eighty_columns(here, capsys):
 def test_every_preset_is_explained(name, monkeypatch, here, capsys):
     """Four small images suffice."""
     monkeypatch.setattr("pyrovae.data.data.load", lambda config: small_data(shape=(1, 8, 8), pixels=config.pixels))
-    assert pyrovae(f"explain {name} --images 4 --hidden 16 --components 5 --latent-dim 3 --batch-size 8") == 0
+    latent_dim = "3,2" if Config.from_toml(preset(name)).program == "hierarchical" else "3"
+    assert (
+        pyrovae(f"explain {name} --images 4 --hidden 16 --components 5 --latent-dim {latent_dim} --batch-size 8") == 0
+    )
     printed = capsys.readouterr().out
     assert printed.startswith(f"{name}: initial weights\n")
     assert "They agree." in printed
