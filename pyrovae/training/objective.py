@@ -7,7 +7,7 @@ import torch
 from pyrovae.config.settings import Config
 from pyrovae.data.data import Data
 from pyrovae.errors import InputError
-from pyrovae.inference.objectives import OBJECTIVES, EnumeratedELBO, TraceELBO
+from pyrovae.inference.objectives import OBJECTIVES, SUMMED, TraceELBO
 from pyrovae.inference.processes import size
 from pyrovae.inference.sites import Site
 from pyrovae.parts.contexts import Label
@@ -36,12 +36,12 @@ def expect_fitting(vae: Program, data: Data, config: Config, device: torch.devic
 def objective_of(config: Config, vae: Program, sites: Mapping[str, Site]) -> TraceELBO:
     """Return the estimator whose loss SVI minimises. Raises `InputError` if it does not fit the program's sites.
 
-    Where the guide sums over sites, the elbo is `EnumeratedELBO`.
+    Where the guide sums over sites, it is the estimator of that name that does, of `SUMMED`.
     """
     estimator = lookup("objective", config.objective, OBJECTIVES)
     if summed := [name for name, site in sites.items() if site.summed]:
         _expect_sum(config, summed[0])
-        estimator = EnumeratedELBO
+        estimator = SUMMED[config.objective]
     if getattr(estimator, "weighs_particles", False) and config.particles == 1:
         raise InputError(f"particles: objective {config.objective!r} expects 2 or more (1 is the elbo), got 1")
     if config.free_bits and not vae.has_kl:
@@ -56,7 +56,7 @@ def objective_of(config: Config, vae: Program, sites: Mapping[str, Site]) -> Tra
 def _expect_sum(config: Config, site: str) -> None:
     """Raise `InputError` for settings that no estimator offers which sums over a site."""
     why = f"as program {config.program!r} sums over {site}"
-    if config.objective != "elbo":
-        raise InputError(f"objective: expected elbo, {why}, got {config.objective!r}")
+    if config.objective not in SUMMED:
+        raise InputError(f"objective: expected {' or '.join(SUMMED)}, {why}, got {config.objective!r}")
     if config.free_bits:
         raise InputError(f"free_bits: expected 0, {why}, got {config.free_bits}")

@@ -16,7 +16,7 @@ from pyrovae.data.data import Images, with_labels
 from pyrovae.evaluation.classes import agreement
 from pyrovae.evaluation.importance import log_weights
 from pyrovae.inference import seeded
-from pyrovae.inference.objectives import EnumeratedELBO
+from pyrovae.inference.objectives import SUMMED, EnumeratedELBO
 from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import NETWORKS
 
@@ -83,6 +83,22 @@ def _elbo_given(program, x, label):
     return (log_p - q.log_prob(z)).mean()
 
 
+@pytest.mark.parametrize(("objective", "alpha"), [("iwae", 0.0), ("renyi", 0.4)])
+def test_bounds_of_several_particles_sum_inside_each_weight(linear, objective, alpha):
+    program, _ = linear
+    x, y = program.generate(6, mean=False), torch.eye(3)[torch.tensor([0, 1, 2, 0, 1, 2])]
+    y[3:] = 0.0
+    settings = {"num_particles": 5, "vectorize_particles": True, "max_plate_nesting": 1}
+    bound = SUMMED[objective](**settings, **({"alpha": alpha} if alpha else {}))
+    program.classifier_weight = 0.0
+    with seeded(5), torch.no_grad():
+        loss = bound.differentiable_loss(program.model, program.guide, x, y)
+    with seeded(5):
+        log_w = (1 - alpha) * log_weights(program.model, program.guide, 5, x, y)
+    expected = -(log_w.logsumexp(0) - math.log(5)).sum() / (1 - alpha)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
 def test_known_labels_are_certain_and_teach_the_classifier(linear):
     program, _ = linear
     x, y = program.generate(6, mean=False), torch.eye(3)[torch.tensor([0, 1, 2, 0, 1, 2])]
@@ -135,6 +151,7 @@ GRID = [
     *({"posterior": name} for name in ("lowrank", "full", "flow")),
     *({"prior": name} for name in ("laplace", "student_t", "mixture", "flow")),
     {"particles": 3},
+    {"objective": "renyi", "particles": 3},
 ]
 
 
@@ -211,7 +228,10 @@ def test_images_are_drawn_and_encoded_for_a_label_or_without_one():
         ({"prior": "vamp"}, "prior: expected one that encodes no images, as program semi_supervised"),
         ({"condition": "label"}, r"condition: expected none, as program 'semi_supervised' does not read it"),
         ({"latent_dim": (3, 2)}, "latent_dim: expected one number for program semi_supervised, got 3,2"),
-        ({"objective": "iwae", "particles": 2}, "objective: expected elbo, as program 'semi_supervised' sums over y"),
+        (
+            {"objective": "dreg", "particles": 2},
+            "objective: expected elbo or iwae or renyi, as program 'semi_supervised' s",
+        ),
         ({"free_bits": 1.0}, "free_bits: expected 0, as program 'semi_supervised' sums over y, got 1.0"),
         ({"program": "vae", "labelled": 5}, "labelled: expected 0, as program 'vae' does not read it .semi_supervised"),
         ({"inference": "ladder"}, "inference: expected bottom_up, as program 'semi_supervised' does not read it"),

@@ -6,14 +6,14 @@ it minimises, in mathematical notation.
 """
 
 from pyrovae.inference.objectives.analytic import AnalyticELBO
-from pyrovae.inference.objectives.enumerated import EnumeratedELBO
+from pyrovae.inference.objectives.enumerated import SUMMED, EnumeratedELBO
 from pyrovae.inference.objectives.importance import IWAE, DReG, Renyi
 from pyrovae.inference.objectives.kl_weight import KLWeight
 from pyrovae.inference.objectives.mmd import MMD
 from pyrovae.inference.objectives.stl import StickingTheLanding
 from pyrovae.inference.objectives.trace import TraceELBO
 
-__all__ = ["OBJECTIVES", "EnumeratedELBO", "KLWeight", "TraceELBO"]
+__all__ = ["OBJECTIVES", "SUMMED", "EnumeratedELBO", "KLWeight", "TraceELBO"]
 
 OBJECTIVES = {
     "elbo": TraceELBO,
