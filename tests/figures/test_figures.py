@@ -107,5 +107,5 @@ def test_class_names_are_shown_as_plain_text(name, tmp_path):
     assert len(legend.get_texts()) == 3
 
 
-def test_every_figure_fits_some_condition():
-    assert set.union(*FITTING.values()) == set(FIGURES)
+def test_every_figure_fits_some_condition_or_program():
+    assert set.union(*FITTING.values(), *FITTING_PROGRAMS.values()) == set(FIGURES)
