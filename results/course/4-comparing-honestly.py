@@ -338,6 +338,4 @@ check("4.4", active_units)
 # - A KL of 0 is a collapse. Either training failed to use the code, and a warm-up helps, or the model needs no code.
 # - A difference needs an error bar: over pairs of images to compare two models, over seeds to compare two methods.
 #
-# This was the last lesson. From here, try `pyrovae list`, look at the presets on real data in
-# [`results/`](../README.md), or write a likelihood of your own: the [README](../../README.md#components) shows one in
-# ten lines.
+# Next: [5. Labels for a hundred images](5-labels-for-a-hundred.ipynb).

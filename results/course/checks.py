@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 class Hint(Exception):
@@ -321,6 +322,165 @@ def check_active_units(answer: Callable[..., Any]) -> None:
         raise Hint(f"expected 3 of the five dimensions, got {result:g}")
 
 
+# Lesson 5
+
+
+def check_unlabelled_bound(answer: Callable[..., Any]) -> None:
+    bounds, logits = 3 * torch.randn(5, 10, generator=seeded()) - 20, torch.randn(5, 10, generator=seeded(1))
+    result, log_q = tensor(answer(bounds, logits), (5,)), torch.log_softmax(logits, 1)
+    q = log_q.exp()
+    if same(result, (q * bounds).sum(1)):
+        raise Hint("the entropy of the classifier is missing")
+    if same(result, (q * (bounds + log_q)).sum(1)):
+        raise Hint("the sign of log q(y | x) is wrong: an uncertain classifier makes the bound larger")
+    if same(result, (bounds - log_q).mean(1)):
+        raise Hint("this is the mean over the labels; expected a mean with the weights q(y | x)")
+    if same(result, (logits.exp() * (bounds - logits)).sum(1)):
+        raise Hint("the logits are not normalised: use torch.log_softmax")
+    if not same(result, (q * (bounds - log_q)).sum(1)):
+        raise Hint(f"expected {(q * (bounds - log_q)).sum(1).tolist()}, got {result.tolist()}")
+
+
+def check_best_classifier(answer: Callable[..., Any]) -> None:
+    bounds = 2 * torch.randn(5, 10, generator=seeded()) - 20
+    result, best = tensor(answer(bounds), (5, 10)), torch.softmax(bounds, 1)
+    if same(result, F.one_hot(bounds.argmax(1), 10)):
+        raise Hint("this is certain of the largest bound, and gives up the entropy")
+    if same(result, torch.log_softmax(bounds, 1)):
+        raise Hint("these are log probabilities")
+    if not same(result.sum(1), torch.ones(5)):
+        raise Hint(f"expected probabilities that add up to 1 over the labels, got {result.sum(1).tolist()}")
+    if not same(result, best):
+        raise Hint("there is a better one: set the derivative with respect to q to 0, or use Bayes' rule")
+    if not same(answer(bounds - 1000), best):
+        raise Hint("this is right for large bounds, but exp(−1000) becomes 0: try torch.softmax")
+
+
+def check_objective(answer: Callable[..., Any]) -> None:
+    bounds = 3 * torch.randn(6, 10, generator=seeded()) - 20
+    log_q = torch.log_softmax(torch.randn(6, 10, generator=seeded(1)), 1)
+    labels, rows, alpha = torch.tensor([3, -1, 0, 9, -1, 5]), torch.arange(6), 7.0
+    result, known = tensor(answer(bounds, log_q, labels, alpha), (6,)), labels >= 0
+    without = (log_q.exp() * (bounds - log_q)).sum(1)
+    of_label, log_q_label = bounds[rows, labels], log_q[rows, labels]
+    if same(result, of_label + alpha * log_q_label) or same(result[~known], of_label[~known]):
+        raise Hint("−1 is no label: these images need the bound without a label")
+    if not same(result[~known], without[~known]):
+        raise Hint(f"without a label: expected {without[~known].tolist()}, got {result[~known].tolist()}")
+    if same(result[known], of_label[known]):
+        raise Hint("the classifier learns nothing from the labels: where is α log q(y | x)?")
+    if same(result[known], (of_label - alpha * log_q_label)[known]):
+        raise Hint("the objective is maximised, so the classifier's term has a plus")
+    if same(result[known], (without + alpha * log_q_label)[known]):
+        raise Hint("where the label is known, take its bound alone, not the mean over all labels")
+    if not same(result[known], (of_label + alpha * log_q_label)[known]):
+        expected = (of_label + alpha * log_q_label)[known]
+        raise Hint(f"with a label: expected {expected.tolist()}, got {result[known].tolist()}")
+
+
+def check_ten_digits(answer: Callable[..., Any]) -> None:
+    from pyrovae import Config, build
+
+    config = Config(program="semi_supervised", hidden=(16,), device="cpu", seed=1)
+    vae, x = build(config, (1, 8, 8), 10), torch.rand(3, 1, 8, 8, generator=seeded())
+    with torch.no_grad():  # untrained, it takes all images for one digit
+        torch.nn.init.normal_(vae.classifier[-1].weight, generator=seeded(2))
+        for part in (vae.encoder, vae.posterior):
+            for weight in part.parameters():
+                weight.mul_(2)
+    result, y = tensor(answer(vae, x), (3, 10, 1, 8, 8)), torch.arange(10)
+
+    def decoded(z: Tensor, y: Tensor) -> Tensor:
+        return vae.decode(z.repeat_interleave(10, 0), y).unflatten(0, (3, 10))
+
+    label = vae.classify(x).argmax(1)
+    z = vae.encode(x, label).mean
+    if same(result, decoded(z, label.repeat_interleave(10))):
+        raise Hint("these are reconstructions: expected each code with all ten labels")
+    if same(result, decoded(z, y.repeat_interleave(3))):
+        raise Hint("codes and labels are in a different order: the labels repeat as 0, ..., 9, 0, ..., 9")
+    by_label = [vae.encode(x, torch.full((3,), digit)).mean for digit in range(10)]
+    if same(result, torch.stack([vae.decode(z, torch.full((3,), digit)) for digit, z in enumerate(by_label)], 1)):
+        raise Hint("encode with the inferred label alone; with wrong labels the code describes a wrong style")
+    if not same(result, decoded(z, y.repeat(3))):
+        raise Hint("expected the mean of the posterior, given the most likely label, decoded with the labels 0 to 9")
+
+
+# Lesson 6
+
+
+def check_gaussian_kl(answer: Callable[..., Any]) -> None:
+    m_q, m_p = torch.randn(4, 3, generator=seeded()), torch.randn(4, 3, generator=seeded(1))
+    s_q, s_p = 0.2 + torch.rand(4, 3, generator=seeded(2)), 0.2 + torch.rand(4, 3, generator=seeded(3))
+    result = tensor(answer(m_q, s_q, m_p, s_p), (4,))
+
+    def kl(m_q: Tensor, s_q: Tensor, m_p: Tensor, s_p: Tensor) -> Tensor:
+        return (s_p / s_q).log() + (s_q.square() + (m_q - m_p).square()) / (2 * s_p.square()) - 0.5
+
+    expected = kl(m_q, s_q, m_p, s_p)
+    if same(result, kl(m_p, s_p, m_q, s_q).sum(1)):
+        raise Hint("this is the KL in the other direction: from p to q")
+    if same(result, kl(m_q, s_q, torch.zeros(()), torch.ones(())).sum(1)):
+        raise Hint("this is the KL to N(0, 1); the prior of z1 has a mean and a scale of its own")
+    if same(result, expected.mean(1)):
+        raise Hint("this is the mean over the dimensions; expected their sum")
+    if not same(result, expected.sum(1)):
+        raise Hint(f"expected {expected.sum(1).tolist()}, got {result.tolist()}")
+
+
+def check_free_bits(answer: Callable[..., Any]) -> None:
+    kl, free = torch.rand(50, 4, generator=seeded()) * torch.tensor([0.1, 0.4, 1.0, 3.0]), 0.25
+    result, expected = number(answer(kl, free)), kl.mean(0).clamp(min=free).sum()
+    if same(result, kl.clamp(min=free).mean(0).sum()):
+        raise Hint("average over the images first: the limit is on the average of a dimension, not on each image")
+    if same(result, (kl.mean(0) - free).clamp(min=0).sum()):
+        raise Hint("this subtracts the free nats; expected the larger of the KL and `free` (the gradient is the same)")
+    if same(result, kl.mean(0).clamp(max=free).sum()):
+        raise Hint("this is an upper limit; expected a lower one")
+    if same(result, kl.mean(0).sum().clamp(min=free)):
+        raise Hint("each dimension has free nats of its own, so limit before you sum")
+    if not same(result, expected):
+        raise Hint(f"expected {expected:.4f}, got {result:.4f}")
+
+
+def check_product(answer: Callable[..., Any]) -> None:
+    m_1, m_2 = torch.randn(4, 3, generator=seeded()), torch.randn(4, 3, generator=seeded(1))
+    s_1, s_2 = 0.2 + torch.rand(4, 3, generator=seeded(2)), 0.2 + torch.rand(4, 3, generator=seeded(3))
+    result = answer(m_1, s_1, m_2, s_2)
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise Hint("expected a pair: mean, scale")
+    mean, scale = (tensor(part, (4, 3)) for part in result)
+    precision = s_1**-2 + s_2**-2
+    expected = (m_1 * s_1**-2 + m_2 * s_2**-2) / precision
+    if same(mean, (m_1 * s_1**2 + m_2 * s_2**2) / (s_1**2 + s_2**2)):
+        raise Hint("the wider factor has the larger weight here; expected the narrower one to count more")
+    if not same(mean, expected):
+        raise Hint(f"mean: expected {expected[0].tolist()} in the first row, got {mean[0].tolist()}")
+    if same(scale, precision):
+        raise Hint("this is the precision; the scale is one over its root")
+    if same(scale, 1 / precision):
+        raise Hint("this is the variance; the scale is its root")
+    if not same(scale, precision**-0.5):
+        raise Hint(f"scale: expected {(precision**-0.5)[0].tolist()} in the first row, got {scale[0].tolist()}")
+
+
+def check_share(answer: Callable[..., Any]) -> None:
+    loc = torch.randn(200, 3, generator=seeded()) * torch.tensor([0.1, 1.0, 2.0]) + 3
+    scale = 0.2 + 0.5 * torch.rand(200, 3, generator=seeded(1))
+    result = tensor(answer(loc, scale), (3,))
+    between, inside = loc.var(0), scale.square().mean(0)
+    if same(result, between / inside, 0.02):
+        raise Hint("divide by the whole variance of z1, which has both parts")
+    if same(result, inside / (between + inside), 0.02):
+        raise Hint("this is the share that z2 leaves open")
+    if same(result, loc.std(0) / (loc.std(0) + scale.mean(0)), 0.02):
+        raise Hint("variances add up, standard deviations do not")
+    if same(result, between / (between + scale.mean(0)), 0.02):
+        raise Hint("`scale` is a standard deviation; its square is the variance")
+    if not same(result, between / (between + inside), 0.01):  # with n or n − 1
+        raise Hint(f"expected {(between / (between + inside)).tolist()}, got {result.tolist()}")
+
+
 CHECKS: dict[str, Callable[[Any], None]] = {
     "1.1": check_cross_entropy,
     "1.2": check_kl,
@@ -338,4 +498,12 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "4.2": check_in_bytes,
     "4.3": check_paired,
     "4.4": check_active_units,
+    "5.1": check_unlabelled_bound,
+    "5.2": check_best_classifier,
+    "5.3": check_objective,
+    "5.4": check_ten_digits,
+    "6.1": check_gaussian_kl,
+    "6.2": check_free_bits,
+    "6.3": check_product,
+    "6.4": check_share,
 }

@@ -154,6 +154,106 @@ WRONG = {
         ("def active_units(means): return means.shape[1]", "expected 3"),
         ("def active_units(means): return means.nothing", "AttributeError"),
     ],
+    "5.1": [
+        ("def unlabelled_bound(b, l): return (torch.softmax(l, 1) * b).sum(1)", "entropy"),
+        ("def unlabelled_bound(b, l): return (torch.softmax(l, 1) * (b + torch.log_softmax(l, 1))).sum(1)", "sign"),
+        ("def unlabelled_bound(b, l): return (b - torch.log_softmax(l, 1)).mean(1)", "weights"),
+        ("def unlabelled_bound(b, l): return (l.exp() * (b - l)).sum(1)", "not normalised"),
+        ("def unlabelled_bound(b, l): return torch.logsumexp(b, 1)", "expected"),
+        ("def unlabelled_bound(b, l): return torch.softmax(l, 1) * b", "shape"),
+    ],
+    "5.2": [
+        ("def best_classifier(b): return torch.nn.functional.one_hot(b.argmax(1), 10)", "gives up the entropy"),
+        ("def best_classifier(b): return torch.log_softmax(b, 1)", "log probabilities"),
+        ("def best_classifier(b): return torch.softmax(b, 0)", "add up to 1 over"),
+        ("def best_classifier(b): return torch.full_like(b, 0.1)", "a better one"),
+        ("def best_classifier(b): return b.exp() / b.exp().sum(1, keepdim=True)", "becomes 0"),
+    ],
+    "5.3": [
+        (
+            "def objective(b, q, y, a): return b.gather(1, y.clamp(min=0)[:, None])[:, 0].where(y >= 0, "
+            "(q.exp() * (b - q)).sum(1))",
+            "learns nothing",
+        ),
+        ("def objective(b, q, y, a): return (b + a * q)[torch.arange(len(y)), y]", "−1 is no label"),
+        ("def objective(b, q, y, a): return (q.exp() * b).sum(1)", "without a label"),
+        (
+            "def objective(b, q, y, a): return (b - a * q).gather(1, y.clamp(min=0)[:, None])[:, 0].where(y >= 0, "
+            "(q.exp() * (b - q)).sum(1))",
+            "has a plus",
+        ),
+        (
+            "def objective(b, q, y, a): return (q.exp() * (b - q)).sum(1) + (y >= 0) * a * q.gather(1, "
+            "y.clamp(min=0)[:, None])[:, 0]",
+            "its bound alone",
+        ),
+        ("def objective(b, q, y, a): return (q.exp() * (b - q)).sum(1)", "with a label"),
+    ],
+    "5.4": [
+        (
+            "def ten_digits(v, x):\n"
+            " y = v.classify(x).argmax(1)\n"
+            " return v.decode(v.encode(x, y).mean.repeat_interleave(10, 0), y.repeat_interleave(10))"
+            ".unflatten(0, (len(x), 10))",
+            "reconstructions",
+        ),
+        (
+            "def ten_digits(v, x):\n"
+            " z = v.encode(x, v.classify(x).argmax(1)).mean\n"
+            " return v.decode(z.repeat_interleave(10, 0), torch.arange(10).repeat_interleave(len(x)))"
+            ".unflatten(0, (len(x), 10))",
+            "order",
+        ),
+        (
+            "def ten_digits(v, x):\n"
+            " x, y = x.repeat_interleave(10, 0), torch.arange(10).repeat(len(x))\n"
+            " return v.decode(v.encode(x, y).mean, y).unflatten(0, (-1, 10))",
+            "inferred label alone",
+        ),
+        (
+            "def ten_digits(v, x):\n"
+            " z = v.encode(x, v.classify(x).argmax(1)).sample()\n"
+            " return v.decode(z.repeat_interleave(10, 0), torch.arange(10).repeat(len(x))).unflatten(0, (len(x), 10))",
+            "the mean of",
+        ),
+        ("def ten_digits(v, x): return v.generate(y=torch.arange(10))", "shape"),
+    ],
+    "6.1": [
+        (
+            "def gaussian_kl(m, s, n, t): return ((s / t).log() + (t**2 + (m - n) ** 2) / (2 * s**2) - 0.5).sum(1)",
+            "other direction",
+        ),
+        ("def gaussian_kl(m, s, n, t): return (-s.log() + (s**2 + m**2) / 2 - 0.5).sum(1)", "of its own"),
+        (
+            "def gaussian_kl(m, s, n, t): return ((t / s).log() + (s**2 + (m - n) ** 2) / (2 * t**2) - 0.5).mean(1)",
+            "their sum",
+        ),
+        ("def gaussian_kl(m, s, n, t): return (t / s).log().sum(1)", "expected"),
+        ("def gaussian_kl(m, s, n, t): return (t / s).log()", "shape"),
+    ],
+    "6.2": [
+        ("def with_free_bits(kl, free): return kl.clamp(min=free).mean(0).sum()", "average over the images first"),
+        ("def with_free_bits(kl, free): return (kl.mean(0) - free).clamp(min=0).sum()", "the larger of"),
+        ("def with_free_bits(kl, free): return kl.mean(0).clamp(max=free).sum()", "a lower one"),
+        ("def with_free_bits(kl, free): return kl.mean(0).sum().clamp(min=free)", "of its own"),
+        ("def with_free_bits(kl, free): return kl.mean(0).sum() + free", "expected"),
+    ],
+    "6.3": [
+        ("def product(m, s, n, t): return (m * s**2 + n * t**2) / (s**2 + t**2), s", "narrower one to count more"),
+        ("def product(m, s, n, t): return (m + n) / 2, (s**-2 + t**-2) ** -0.5", "mean: expected"),
+        ("def product(m, s, n, t): return (m * t**2 + n * s**2) / (s**2 + t**2), s**-2 + t**-2", "the precision"),
+        ("def product(m, s, n, t): return (m * t**2 + n * s**2) / (s**2 + t**2), 1 / (s**-2 + t**-2)", "its root"),
+        ("def product(m, s, n, t): return (m * t**2 + n * s**2) / (s**2 + t**2), s", "scale: expected"),
+        ("def product(m, s, n, t): return m", "a pair"),
+    ],
+    "6.4": [
+        ("def share_from_above(m, s): return m.var(0) / s.square().mean(0)", "both parts"),
+        ("def share_from_above(m, s): return s.square().mean(0) / (m.var(0) + s.square().mean(0))", "leaves open"),
+        ("def share_from_above(m, s): return m.std(0) / (m.std(0) + s.mean(0))", "variances add up"),
+        ("def share_from_above(m, s): return m.var(0) / (m.var(0) + s.mean(0))", "a standard deviation"),
+        ("def share_from_above(m, s): return m.var(0)", "expected"),
+        ("def share_from_above(m, s): return m.var()", "shape"),
+    ],
 }
 
 
@@ -227,7 +327,66 @@ def claims_of_lesson_4(names):
     assert 0 < names["gain"].std() < 0.7 * names["score"]["normal"].std()
 
 
-CLAIMS = {"1": claims_of_lesson_1, "2": claims_of_lesson_2, "3": claims_of_lesson_3, "4": claims_of_lesson_4}
+def claims_of_lesson_5(names):
+    n = len(names["x_test"])
+    assert (names["labels_train"] >= 0).sum() == 100
+    assert names["by_hand"].mean().item() == pytest.approx(names["by_pyro"] / n, rel=1e-5)
+    assert names["by_hand"].mean().item() == pytest.approx(names["by_pyrovae"].item() / n, rel=1e-5)
+    for worth in (names["before"], names["after"]):
+        assert worth["draw"] > 500
+        assert 5 < worth["baseline"] < 60
+    accuracy = {weight: records[-1]["accuracy"] for weight, (_, _, records) in names["runs"].items()}
+    loss = {weight: records[-1]["test"]["loss"] for weight, (_, _, records) in names["runs"].items()}
+    assert accuracy[0.0] < 0.75 < max(names["alone"]) < accuracy[50.0]
+    assert loss[50.0] < loss[0.0] - 0.2
+    assert names["gain"].mean() > 0.01
+    y = torch.arange(10).repeat_interleave(20)
+    drawn = names["vae"].generate(y=y).flatten(1)
+    nearest = names["labels"][torch.cdist(drawn, names["x_test"].flatten(1)).argmin(1)]
+    assert (nearest == y).double().mean() > 0.75
+
+
+def claims_of_lesson_6(names):
+    assert names["by_hand"].item() == pytest.approx(names["by_pyro"], rel=1e-5)
+    last = {remedy: records[-1] for remedy, (_, records) in names["patients"].items()}
+    kl = {remedy: record["test"]["sites"]["z2"] for remedy, record in last.items()}
+    active = {remedy: record["active_units_by_site"]["z2"] for remedy, record in last.items()}
+    assert kl["none"] == pytest.approx(0, abs=0.05)
+    assert active["none"] == 0
+    assert max(kl["warm-up"], kl["ladder, warm-up"]) < 0.7
+    for remedy in ("free bits", "free bits, warm-up", "ladder, free bits, warm-up"):
+        assert kl[remedy] > 0.7
+        assert active[remedy] == 4
+    assert kl["top-down, skip, warm-up"] > 0.2
+    assert active["top-down, skip, warm-up"] >= 2
+    assert max(record["test"]["sites"]["z2"] for record in names["records"]) < 0.2
+    loss = {remedy: record["test"]["loss"] for remedy, record in last.items()}
+    assert loss["none"] < names["one_records"][-1]["test"]["loss"] + 0.1
+    assert loss["free bits, warm-up"] < loss["ladder, free bits, warm-up"] < loss["ladder, warm-up"]
+    assert 0.1 < names["to_gain"] < names["gain_awake"] < 2
+    assert names["signal"](names["untrained"]).mean() < 0.05
+    assert names["signal"](names["bottom_up"]).mean() > 0.3
+    assert names["holds"]["none"]["share"] < 0.02
+    assert names["holds"]["none"]["label"] > 0.15
+    assert names["holds"]["free bits, warm-up"]["share"] > 0.15
+    assert names["holds"]["free bits, warm-up"]["label"] > 0.5
+    assert names["holds"]["ladder, warm-up"]["share"] > 0.1
+    gain = {remedy: (score - names["score"]["none"]).mean() for remedy, score in names["score"].items()}
+    assert gain["one code"] < 0.1
+    assert gain["warm-up"] > max(0.05, gain["top-down, skip, warm-up"] - 0.1)
+    assert gain["free bits, warm-up"] > gain["warm-up"]
+    assert gain["ladder, warm-up"] < 0
+    assert names["gains"].mean() > 0.03
+
+
+CLAIMS = {
+    "1": claims_of_lesson_1,
+    "2": claims_of_lesson_2,
+    "3": claims_of_lesson_3,
+    "4": claims_of_lesson_4,
+    "5": claims_of_lesson_5,
+    "6": claims_of_lesson_6,
+}
 
 
 @pytest.mark.parametrize("number", LESSONS)
