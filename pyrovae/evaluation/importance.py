@@ -43,7 +43,7 @@ def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: i
         factors = [name for name, site in sites.items() if isinstance(site["fn"], Unit)]  # of a loss, not of q
         log_w = joint_log_prob(scored) - joint_log_prob(drawn, without=[*summed, *factors])
         for name in summed:  # a value that the guide rules out, such as another label than a known one
-            log_w = log_w.where(drawn.nodes[name]["log_prob"] > -math.inf, -math.inf)
+            log_w = log_w.where(drawn.nodes[name]["log_prob"].exp() > 0, -math.inf)
         return log_w.flatten(0, -3).logsumexp(0) if summed else log_w
 
 

@@ -14,6 +14,8 @@ from pyrovae.parts.networks.network import Network
 from pyrovae.parts.priors.encoded_mixture import EncodedMixture
 from pyrovae.program import Program
 
+IMPOSSIBLE = -1000.0  # a log-probability: its exponential is 0, and unlike −inf it can be multiplied by a weight of 0
+
 
 class SemiSupervised(Program):
     r"""A VAE that infers the label of an image where it is not known.
@@ -83,7 +85,8 @@ class SemiSupervised(Program):
                 log_q = torch.where(known, (label.logits * y).sum(-1), 0.0)
                 # Terms of the guide count in the ELBO with a minus.
                 pyro.factor("classifier", -self.classifier_weight * log_q, has_rsample=True)
-                label = dist.OneHotCategorical(logits=torch.where(known[:, None], y.log(), label.logits))
+                certain = IMPOSSIBLE * (1 - y)
+                label = dist.OneHotCategorical(logits=torch.where(known[:, None], certain, label.logits))
             y = pyro.sample("y", label, infer={"enumerate": "parallel"})
             return pyro.sample("z", self.posterior(self.encoder(x, y)))
 

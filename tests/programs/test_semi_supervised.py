@@ -151,6 +151,7 @@ GRID = [
     *({"posterior": name} for name in ("lowrank", "full", "flow")),
     *({"prior": name} for name in ("laplace", "student_t", "mixture", "flow")),
     {"particles": 3},
+    {"warmup": 2},
     {"objective": "renyi", "particles": 3},
 ]
 

@@ -73,7 +73,7 @@ class EnumeratedIWAE(Summed, IWAE):
         log_w = log_p - total(drawn) if drawn else log_p
         for site in guide_sites.values():
             if is_summed(site):
-                log_w = log_w.where(site["log_prob"] > -math.inf, -math.inf)
+                log_w = log_w.where(site["unscaled_log_prob"].exp() > 0, -math.inf)
         log_w = log_w.flatten(0, -1 - int(self.max_plate_nesting)).logsumexp(0)  # (K, n)
         return self.num_particles * self.loss_of(log_w, model_trace, guide_trace)
 
