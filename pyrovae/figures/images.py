@@ -121,7 +121,8 @@ def traversals(vae: Program, data: Data) -> Figure:
     z = z.flatten(0, 1)
     images = _unit(data, vae.decode(z, None if y is None else y.expand(len(z), -1)))
     measure = "variance" if kl is None else "KL"
-    rows = [f"z{d + 1}  {measure} {amounts[d]:.2f}" for d in chosen.tolist()]
+    name = "{}[{}]" if (vae.code or "")[-1:].isdigit() else "{}{}"  # z2[11] is no z211
+    rows = [f"{name.format(vae.code, d + 1)}  {measure} {amounts[d]:.2f}" for d in chosen.tolist()]
     heads = [f"{step:g}".replace("-", "−") for step in steps.tolist()]
     return image_figure(images, len(steps), "One dimension of a code moved at a time", rows, heads)
 
