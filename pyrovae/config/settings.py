@@ -227,7 +227,7 @@ class Config(BaseModel):
         if isinstance(value, list | tuple):
             if not 1 <= len(value) <= MOST_LAYERS:
                 raise ValueError(f"expected from 1 to {MOST_LAYERS} numbers of dimensions, as 40,20")
-            return value if len(value) > 1 else value[0]
+            return value[0] if len(value) == 1 and not isinstance(value[0], list | tuple) else value
         return value
 
     @field_validator("scale", mode="before")
