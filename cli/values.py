@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from pyrovae.config.settings import MOST
+from pyrovae.config.values import MOST
 from pyrovae.errors import InputError, did_you_mean
 from pyrovae.runs.files import path_of
 

@@ -22,7 +22,7 @@ FLOORS = (  # from the ground up; a room imports rooms of lower floors only
     {"cli"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-ACROSS = {("inference.device", "config.settings")}  # one list of devices, stated with the settings
+ACROSS = {("inference.device", "config.values")}  # one list of devices, stated with the settings
 ENTRIES = {"__init__.py", "__main__.py", "py.typed"}
 
 
@@ -113,10 +113,10 @@ finally:
 
 
 # Only the pages of the programs themselves ask for the parts of a VAE, or name its sites; all others ask a program for
-# its sites. These are no exceptions: the names are an axis of matplotlib's, and arguments of the explorer's decoder.
+# its sites. These are no exceptions: they name arguments of the explorer's decoder.
 PARTS = {"encoder", "decoder", "prior", "posterior", "likelihood"}
 PAGES_OF_THE_VAE = ("vae", "program", "programs", "explain", "parts", "cli.explain", "cli.bench.rows")
-NO_PARTS = {"figures.images": 1, "pages.explorer.samples": 3}
+NO_PARTS = {"pages.explorer.samples": 3}
 
 
 def names_a_part(node: ast.AST) -> bool:

@@ -1,61 +1,38 @@
 """All settings of a run. Flags of `pyrovae train`, TOML keys and Python arguments are all made from this one list."""
 
-import math
-import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import tomli_w
 from pydantic import (
     BaseModel,
     ConfigDict,
-    Discriminator,
     Field,
-    Tag,
     ValidationError,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic.fields import FieldInfo
 
-from pyrovae.config import words
+from pyrovae.config import values, words
 from pyrovae.config.following import following, free_to_follow
 from pyrovae.display import table
 from pyrovae.errors import InputError
 
-DEVICES = r"auto|cpu|cuda(:[0-9]{1,2})?"
 # Settings that may name a class of the user's own, which is code, and settings that name data on disk.
 CLASSES = ("program", "network", "activation", "likelihood", "prior", "posterior", "objective")
 PLACES = ("dataset", "data_dir")
-SCALES = ("shared", "pixel", "optimal")
-# Control characters, and surrogates, which a text in UTF-8 cannot contain.
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-MOST = 1_000_000_000  # the largest count: products of larger ones overflow
-MOST_LAYERS = 100
-LARGEST = 1e30  # the largest number: 32-bit floats overflow beyond it
 
 
 def setting(default: Any, group: str, description: str, **limits: Any) -> Any:
-    """Declare a field of `Config`, shown in a group of flags. Numbers are limited by `MOST` and `LARGEST`."""
+    """Declare a field of `Config`, shown in a group of flags. Numbers have limits, those of `values`."""
     if type(default) is int and "lt" not in limits:
-        limits["le"] = MOST
+        limits["le"] = values.MOST
     elif isinstance(default, float):
-        limits["le"] = LARGEST
+        limits["le"] = values.LARGEST
     return Field(default, description=description, json_schema_extra={"group": group}, **limits)
-
-
-def _one_or_several(value: object) -> str:
-    return "several" if isinstance(value, list | tuple) else "one"
-
-
-Count = Annotated[int, Field(ge=1, le=MOST)]
-# A number or a list of them. Tags let pydantic speak of the one that is meant alone.
-Counts = Annotated[
-    Annotated[Count, Tag("one")] | Annotated[tuple[Count, ...], Tag("several")], Discriminator(_one_or_several)
-]
 
 
 class Config(BaseModel):
@@ -93,7 +70,7 @@ class Config(BaseModel):
     inference: Literal["bottom_up", "top_down", "ladder"] = setting(
         "bottom_up", "Program", "hierarchical: how the guide infers the codes, from the image up or from the top down"
     )
-    upper_hidden: tuple[Annotated[int, Field(le=MOST)], ...] = setting(
+    upper_hidden: values.Widths = setting(
         (), "Program", "hierarchical: units of each hidden layer between two codes (default: hidden)"
     )
     labelled: int = setting(
@@ -121,11 +98,9 @@ class Config(BaseModel):
     )
 
     network: str = setting("mlp", "Model", "architecture of encoder and decoder (pyrovae list networks)")
-    hidden: tuple[Annotated[int, Field(le=MOST)], ...] = setting(
-        (128, 128), "Model", "units of each hidden layer of mlp and gated, e.g. 512,256"
-    )
+    hidden: values.Widths = setting((128, 128), "Model", "units of each hidden layer of mlp and gated, e.g. 512,256")
     activation: str = setting("relu", "Model", "nonlinearity (pyrovae list activations); with conv the default is tanh")
-    latent_dim: Counts = Field(
+    latent_dim: values.Counts = Field(
         2,
         description="dimensions of the code z; of z1, z2, ... in a hierarchical program, e.g. 40,20",
         json_schema_extra={"group": "Model"},
@@ -196,68 +171,14 @@ class Config(BaseModel):
     def _defaults_that_follow(cls, settings: dict[str, Any]) -> dict[str, Any]:
         return following(settings) | settings
 
-    @field_validator("data_dir", mode="before")
-    @classmethod
-    def _data_dir_is_named(cls, value: object) -> object:
-        if isinstance(value, str) and not value:
-            raise ValueError("expected a folder")  # Python takes "" for the working directory
-        return value
-
-    @field_validator("hidden", "upper_hidden", mode="before")
-    @classmethod
-    def _hidden_from_text(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return (value,) if isinstance(value, int) else value
-
-    @field_validator("hidden", "upper_hidden")
-    @classmethod
-    def _hidden_counts(cls, value: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
-        if (not value and info.field_name == "hidden") or min(value, default=1) < 1:
-            raise ValueError("expected one or more layer widths of at least 1, as 512,256")
-        if len(value) > MOST_LAYERS:
-            raise ValueError(f"expected at most {MOST_LAYERS} layers")
-        return value
-
-    @field_validator("latent_dim", mode="before")
-    @classmethod
-    def _latent_dim_from_text(cls, value: object) -> object:
-        if isinstance(value, str) and "," in value:
-            value = tuple(part.strip() for part in value.split(",") if part.strip())
-        if isinstance(value, list | tuple):
-            if not 1 <= len(value) <= MOST_LAYERS:
-                raise ValueError(f"expected from 1 to {MOST_LAYERS} numbers of dimensions, as 40,20")
-            return value[0] if len(value) == 1 and not isinstance(value[0], list | tuple) else value
-        return value
-
-    @field_validator("scale", mode="before")
-    @classmethod
-    def _scale_number_or_name(cls, value: Any) -> float | str:
-        if isinstance(value, str) and value in SCALES:
-            return value
-        try:
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
-            number = math.nan
-        if not 1 / LARGEST <= number <= LARGEST:
-            raise ValueError(f"expected a number greater than 0, {', '.join(SCALES[:-1])} or {SCALES[-1]}")
-        return number
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _number_or_text(cls, value: object) -> object:  # declared last, so pydantic calls it first
-        if any(isinstance(part, bool) for part in (value if isinstance(value, list | tuple) else [value])):
-            raise ValueError("expected a number or a text")  # to Python True is 1
-        if isinstance(value, str | Path) and CONTROL.search(str(value)):
-            raise ValueError("expected a text without control characters")
-        return value
-
-    @field_validator("device")
-    @classmethod
-    def _device_names(cls, value: str) -> str:
-        if not re.fullmatch(DEVICES, value):
-            raise ValueError("expected auto, cpu, cuda or cuda:1")
-        return value
+    _data_dir = field_validator("data_dir", mode="before")(values.folder)
+    _listed = field_validator("hidden", "upper_hidden", mode="before")(values.listed)
+    _widths = field_validator("hidden", "upper_hidden")(values.widths)
+    _hidden = field_validator("hidden")(values.some)
+    _latent_dim = field_validator("latent_dim", mode="before")(values.one_or_several)
+    _scale = field_validator("scale", mode="before")(values.number_or_scale)
+    _device = field_validator("device")(values.device)
+    _any = field_validator("*", mode="before")(values.number_or_text)  # declared last, so pydantic calls it first
 
     @model_validator(mode="after")
     def _settings_agree(self) -> "Config":

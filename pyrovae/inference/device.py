@@ -4,7 +4,7 @@ import re
 
 import torch
 
-from pyrovae.config.settings import DEVICES
+from pyrovae.config.values import DEVICES
 from pyrovae.errors import InputError
 
 

@@ -15,7 +15,7 @@ from support.builders import small_data
 from support.commands import pyrovae
 
 from pyrovae import Config, InputError, build, fit
-from pyrovae.config.settings import LARGEST, MOST, SCALES
+from pyrovae.config.values import LARGEST, MOST, SCALES
 from pyrovae.data.sources import DATASETS
 from pyrovae.inference.objectives import OBJECTIVES
 from pyrovae.parts.likelihoods import LIKELIHOODS

@@ -1,0 +1,98 @@
+"""What the values of settings may be, and how they are read from text: types and checks that several of them share."""
+
+import math
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Field, Tag
+
+DEVICES = r"auto|cpu|cuda(:[0-9]{1,2})?"
+SCALES = ("shared", "pixel", "optimal")
+# Control characters, and surrogates, which a text in UTF-8 cannot contain.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+MOST = 1_000_000_000  # the largest count: products of larger ones overflow
+MOST_LAYERS = 100
+LARGEST = 1e30  # the largest number: 32-bit floats overflow beyond it
+
+
+def _one_or_several(value: object) -> str:
+    return "several" if isinstance(value, list | tuple) else "one"
+
+
+Count = Annotated[int, Field(ge=1, le=MOST)]
+# A number or a list of them. Tags let pydantic speak of the one that is meant alone.
+Counts = Annotated[
+    Annotated[Count, Tag("one")] | Annotated[tuple[Count, ...], Tag("several")], Discriminator(_one_or_several)
+]
+Widths = tuple[Annotated[int, Field(le=MOST)], ...]
+
+
+def folder(value: object) -> object:
+    """Refuse an empty path, which Python takes for the working directory."""
+    if isinstance(value, str) and not value:
+        raise ValueError("expected a folder")
+    return value
+
+
+def listed(value: object) -> object:
+    """Split a text at its commas; make a list of one number of a number."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return (value,) if isinstance(value, int) else value
+
+
+def widths(value: tuple[int, ...]) -> tuple[int, ...]:
+    """Refuse layers without units, and too many of them."""
+    if min(value, default=1) < 1:
+        raise ValueError("expected one or more layer widths of at least 1, as 512,256")
+    if len(value) > MOST_LAYERS:
+        raise ValueError(f"expected at most {MOST_LAYERS} layers")
+    return value
+
+
+def some(value: tuple[int, ...]) -> tuple[int, ...]:
+    """Refuse an empty list of widths."""
+    if not value:
+        raise ValueError("expected one or more layer widths of at least 1, as 512,256")
+    return value
+
+
+def one_or_several(value: object) -> object:
+    """Split a text that has commas; return a list of one number as that number."""
+    if isinstance(value, str) and "," in value:
+        value = listed(value)
+    if isinstance(value, list | tuple):
+        if not 1 <= len(value) <= MOST_LAYERS:
+            raise ValueError(f"expected from 1 to {MOST_LAYERS} numbers of dimensions, as 40,20")
+        return value[0] if len(value) == 1 and not isinstance(value[0], list | tuple) else value
+    return value
+
+
+def number_or_scale(value: Any) -> float | str:
+    """Return the name of a way to learn a scale, or a positive number."""
+    if isinstance(value, str) and value in SCALES:
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not 1 / LARGEST <= number <= LARGEST:
+        raise ValueError(f"expected a number greater than 0, {', '.join(SCALES[:-1])} or {SCALES[-1]}")
+    return number
+
+
+def number_or_text(value: object) -> object:
+    """Refuse truth values, which are numbers to Python, and texts with control characters."""
+    if any(isinstance(part, bool) for part in (value if isinstance(value, list | tuple) else [value])):
+        raise ValueError("expected a number or a text")
+    if isinstance(value, str | Path) and CONTROL.search(str(value)):
+        raise ValueError("expected a text without control characters")
+    return value
+
+
+def device(value: str) -> str:
+    """Refuse what is no device's name."""
+    if not re.fullmatch(DEVICES, value):
+        raise ValueError("expected auto, cpu, cuda or cuda:1")
+    return value
