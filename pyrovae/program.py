@@ -14,8 +14,8 @@ from torch import Tensor
 from pyrovae.errors import InputError, at_least
 from pyrovae.inference.effects import AtMeans, ReachSite, SetSite, mean_of
 from pyrovae.inference.parameters import Shown, hidden
-from pyrovae.inference.sites import Site, is_latent, sites_of
-from pyrovae.parts.contexts import Context, Label, Quadrants
+from pyrovae.inference.sites import Site, expect_named, is_latent, sites_of
+from pyrovae.parts.contexts import Context, Label, Quadrants, context_of, described
 
 
 class Program(PyroModule):
@@ -91,17 +91,7 @@ class Program(PyroModule):
             sites = sites_of(self.model, self.guide, x, y)
         finally:
             self.train(training)
-        latents = [name for name, site in sites.items() if not site.observed]
-        if self.image not in sites or not sites[self.image].observed:
-            raise InputError(f"image: expected an observed site of the model, got {self.image!r}")
-        if self.code is not None and (
-            self.code not in latents or sites[self.code].discrete or len(sites[self.code].event_shape) != 1
-        ):
-            known = ", ".join(latents)
-            raise InputError(f"code: expected a latent site that is a vector, of {known}, got {self.code!r}")
-        if self.label is not None and (self.label not in latents or not sites[self.label].discrete):
-            known = ", ".join(latents)
-            raise InputError(f"label: expected a latent site that is discrete, of {known}, got {self.label!r}")
+        expect_named(sites, self.image, self.code, self.label)
         return sites
 
     @property
@@ -268,16 +258,7 @@ class Program(PyroModule):
             context = None if y is None else Label(self.classes)
         elif context is None and y is not None:
             raise InputError("y: expected none, as the model is unconditional, got a context")
-        if context is None:
-            return None
-        if y is None and context.reads == "images":
-            y = x
-        if y is None:
-            raise InputError(f"y: expected {context.reads}, as the model is conditional, got none")
-        if not isinstance(y, Tensor) or y.dim() == 0 or len(y) != (n or max(1, len(y))):
-            raise InputError(f"y: expected a tensor of {n or 'one or more'} {context.reads}, got {described(y)}")
-        checked: Tensor = context(context.check(y.to(self.device)))
-        return checked
+        return None if context is None else context_of(context, y, n, x, self.device)
 
     @torch.no_grad()
     def _image(self, model: Callable[..., Tensor], y: Tensor | None, n: int, mean: bool) -> Tensor:
@@ -287,8 +268,3 @@ class Program(PyroModule):
             site: Any = poutine.trace(conditioned).get_trace(y=self._context(y), n=n).nodes[self.image]
         x = mean_of(site["fn"]) if mean else site["value"]
         return x if y is None or not isinstance(self.context, Quadrants) else torch.where(self.context.seen, y, x)
-
-
-def described(x: object) -> str:
-    """Describe a value for an error message: a tensor by shape and dtype, anything else by its type."""
-    return f"shape {tuple(x.shape)} of {x.dtype}" if isinstance(x, Tensor) else type(x).__name__

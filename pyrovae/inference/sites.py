@@ -78,6 +78,18 @@ def sites_of(model: Callable[..., Any], guide: Callable[..., Any], *args: Tensor
     return {name: _site(name, site, drawn) for name, site in variables.items()}
 
 
+def expect_named(sites: Mapping[str, Site], image: str, code: str | None, label: str | None) -> None:
+    """Raise `InputError` unless image, code and label name sites of their kinds; code and label may be None."""
+    latents = [name for name, site in sites.items() if not site.observed]
+    known = ", ".join(latents)
+    if image not in sites or not sites[image].observed:
+        raise InputError(f"image: expected an observed site of the model, got {image!r}")
+    if code is not None and (code not in latents or sites[code].discrete or len(sites[code].event_shape) != 1):
+        raise InputError(f"code: expected a latent site that is a vector, of {known}, got {code!r}")
+    if label is not None and (label not in latents or not sites[label].discrete):
+        raise InputError(f"label: expected a latent site that is discrete, of {known}, got {label!r}")
+
+
 def variables_of(trace: poutine.Trace) -> dict[str, SampleSite]:
     """Return the sample sites that are random variables: neither a plate's subsample nor a factor."""
     return {

@@ -78,3 +78,22 @@ class Quadrants(nn.Module):
 
 
 Context = Label | Quadrants
+
+
+def context_of(context: Context, y: Tensor | None, n: int | None, x: Tensor | None, device: torch.device) -> Tensor:
+    """Return the context of n images as the networks read it; if it reads images, it comes from x if y is None.
+
+    Raises `InputError` for a y that it cannot take.
+    """
+    y = x if y is None and context.reads == "images" else y
+    if y is None:
+        raise InputError(f"y: expected {context.reads}, as the model is conditional, got none")
+    if not isinstance(y, Tensor) or y.dim() == 0 or len(y) != (n or max(1, len(y))):
+        raise InputError(f"y: expected a tensor of {n or 'one or more'} {context.reads}, got {described(y)}")
+    read: Tensor = context(context.check(y.to(device)))
+    return read
+
+
+def described(x: object) -> str:
+    """Describe a value for an error message: a tensor by shape and dtype, anything else by its type."""
+    return f"shape {tuple(x.shape)} of {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
