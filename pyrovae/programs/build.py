@@ -151,7 +151,7 @@ def _check_sites(program: Program, parts: Parts) -> None:
                 program.sites(images, program.given(images, labels)) for images in (x, torch.zeros_like(x))
             )
     except ValueError as error:
-        raise InputError(reason(error)) from None
+        raise InputError(reason(ValueError(str(error).partition("\nTrace Shapes")[0]))) from None  # Pyro adds shapes
     finally:
         for hook in hooks:
             hook.remove()

@@ -37,7 +37,7 @@ class Discrete(Program):
 
     >>> program = build(Config(program="discrete", variables=4, symbols=3), (1, 8, 8))
     >>> program.sites(torch.rand(2, 1, 8, 8))["z"].event_shape, program.generate(5).shape
-    (torch.Size([4, 3]), torch.Size([5, 1, 8, 8]))
+    ((4, 3), torch.Size([5, 1, 8, 8]))
     """
 
     code = None

@@ -25,7 +25,7 @@ def expect_fitting(vae: Program, data: Data, config: Config, device: torch.devic
         raise InputError(f"data: expected the {vae.context.shape[0]} classes of the model, got {len(data.classes)}")
     if isinstance(vae.context, Label):
         sets = [images for images in (data.train, data.validation, data.test) if images is not None]
-        if unknown := sum(int((~images.known()).sum()) for images in sets):
+        if unknown := sum(int((~images.known()).sum()) for images in sets if images.labels is not None):
             raise InputError(f"data: expected a label of every image, as the model is given it, got {unknown} without")
     last = len(data.train) % config.batch_size or min(config.batch_size, len(data.train))
     for name, n in {"batch_size": last, "dataset": len(data.test)}.items():

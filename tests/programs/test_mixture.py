@@ -235,7 +235,7 @@ def test_settings_that_do_not_fit_are_refused_in_one_line(settings, message):
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("settings", [{"objective": "iwae", "particles": 2}, {"free_bits": 0.1}])
+@pytest.mark.parametrize("settings", [{"objective": "dreg", "particles": 2}, {"free_bits": 0.1}])
 def test_estimators_that_do_not_sum_are_refused(settings):
     program, config = small_vae(**SMALL, **settings)
     with pytest.raises(InputError, match="as program 'mixture' sums over c"):

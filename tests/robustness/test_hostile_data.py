@@ -307,6 +307,7 @@ ARCHIVES = {
 } | {f"images: {name}": archive(images=content) for name, content in HEADERS.items()}
 
 
+@pytest.mark.filterwarnings("ignore:dataset. .* that unpack to")
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_a_false_or_unreadable_npz_file_is_refused(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -65,7 +65,7 @@ class MLPEncoder(Encoder):
         if y is None:
             return self.body(h)
         y = as_vectors(y, self.unit, self.context)
-        first, *others = self.body
+        first, others = next(iter(self.body), None), [*self.body][1:]
         if h.shape[:-1] == y.shape[:-1] or not isinstance(first, nn.Linear):
             return self.body(joined(h, y, 1))
         # Each image comes with several contexts, as with every label that is summed over: multiply it only once.
