@@ -45,6 +45,9 @@ class Parts(Mapping[str, Any]):
     def __iter__(self) -> Iterator[str]:
         yield from (*self.settings, *self._makers)
 
+    def __contains__(self, name: object) -> bool:  # without making it
+        return name in self.settings or name in self._makers
+
     def __len__(self) -> int:
         return len(self.settings) + len(self._makers)
 

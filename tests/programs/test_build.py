@@ -17,6 +17,15 @@ def test_the_seed_decides_the_weights_and_the_global_state_stays():
     assert not torch.equal(one.decoder.body[0].weight, other.decoder.body[0].weight)
 
 
+@pytest.mark.parametrize("prior", ["flow", "mixture", "conditional"])
+def test_parts_draw_their_weights_in_one_order_whatever_the_program_names_first(prior):
+    """The posterior comes before the prior, so that its weights do not depend on it."""
+    plain, other = (small_vae(condition="label", prior=name)[0] for name in ("normal", prior))
+    for part in ("encoder", "decoder", "posterior"):
+        for one, two in zip(getattr(plain, part).parameters(), getattr(other, part).parameters()):
+            assert torch.equal(one, two)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
