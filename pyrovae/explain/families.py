@@ -30,7 +30,7 @@ from pyrovae.parts.densities import (
     log_student_t,
 )
 from pyrovae.programs.mixture import Cluster
-from pyrovae.programs.symbols import Symbols
+from pyrovae.programs.symbols import OneHotSymbols
 
 
 class Family(NamedTuple):
@@ -62,7 +62,9 @@ FAMILIES: dict[type[Distribution], Family] = {
     dist.OneHotCategorical: ONE_HOT,
     dist.OneHotCategoricalStraightThrough: ONE_HOT,
     Cluster: ONE_HOT,
-    Symbols: Family("Πᵥ Πₖ πᵥₖ^{v}ᵥₖ", {"π": "mean"}, lambda z, log_pi: log_one_hot(z, log_pi).sum(-1), ("log_pi",)),
+    OneHotSymbols: Family(
+        "Πᵥ Πₖ πᵥₖ^{v}ᵥₖ", {"π": "mean"}, lambda z, log_pi: log_one_hot(z, log_pi).sum(-1), ("log_pi",)
+    ),
     dist.LogNormal: Family(
         "N(log {v}{i}; μ{i}, σ{i}²) / {v}{i}", {"μ": "loc", "σ": "scale"}, log_log_normal, LOC_SCALE
     ),
@@ -80,7 +82,7 @@ KLS: dict[type[Distribution], tuple[Callable[..., Tensor], tuple[str, ...]]] = {
     dist.OneHotCategorical: (kl_of_categoricals, ("logits",)),
     dist.OneHotCategoricalStraightThrough: (kl_of_categoricals, ("logits",)),
     Cluster: (kl_of_categoricals, ("logits",)),
-    Symbols: (lambda q, p: kl_of_categoricals(q, p).sum(-1), ("log_pi",)),
+    OneHotSymbols: (lambda q, p: kl_of_categoricals(q, p).sum(-1), ("log_pi",)),
 }
 
 

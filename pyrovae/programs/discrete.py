@@ -11,7 +11,7 @@ from pyrovae.parts.contexts import Context
 from pyrovae.parts.likelihoods import Likelihood
 from pyrovae.parts.networks.network import Network
 from pyrovae.program import Program
-from pyrovae.programs.symbols import RELAXATIONS, Symbols
+from pyrovae.programs.symbols import RELAXATIONS, OneHotSymbols
 
 MOST_CODES = 1024  # that are summed over
 
@@ -75,7 +75,7 @@ class Discrete(Program):
         """Score the images x, or draw n images if x is None."""
         with pyro.plate("images", n if x is None else len(x)):
             log_p = self.head.weight.new_full((self.variables, self.symbols), -math.log(self.symbols))
-            z = pyro.sample("z", Symbols(log_p))  # (n, V, K)
+            z = pyro.sample("z", OneHotSymbols(log_p))  # (n, V, K)
             return pyro.sample("x", self.likelihood(self.decoder(z.flatten(-2), y)), obs=x)
 
     def guide(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -84,7 +84,7 @@ class Discrete(Program):
         infer: Any = {"enumerate": "parallel"} if self.gradient == "enumeration" else {}
         with pyro.plate("images", len(x)):
             logits = self.head(self.encoder(x, y)).unflatten(-1, (self.variables, self.symbols))
-            q = Symbols(logits.log_softmax(-1), relaxation, self.temperature)
+            q = OneHotSymbols(logits.log_softmax(-1), relaxation, self.temperature)
             return pyro.sample("z", q, infer=infer)
 
     def anneal(self, progress: float) -> None:

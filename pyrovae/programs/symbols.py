@@ -10,7 +10,7 @@ from torch.distributions import register_kl
 from torch.distributions.utils import clamp_probs
 
 
-class Symbols(TorchDistribution):
+class OneHotSymbols(TorchDistribution):
     r"""V independent symbols out of K each, as rows of zeros and a one. Batch shape (...), event shape (V, K).
 
     `log_pi` (..., V, K) are the log-probabilities, normalised. log p(z) = Σ_v Σ_k z_vk log π_vk is linear in z, so that
@@ -56,8 +56,8 @@ class Symbols(TorchDistribution):
         uniform = clamp_probs(self.log_pi.new_empty(*sample_shape, *self.log_pi.shape).uniform_())
         return self.log_pi - (-uniform.log()).log()
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> "Symbols":
-        return Symbols(self.log_pi.expand(*batch_shape, *self.event_shape), self.relaxation, self.temperature)
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "OneHotSymbols":
+        return OneHotSymbols(self.log_pi.expand(*batch_shape, *self.event_shape), self.relaxation, self.temperature)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         """Return all K^V values: (K^V, ..., V, K), with batch dimensions of size 1 unless `expand`."""
@@ -85,9 +85,9 @@ RELAXATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def _kl(q: Symbols, p: Symbols) -> Tensor:
+def _kl(q: OneHotSymbols, p: OneHotSymbols) -> Tensor:
     """KL(q ‖ p) = Σ π_q (log π_q − log π_p). torch's own, of categoricals, writes by index, which no graph captures."""
     return (q.mean * (q.log_pi - p.log_pi)).sum((-2, -1))
 
 
-register_kl(Symbols, Symbols)(_kl)
+register_kl(OneHotSymbols, OneHotSymbols)(_kl)

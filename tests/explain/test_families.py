@@ -8,7 +8,7 @@ from torch import Tensor
 from pyrovae.explain.families import FAMILIES, KLS, formula_of, kl, log_density
 from pyrovae.inference.objectives.closed_form import known_kl
 from pyrovae.programs.mixture import Cluster
-from pyrovae.programs.symbols import Symbols
+from pyrovae.programs.symbols import OneHotSymbols
 
 
 def positive(*shape: int) -> Tensor:
@@ -40,7 +40,7 @@ MAKE = {
     dist.Gamma: lambda: dist.Gamma(positive(5, 3), positive(5, 3)),
     dist.Poisson: lambda: dist.Poisson(positive(5, 3)),
     Cluster: lambda: Cluster(logits=real(5, 3, 4)),
-    Symbols: lambda: Symbols(real(5, 3, 2, 4).log_softmax(-1)),
+    OneHotSymbols: lambda: OneHotSymbols(real(5, 3, 2, 4).log_softmax(-1)),
 }
 
 

@@ -10,7 +10,7 @@ import pyro.distributions as dist
 import pytest
 import torch
 from pyro.infer import TraceEnum_ELBO
-from support.builders import small_data, small_vae
+from support.builders import expect_resumed, small_data, small_vae
 from support.commands import pyrovae
 from torch.distributions import Categorical, kl_divergence
 
@@ -27,11 +27,11 @@ from pyrovae.inference.graphs import trace_graph
 from pyrovae.inference.objectives import EnumeratedELBO, TraceELBO
 from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import NETWORKS
-from pyrovae.programs.symbols import RELAXATIONS, Symbols
+from pyrovae.programs.symbols import RELAXATIONS, OneHotSymbols
 from pyrovae.training.batched import fit_batched
 
 FEW = {"program": "discrete", "variables": 3, "symbols": 2}
-UNIFORM = Symbols(torch.full((3, 2), -math.log(2), dtype=torch.float64))
+UNIFORM = OneHotSymbols(torch.full((3, 2), -math.log(2), dtype=torch.float64))
 ESTIMATORS = (*RELAXATIONS, "score_function", "enumeration")
 
 
@@ -79,14 +79,16 @@ def test_a_code_is_a_matrix_of_symbols_and_no_vector():
 def test_symbols_are_independent_categoricals():
     with seeded(0):
         log_pi, other = torch.randn(2, 5, 3, 4, dtype=torch.float64).log_softmax(-1)
-    q, each = Symbols(log_pi), Categorical(logits=log_pi)
+    q, each = OneHotSymbols(log_pi), Categorical(logits=log_pi)
     z = q.sample((20_000,))
     assert z.shape == (20_000, 5, 3, 4)
     assert torch.equal(z.sum(-1), torch.ones(20_000, 5, 3, dtype=z.dtype))
     torch.testing.assert_close(q.log_prob(z), each.log_prob(z.argmax(-1)).sum(-1))
     assert (z.mean(0) - q.mean).abs().max() < 5 * 0.5 / math.sqrt(20_000)
     assert torch.equal(q.mode.argmax(-1), log_pi.argmax(-1))
-    torch.testing.assert_close(kl_divergence(q, Symbols(other)), kl_divergence(each, Categorical(logits=other)).sum(-1))
+    torch.testing.assert_close(
+        kl_divergence(q, OneHotSymbols(other)), kl_divergence(each, Categorical(logits=other)).sum(-1)
+    )
     values = q.enumerate_support()
     assert values.shape == (4**3, 5, 3, 4)
     torch.testing.assert_close(q.log_prob(values).logsumexp(0), torch.zeros(5, dtype=z.dtype))
@@ -98,7 +100,7 @@ def test_relaxed_draws_are_pyros_and_hard_ones_are_one_hot():
     drawn = {}
     for name in RELAXATIONS:
         with seeded(1):
-            drawn[name] = Symbols(log_pi, name, temperature).rsample()
+            drawn[name] = OneHotSymbols(log_pi, name, temperature).rsample()
     with seeded(1):
         soft = dist.RelaxedOneHotCategorical(temperature, logits=log_pi).rsample()
     with seeded(1):
@@ -110,7 +112,7 @@ def test_relaxed_draws_are_pyros_and_hard_ones_are_one_hot():
 
 def test_the_straight_through_gradient_is_that_of_the_mean():
     logits = torch.randn(6, 2, 4, requires_grad=True)
-    q, weight = Symbols(logits.log_softmax(-1), "straight_through"), torch.randn(2, 4)
+    q, weight = OneHotSymbols(logits.log_softmax(-1), "straight_through"), torch.randn(2, 4)
     through, of_mean = (
         torch.autograd.grad((z * weight).sum(), logits, retain_graph=True)[0] for z in (q.rsample(), q.mean)
     )
@@ -219,7 +221,7 @@ def test_straight_through_is_exact_for_the_kl():
 
     def q():
         log_pi = program.head(program.encoder(x)).unflatten(-1, (3, 2)).log_softmax(-1)
-        return Symbols(log_pi, "straight_through")
+        return OneHotSymbols(log_pi, "straight_through")
 
     with seeded(0):
         draws = [torch.autograd.grad(kl(q().rsample(), q()), parameters) for _ in range(1000)]
@@ -321,14 +323,7 @@ def test_all_parts_train_and_resume_bit_for_bit(settings):
         program, config = small_vae(**FEW, compile="no", threads=1, **({"epochs": 3} | settings))
         return fit(program, data, config)
 
-    whole, half, rest = start(), start(), start()
-    before = {name: parameter.clone() for name, parameter in whole.vae.named_parameters()}
-    records = [*whole]
-    assert all(math.isfinite(records[-1]["test"][score]) for score in ("loss", "reconstruction", "kl"))
-    assert not {name for name, p in whole.vae.named_parameters() if p.requires_grad and torch.equal(p, before[name])}
-    next(iter(half))
-    rest.load_state_dict(copy.deepcopy(half.state_dict()))
-    assert [again["test"] for again in rest] == [record["test"] for record in records[1:]]
+    expect_resumed(start)
 
 
 # --- what a program without a vector offers ---

@@ -1,12 +1,10 @@
 """The hierarchical program: its three guides, the parts it takes, and an exact log-likelihood that it meets."""
 
-import copy
-import math
-
 import pytest
 import torch
-from support.builders import small_data, small_vae
+from support.builders import expect_resumed, small_data, small_vae
 from support.linear import LINEAR
+from support.losses import expect_exact
 from torch import nn
 
 from pyrovae import InputError, fit
@@ -100,12 +98,7 @@ def test_a_linear_gaussian_hierarchy_meets_its_exact_log_likelihood(inference, t
         x = program.generate(10, mean=False)
         log_w = log_weights(program.model, program.guide, 20_000, x).double()
         exact = torch.distributions.MultivariateNormal(*_joint_gaussian(program)).log_prob(x.flatten(1))
-    estimate = torch.logsumexp(log_w, 0) - math.log(len(log_w))
-    error = (log_w - estimate).exp().std(0) / math.sqrt(len(log_w))
-    difference = (estimate - exact) / error
-    assert error.max() < 0.2
-    assert difference.abs().max() < 4  # the largest of ten
-    assert difference.square().mean().sqrt() < 2
+    expect_exact(log_w, exact)
 
 
 GRID = [
@@ -128,14 +121,7 @@ def test_all_parts_train_in_layers_and_resume_bit_for_bit(settings):
         program, config = small_vae(program="hierarchical", compile="no", threads=1, **settings)
         return fit(program, data, config)
 
-    whole, half, rest = start(), start(), start()
-    before = {name: parameter.clone() for name, parameter in whole.vae.named_parameters()}
-    records = [*whole]
-    assert all(math.isfinite(records[-1]["test"][score]) for score in ("loss", "reconstruction", "kl"))
-    assert not {name for name, p in whole.vae.named_parameters() if p.requires_grad and torch.equal(p, before[name])}
-    next(iter(half))
-    rest.load_state_dict(copy.deepcopy(half.state_dict()))
-    assert [again["test"] for again in rest] == [record["test"] for record in records[1:]]
+    expect_resumed(start)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Small datasets, models and fits, and functions that compare runs of them."""
 
+import copy
+import math
 import os
 import re
 from pathlib import Path
@@ -37,6 +39,18 @@ def small_fit(**settings):
     """Set up the training of a small VAE on the random images of `small_data`."""
     vae, config = small_vae(**settings)
     return fit(vae, small_data(pixels=config.pixels), config)
+
+
+def expect_resumed(start):
+    """Train the fit that `start` makes: its scores are finite, all weights move, and it resumes bit for bit."""
+    whole, half, rest = start(), start(), start()
+    before = {name: parameter.clone() for name, parameter in whole.vae.named_parameters()}
+    records = [*whole]
+    assert all(math.isfinite(records[-1]["test"][score]) for score in ("loss", "reconstruction", "kl"))
+    assert not {name for name, p in whole.vae.named_parameters() if p.requires_grad and torch.equal(p, before[name])}
+    next(iter(half))
+    rest.load_state_dict(copy.deepcopy(half.state_dict()))
+    assert [again["test"] for again in rest] == [record["test"] for record in records[1:]]
 
 
 def without_seconds(records):
