@@ -43,13 +43,14 @@ def agreement(vae: Program, data: Data, images: Images) -> Agreement | None:
     known = images.known()
     if vae.label is None or images.labels is None or not known.any():
         return None
-    inferred, labels = inferred_labels(vae, data, images)[known], images.labels.cpu()[known]
+    all_inferred = inferred_labels(vae, data, images)
+    inferred, labels = all_inferred[known], images.labels.cpu()[known]
     if vae.supervised:
         return {"accuracy": (inferred == labels).double().mean().item()}
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
     a, b = labels.numpy(), inferred.numpy()
-    matched = matching(counts(inferred, labels, vae.classes, len(data.classes)))
+    matched = matching(counts(vae, data, images, all_inferred))
     return {
         "accuracy": (matched[inferred] == labels).double().mean().item(),
         "nmi": float(normalized_mutual_info_score(a, b)),
@@ -57,9 +58,13 @@ def agreement(vae: Program, data: Data, images: Images) -> Agreement | None:
     }
 
 
-def counts(inferred: Tensor, labels: Tensor, values: int, classes: int) -> Tensor:
-    """Count the images of each inferred label and each class: (values, classes)."""
-    table: Tensor = torch.bincount(inferred * classes + labels, minlength=values * classes)
+def counts(vae: Program, data: Data, images: Images, inferred: Tensor) -> Tensor:
+    """Count the images of each inferred label and each class, (values, classes); those without a label do not count."""
+    known, (values, classes) = images.known(), (vae.classes, len(data.classes))
+    if images.labels is None:
+        return torch.zeros(values, classes, dtype=torch.long)
+    pairs = inferred[known] * classes + images.labels.cpu()[known]
+    table: Tensor = torch.bincount(pairs, minlength=values * classes)
     return table.view(values, classes)
 
 

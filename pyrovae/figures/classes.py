@@ -19,9 +19,7 @@ def confusion(vae: Program, data: Data) -> Figure:
     classes = len(data.classes)
     if max(classes, vae.classes) > MOST:
         raise Unfit(f"figure confusion: expected at most {MOST} classes, got {max(classes, vae.classes)}")
-    known = data.test.known()
-    inferred, truth = inferred_labels(vae, data, data.test)[known], data.test.labels.cpu()[known]
-    table = counts(inferred, truth, vae.classes, classes)
+    table = counts(vae, data, data.test, inferred_labels(vae, data, data.test))
     order = torch.arange(vae.classes)
     if not vae.supervised:  # clusters in the order of the classes that they are matched with, others last
         matched = matching(table)

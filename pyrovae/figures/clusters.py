@@ -2,7 +2,6 @@
 
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from pyrovae.data.data import Data
 from pyrovae.evaluation.classes import counts, label_probabilities, matching
@@ -24,7 +23,8 @@ def clusters(vae: Program, data: Data) -> Figure:
         raise Unfit("figure clusters: expected a program that finds clusters, got one without")
     probabilities = label_probabilities(vae, data, data.test)
     inferred, k = probabilities.argmax(-1), vae.classes
-    matched = _matched(inferred, data, k)
+    table = counts(vae, data, data.test, inferred)
+    matched = matching(table) if table.any() else torch.full((k,), -1)
     rows = matched.where(matched >= 0, len(data.classes)).argsort(stable=True)[:MOST_ROWS]
     means = vae.decode(mean_of(vae.code_prior(k, torch.eye(k, device=vae.device))), torch.arange(k))
     means = data.pixels.to_unit(means).cpu()
@@ -43,12 +43,3 @@ def clusters(vae: Program, data: Data) -> Figure:
     left_out = f" (the first {len(rows)} of {k})" if len(rows) < k else ""
     title = f"One cluster per row{left_out}: its mean, and its most certain images"
     return image_figure(images.flatten(0, 1), 1 + MEMBERS, title, heads, ["mean"])
-
-
-def _matched(inferred: Tensor, data: Data, k: int) -> Tensor:
-    """Return the class that each of k clusters is matched with, as `agreement` matches them, or -1 for none."""
-    if data.test.labels is None:
-        return torch.full((k,), -1)
-    truth = data.test.labels.cpu()
-    known = truth >= 0
-    return matching(counts(inferred[known], truth[known], k, len(data.classes)))
