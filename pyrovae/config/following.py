@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+LAYERED = ("hierarchical", "stacked")  # the programs with several codes
 FOLLOWERS = ("activation", "prior", "latent_dim", "objective")  # the settings whose default does
 
 
@@ -11,7 +12,7 @@ def following(settings: Mapping[str, Any]) -> dict[str, Any]:
     follow: dict[str, Any] = {}
     if str(settings.get("program")) == "discrete" and settings.get("gradient") not in ("score_function", "enumeration"):
         follow["objective"] = "analytic"
-    if str(settings.get("program")) == "hierarchical":
+    if str(settings.get("program")) in LAYERED:
         follow["latent_dim"] = (10, 2)
     if str(settings.get("network")) == "conv":
         follow["activation"] = "tanh"

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pyrovae.config.following import LAYERED
 from pyrovae.config.settings import Config, as_text
 from pyrovae.errors import InputError
 
@@ -41,7 +42,7 @@ def combinations(texts: Sequence[str], listed: Mapping[str, Sequence[str]]) -> G
     Raises `InputError` for a value that `Config` refuses, for a repeated combination, and if there is only one.
     """
     program = listed.get("program", [Config.from_toml(*texts).program])
-    layered = "hierarchical" in split("program", program)
+    layered = not set(LAYERED).isdisjoint(split("program", program))
     values = {  # ordered as fields
         name: split(name, listed[name], layered) for name in Config.model_fields if name in listed
     }

@@ -71,13 +71,16 @@ class Config(BaseModel):
         "bottom_up", "Program", "hierarchical: how the guide infers the codes, from the image up or from the top down"
     )
     upper_hidden: values.Widths = setting(
-        (), "Program", "hierarchical: units of each hidden layer between two codes (default: hidden)"
+        (), "Program", "hierarchical, stacked: units of each hidden layer between two codes (default: hidden)"
     )
     labelled: int = setting(
-        0, "Program", "semi_supervised: training images whose label it learns from (0: all that have one)", ge=0
+        0, "Program", "semi_supervised, stacked: training images whose label it learns from (0: all that have one)", ge=0
+    )
+    labelled_batch: int = setting(
+        0, "Program", "semi_supervised, stacked: images with a known label that are added to those of each step", ge=0
     )
     classifier_weight: float = setting(
-        50.0, "Program", "semi_supervised: weight of the classifier's loss, -log q(y | x) of each known label", ge=0
+        50.0, "Program", "semi_supervised, stacked: weight of the classifier's loss, -log q(y) of each known label", ge=0
     )
     skip: Literal["no", "yes"] = setting(
         "no", "Program", "hierarchical: whether the decoder reads all codes, or z1 alone"
@@ -102,7 +105,7 @@ class Config(BaseModel):
     activation: str = setting("relu", "Model", "nonlinearity (pyrovae list activations); with conv the default is tanh")
     latent_dim: values.Counts = Field(
         2,
-        description="dimensions of the code z; of z1, z2, ... in a hierarchical program, e.g. 40,20",
+        description="dimensions of the code z; of z1, z2, ... in programs with several codes, e.g. 40,20",
         json_schema_extra={"group": "Model"},
     )
     likelihood: str = setting("bernoulli", "Model", "p(x | z) (pyrovae list likelihoods)")

@@ -23,12 +23,14 @@ from pyrovae.programs.discrete import Discrete
 from pyrovae.programs.hierarchical import Hierarchical
 from pyrovae.programs.mixture import Mixture
 from pyrovae.programs.semi_supervised import SemiSupervised
+from pyrovae.programs.stacked import Stacked
 from pyrovae.vae import VAE
 
 PROGRAMS: dict[str, type[Program]] = {
     "vae": VAE,
     "hierarchical": Hierarchical,
     "semi_supervised": SemiSupervised,
+    "stacked": Stacked,
     "mixture": Mixture,
     "discrete": Discrete,
 }

@@ -17,6 +17,23 @@ from pyrovae.program import Program
 IMPOSSIBLE = -1000.0  # a log-probability: its exponential is 0, and unlike −inf it can be multiplied by a weight of 0
 
 
+def draw_label(logits: Tensor, y: Tensor | None, classifier_weight: float) -> Tensor:
+    """Draw the site y (n, K), which is summed over; where y is known, it is certain, and the classifier learns.
+
+    To be called in a guide, inside its plate. Rows of y are one-hot, or all 0 where the label is not known.
+    """
+    label = dist.OneHotCategorical(logits=logits)
+    if y is not None:
+        known = y.sum(-1) > 0
+        log_q = torch.where(known, (label.logits * y).sum(-1), 0.0)
+        # Terms of the guide count in the ELBO with a minus.
+        pyro.factor("classifier", -classifier_weight * log_q, has_rsample=True)
+        certain = IMPOSSIBLE * (1 - y)
+        label = dist.OneHotCategorical(logits=torch.where(known[:, None], certain, label.logits))
+    drawn: Tensor = pyro.sample("y", label, infer={"enumerate": "parallel"})
+    return drawn
+
+
 class SemiSupervised(Program):
     r"""A VAE that infers the label of an image where it is not known.
 
@@ -37,7 +54,7 @@ class SemiSupervised(Program):
     """
 
     label, supervised = "y", True
-    reads = ("labelled",)  # the data hide the other labels
+    reads = ("labelled", "labelled_batch")  # the data hide the other labels, and batches hold more of the known ones
 
     def __init__(
         self,
@@ -79,15 +96,7 @@ class SemiSupervised(Program):
     def guide(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Draw the label, which is summed over, and the code of each image."""
         with pyro.plate("images", len(x)):
-            label = dist.OneHotCategorical(logits=self.classifier(x))
-            if y is not None:
-                known = y.sum(-1) > 0
-                log_q = torch.where(known, (label.logits * y).sum(-1), 0.0)
-                # Terms of the guide count in the ELBO with a minus.
-                pyro.factor("classifier", -self.classifier_weight * log_q, has_rsample=True)
-                certain = IMPOSSIBLE * (1 - y)
-                label = dist.OneHotCategorical(logits=torch.where(known[:, None], certain, label.logits))
-            y = pyro.sample("y", label, infer={"enumerate": "parallel"})
+            y = draw_label(self.classifier(x), y, self.classifier_weight)
             return pyro.sample("z", self.posterior(self.encoder(x, y)))
 
     def learned_from(self, x: Tensor, labels: Tensor | None) -> Tensor | None:

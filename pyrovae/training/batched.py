@@ -32,7 +32,7 @@ class Member(Protocol):
 
     @property
     def epoch_seed(self) -> int: ...
-    def begin_epoch(self, generator: torch.Generator) -> Tensor: ...  # the order of the images, (N,)
+    def begin_epoch(self, generator: torch.Generator) -> Sequence[Tensor]: ...  # the rows (n,) of each step
     def take_step(self, step: int, loss: Tensor, gradients: Sequence[Tensor], rows: Tensor, last: bool) -> None: ...
     def score_epoch(self) -> EpochScores: ...
     def end_epoch(self, scores: EpochScores) -> Record: ...
@@ -108,12 +108,11 @@ class _Batched:
         return [self._record(fit, generator, seconds) for fit, generator in zip(self.fits, self.generators)]
 
     def _batches(self) -> Sequence[Tensor]:
-        """Draw each fit's order of the images; returns the rows (fits, n) of each batch."""
+        """Draw each fit's batches; returns the rows (fits, n) of each."""
         for fit, generator in zip(self.fits, self.generators):
             generator.manual_seed(fit.epoch_seed)
-        orders = [fit.begin_epoch(generator) for fit, generator in zip(self.fits, self.generators)]
-        batches: Sequence[Tensor] = torch.stack(orders).split(self.fits[0].config.batch_size, dim=1)
-        return batches
+        own = [fit.begin_epoch(generator) for fit, generator in zip(self.fits, self.generators)]
+        return [torch.stack(rows) for rows in zip(*own)]
 
     def _take_step(self, k: int, rows: Tensor, steps: int) -> None:
         """Take step k of an epoch of so many `steps`, counted from 0, on the rows (fits, n)."""
@@ -134,7 +133,8 @@ class _Batched:
         first, before = self.fits[0], [(stacked, stacked.clone()) for _, stacked in self.stacks]
         states = [generator.get_state() for generator in self.generators]
         # The last batch of an epoch, if it is smaller, is not worth compiling.
-        worth = first.config.epochs * steps * len(self.fits) if rows.shape[1] == first.config.batch_size else 0
+        full = first.config.batch_size + first.config.labelled_batch
+        worth = first.config.epochs * steps * len(self.fits) if rows.shape[1] == full else 0
         compiled = to_compile(first.config.compile, worth)
         try:
             with first.training_step.to_capture(rows[0]) as gradients:

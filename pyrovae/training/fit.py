@@ -83,7 +83,7 @@ class Fit:
         `until` is a time of `perf_counter`. Returns whether all steps are taken. A training with weights that are not
         finite does not stop: a checkpoint of it would be of no use.
         """
-        batches = self.begin_epoch().split(self.config.batch_size)
+        batches = self.begin_epoch()
         with training_mode(self.vae):
             if self.to_compile:
                 self.to_compile = False
@@ -102,15 +102,23 @@ class Fit:
         as_the_first(self.vae.state_dict().values())  # batch statistics differ, as each process sees other rows
         return True
 
-    def begin_epoch(self, generator: torch.Generator | None = None) -> Tensor:
-        """Clear the sums of the last epoch, and draw the order (N,) of the training images for the next.
+    def begin_epoch(self, generator: torch.Generator | None = None) -> Sequence[Tensor]:
+        """Clear the sums of the last epoch, and draw the rows (n,) of the training images for each step of the next.
 
-        Without a `generator`, torch's own random numbers are used.
+        All images are seen once, in a new order; `labelled_batch` of those with a known label are drawn for each step
+        and added to it. Without a `generator`, torch's own random numbers are used.
         """
         if not self.step:  # the sums are kept if the epoch goes on from a checkpoint
             self.training_step.clear_sums()
             self.training_step.fit_codes(self.epoch)
-        return torch.randperm(len(self.data.train), generator=generator, device=self.device)
+        order = torch.randperm(len(self.data.train), generator=generator, device=self.device)
+        batches = order.split(self.config.batch_size)
+        if not self.config.labelled_batch:
+            return batches
+        known = self.data.train.known().nonzero()[:, 0].to(self.device)
+        size = (self.config.labelled_batch,)
+        draws = [torch.randint(len(known), size, generator=generator, device=self.device) for _ in batches]
+        return [torch.cat([rows, known[drawn]]) for rows, drawn in zip(batches, draws)]
 
     def score_epoch(self) -> EpochScores:
         """Score the validation and test images; returns their scores with those of the training steps."""

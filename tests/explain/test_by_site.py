@@ -164,6 +164,7 @@ def test_what_no_family_knows_is_missing():
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_every_likelihood_agrees_for_all_values_of_a_label(likelihood):
     assert complete(explanation_of(program="semi_supervised", likelihood=likelihood))
+    assert complete(explanation_of(program="stacked", latent_dim=(3, 2), likelihood=likelihood, trained=False))
 
 
 @pytest.mark.parametrize("posterior", POSTERIORS)

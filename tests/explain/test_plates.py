@@ -84,6 +84,7 @@ def arrows(settings):
     ("settings", "solid", "dashed"),
     [
         ({"program": "semi_supervised"}, 2 + 1, 3 + 2),  # of variables, and of parameters
+        ({"program": "stacked", "latent_dim": (3, 2)}, 3 + 2, 4 + 3),
         ({"program": "hierarchical", "latent_dim": (3, 2)}, 2 + 2, 2 + 2),
         ({"program": "hierarchical", "latent_dim": (3, 2), "skip": "yes"}, 3 + 2, 2 + 2),
         ({"program": "hierarchical", "latent_dim": (3, 2), "inference": "ladder"}, 2 + 2, 3 + 2),

@@ -40,6 +40,7 @@ FITTING = {
 FITTING_PROGRAMS = {
     "hierarchical": FITTING["none"],
     "semi_supervised": FITTING["label"] | {"confusion"},
+    "stacked": FITTING["label"] | {"confusion"},
     "mixture": FITTING["none"] - {"kl_per_dimension"} | {"clusters", "confusion"},
     "discrete": {"losses", "reconstructions", "samples", "progress"},
 }
@@ -47,7 +48,7 @@ FITTING_PROGRAMS = {
 
 @pytest.mark.parametrize("program", FITTING_PROGRAMS)
 def test_all_figures_that_fit_a_program_are_drawn(program, tmp_path):
-    run = drawable_run(program=program, latent_dim=(4, 2) if program == "hierarchical" else 2)
+    run = drawable_run(program=program, latent_dim=(4, 2) if program in ("hierarchical", "stacked") else 2)
     drawn = dict(draw(run))
     assert set(drawn) == FITTING_PROGRAMS[program]
     for name, figure in drawn.items():

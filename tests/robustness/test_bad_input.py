@@ -318,7 +318,7 @@ BAD_INPUT = [
     ("train --program hierarchical --latent-dim 3", "latent_dim: expected two or more numbers .*, got 3"),
     ("train --latent-dim 4,2", "latent_dim: expected one number for program 'vae', which has one code, got 4,2"),
     ("train --skip yes", "skip: expected no, as program 'vae' does not read it .hierarchical does., got 'yes'"),
-    ("train --labelled 5", "labelled: expected 0, as program 'vae' does not read it .semi_supervised does., got '5'"),
+    ("train --labelled 5", "labelled: expected 0, as program 'vae' does not read it .semi_supervised or stacked does., got '5'"),
     (
         "train --program semi_supervised --labelled 2000",
         "labelled: expected at most the 1438 training images .*, got 2000",
