@@ -5,13 +5,30 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from pyro.distributions import TorchDistribution
+from pyro.distributions import TorchDistribution, Unit
 from pyro.poutine.messenger import Messenger
+from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import Independent, OneHotCategorical
 
 from pyrovae.errors import InputError
 from pyrovae.inference.sites import is_latent
+
+
+class CountRows(Messenger):
+    """Counts the log-probability of these rows of a batch alone, as a Pyro effect handler; factors count for all rows.
+
+    `rows` is a mask (n,), or None, which counts all.
+    """
+
+    def __init__(self, rows: Tensor | None = None) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if self.rows is None or isinstance(msg["fn"], Unit) or site_is_subsample(msg):
+            return
+        msg["mask"] = self.rows if msg["mask"] is None else self.rows & msg["mask"]
 
 
 class AtMeans(Messenger):

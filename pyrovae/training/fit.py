@@ -112,7 +112,7 @@ class Fit:
             self.training_step.clear_sums()
             self.training_step.fit_codes(self.epoch)
         order = torch.randperm(len(self.data.train), generator=generator, device=self.device)
-        batches = order.split(self.config.batch_size)
+        batches: Sequence[Tensor] = order.split(self.config.batch_size)
         if not self.config.labelled_batch:
             return batches
         known = self.data.train.known().nonzero()[:, 0].to(self.device)

@@ -28,9 +28,7 @@ def expect_fitting(vae: Program, data: Data, config: Config, device: torch.devic
         if unknown := sum(int((~images.known()).sum()) for images in sets if images.labels is not None):
             raise InputError(f"data: expected a label of every image, as the model is given it, got {unknown} without")
     if config.labelled_batch and not data.train.known().any():
-        raise InputError(
-            f"labelled_batch: expected 0, as no training image has a label, got {config.labelled_batch}"
-        )
+        raise InputError(f"labelled_batch: expected 0, as no training image has a label, got {config.labelled_batch}")
     last = len(data.train) % config.batch_size or min(config.batch_size, len(data.train))
     for name, n in {"batch_size": last, "dataset": len(data.test)}.items():
         if n < size():

@@ -15,6 +15,7 @@ from pyrovae.data.feed import Feed
 from pyrovae.evaluation.elbo import Scores, Total, arguments, sites_of_images
 from pyrovae.inference import SVI, seeded
 from pyrovae.inference.compiled import why_not
+from pyrovae.inference.effects import CountRows
 from pyrovae.inference.objectives import KLWeight
 from pyrovae.inference.optimizer import adam
 from pyrovae.inference.processes import Share
@@ -43,10 +44,11 @@ class TrainingStep:
         sites = sites_of_images(vae, data, data.train)
         self.vectors = vectors_of(sites, vae.code)  # the continuous latents, whose active units are counted
         self.total = Total(device, sites, skip)
-        self._share = Share(config.particles)
+        self._share, self._counted = Share(config.particles), CountRows()
+        model, guide = (self._share.drawn(self._counted(self.kl_weight(part))) for part in (vae.model, vae.guide))
         self.svi = SVI(
-            self._share.drawn(self.kl_weight(vae.model)),
-            self._share.drawn(self.kl_weight(vae.guide)),
+            model,
+            guide,
             adam([parameter for parameter in vae.parameters() if parameter.requires_grad], config.lr),
             objective_of(config, vae, sites),
             prepare=self._model_arguments,
@@ -63,6 +65,12 @@ class TrainingStep:
     def _model_arguments(self, *step_arguments: Tensor) -> tuple[Tensor, Tensor | None]:
         x, y = arguments(self.vae, self.feed.read(*step_arguments), self._share, training=True)
         self.total.n = len(x)
+        if (
+            added := self.config.labelled_batch
+        ):  # they teach the classifier alone: else their ELBO would count too often
+            rows = torch.arange(self._share.start, self._share.start + len(x), device=x.device)
+            self._counted.rows = rows < self._share.whole - added
+            self.total.n = min(len(x), max(0, self._share.whole - added - self._share.start))
         return x, y
 
     def follow_schedules(self, epochs: float) -> None:

@@ -2,6 +2,7 @@
 
 import math
 
+import pyro
 import pytest
 import torch
 from support.builders import expect_resumed, small_data, small_vae
@@ -9,12 +10,14 @@ from support.linear import LINEAR
 from support.losses import expect_exact
 
 from pyrovae import Config, InputError, build, fit, load
+from pyrovae.evaluation.elbo import arguments
 from pyrovae.evaluation.importance import log_weights
 from pyrovae.inference import seeded
 from pyrovae.inference.objectives import EnumeratedELBO
 from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import NETWORKS
 from pyrovae.training.batched import fit_batched
+from pyrovae.training.step import TrainingStep
 
 
 def small(**settings):
@@ -140,6 +143,31 @@ def test_each_step_holds_more_images_whose_label_is_known():
     assert data.train.labels[added].min() >= 0
     assert len(added.unique()) > 100  # nearly all of the 150 are drawn
     assert torch.equal(torch.cat([rows[:-32] for rows in batches]).sort().values, torch.arange(1438))
+
+
+def test_added_images_teach_the_classifier_and_count_in_no_score():
+    """The gradient is that of the batch without them, and of the classifier's loss on them."""
+    data = small_data()
+    data.train.labels[20:] = -1
+    program, config = small(labelled_batch=4, classifier_weight=3.0, compile="no")
+    step = TrainingStep(program, data, config, torch.device("cpu"))
+    rows, added = torch.arange(20, 36), torch.arange(4)
+    with seeded(1):
+        loss, *gradients = step.svi.gradients(torch.cat([rows, added]))
+    assert step.total.n == 16
+    x, y = arguments(program, data.batch(data.train, torch.cat([rows, added])), training=True)
+    with seeded(1):
+        z1 = program.posterior(program.encoder(x)).rsample()
+        cross_entropy = -(program.classifier(z1).log_softmax(-1) * y)[16:].sum()
+    with seeded(1):
+        masked = pyro.poutine.mask(program.model, torch.arange(20) < 16)
+        guide = pyro.poutine.mask(program.guide, torch.arange(20) < 16)
+        elbo = EnumeratedELBO(max_plate_nesting=1).differentiable_loss(masked, guide, x, y)
+    total = elbo + 3 * cross_entropy
+    assert loss.item() == pytest.approx(total.item(), rel=1e-5)
+    expected = torch.autograd.grad(total, [*program.parameters()], allow_unused=True)
+    for one, other in zip(gradients, expected):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
 GRID = [

@@ -115,9 +115,8 @@ def _log_prob(site: SampleSite) -> Tensor:
 
 
 def _unweighted(site: SampleSite) -> Tensor:
-    """Return the log-probability without its scale, or 0 if an effect masks the whole site."""
-    log_prob = site["unscaled_log_prob"].detach()
-    return torch.zeros_like(log_prob) if site["mask"] is False else log_prob
+    """Return the log-probability without its scale, and 0 where an effect masks it."""
+    return scale_and_mask(site["unscaled_log_prob"].detach(), mask=site["mask"])
 
 
 SUMMED: dict[str, type[Summed]] = {"elbo": EnumeratedELBO, "iwae": EnumeratedIWAE, "renyi": EnumeratedRenyi}
