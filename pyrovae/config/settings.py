@@ -56,6 +56,13 @@ class Config(BaseModel):
     image_size: int | None = setting(
         None, "Data", "resize the shorter side to N pixels and cut out the middle square", ge=2, le=512
     )
+    shape: values.Shape = setting(
+        (), "Data", "shape of an image that a file holds as a flat row: H,W or C,H,W or H,W,C, e.g. 28,28"
+    )
+    background: str = setting("white", "Data", "colour on which transparent pixels are drawn, e.g. black or #8899aa")
+    on_broken: Literal["stop", "skip"] = setting(
+        "stop", "Data", "what to do with files of a folder that cannot be read as images"
+    )
     pixels: Literal["grey", "dynamic", "static", "threshold", "bytes", "standardized"] = setting(
         "grey",
         "Data",
@@ -74,13 +81,19 @@ class Config(BaseModel):
         (), "Program", "hierarchical, stacked: units of each hidden layer between two codes (default: hidden)"
     )
     labelled: int = setting(
-        0, "Program", "semi_supervised, stacked: training images whose label it learns from (0: all that have one)", ge=0
+        0,
+        "Program",
+        "semi_supervised, stacked: training images whose label is used (0: all that have one)",
+        ge=0,
     )
     labelled_batch: int = setting(
         0, "Program", "semi_supervised, stacked: images with a known label that are added to those of each step", ge=0
     )
     classifier_weight: float = setting(
-        50.0, "Program", "semi_supervised, stacked: weight of the classifier's loss, -log q(y) of each known label", ge=0
+        50.0,
+        "Program",
+        "semi_supervised, stacked: weight of the classifier's loss, -log q(y) if y is known",
+        ge=0,
     )
     skip: Literal["no", "yes"] = setting(
         "no", "Program", "hierarchical: whether the decoder reads all codes, or z1 alone"
@@ -175,12 +188,14 @@ class Config(BaseModel):
         return following(settings) | settings
 
     _data_dir = field_validator("data_dir", mode="before")(values.folder)
-    _listed = field_validator("hidden", "upper_hidden", mode="before")(values.listed)
+    _listed = field_validator("hidden", "upper_hidden", "shape", mode="before")(values.listed)
+    _shape = field_validator("shape")(values.shape)
     _widths = field_validator("hidden", "upper_hidden")(values.widths)
     _hidden = field_validator("hidden")(values.some)
     _latent_dim = field_validator("latent_dim", mode="before")(values.one_or_several)
     _scale = field_validator("scale", mode="before")(values.number_or_scale)
     _device = field_validator("device")(values.device)
+    _background = field_validator("background")(values.colour)
     _any = field_validator("*", mode="before")(values.number_or_text)  # declared last, so pydantic calls it first
 
     @model_validator(mode="after")

@@ -25,6 +25,7 @@ Count = Annotated[int, Field(ge=1, le=MOST)]
 Counts = Annotated[
     Annotated[Count, Tag("one")] | Annotated[tuple[Count, ...], Tag("several")], Discriminator(_one_or_several)
 ]
+Shape = tuple[Count, ...]
 Widths = tuple[Annotated[int, Field(le=MOST)], ...]
 
 
@@ -48,6 +49,13 @@ def widths(value: tuple[int, ...]) -> tuple[int, ...]:
         raise ValueError("expected one or more layer widths of at least 1, as 512,256")
     if len(value) > MOST_LAYERS:
         raise ValueError(f"expected at most {MOST_LAYERS} layers")
+    return value
+
+
+def shape(value: tuple[int, ...]) -> tuple[int, ...]:
+    """Refuse all but two or three numbers, or none."""
+    if len(value) not in (0, 2, 3):
+        raise ValueError("expected two or three numbers, as 28,28 or 3,32,32")
     return value
 
 
@@ -88,6 +96,17 @@ def number_or_text(value: object) -> object:
         raise ValueError("expected a number or a text")
     if isinstance(value, str | Path) and CONTROL.search(str(value)):
         raise ValueError("expected a text without control characters")
+    return value
+
+
+def colour(value: str) -> str:
+    """Refuse what is no colour of CSS."""
+    from PIL import ImageColor
+
+    try:
+        ImageColor.getrgb(value)
+    except ValueError:
+        raise ValueError("expected a colour, as white, black or #8899aa") from None
     return value
 
 

@@ -1,12 +1,16 @@
 """A dataset: images and labels as uint8, split into sets, and the pixel protocol that reads them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from numbers import Real
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from pyrovae.config.settings import Config
+from pyrovae.data.gate import expect_different
+from pyrovae.data.in_hand import read_in_hand
 from pyrovae.data.pixels import Pixels
 from pyrovae.data.sources import read_source
 from pyrovae.data.sources.raw_data import RawData
@@ -23,6 +27,14 @@ class Images:
 
     images: Tensor
     labels: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        images = self.images
+        if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.dim() != 4:
+            got = f"{tuple(images.shape)} of {images.dtype}" if hasattr(images, "dtype") else type(images).__name__
+            raise InputError(
+                f"images: expected a tensor (N, C, H, W) of torch.uint8, got {got}; Data.of(x) reads other arrays"
+            )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -85,6 +97,57 @@ class Data:
     pixels: Pixels = field(default_factory=Pixels)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
+    @classmethod
+    def of(
+        cls,
+        x: Any,
+        labels: Any = None,
+        *,
+        test: Any = 0.2,
+        validation: Any = 0,
+        pixels: str = "grey",
+        classes: Sequence[str] = (),
+        shape: Sequence[int] = (),
+        background: str = "white",
+        name: str = "data",
+    ) -> "Data":
+        """Make a dataset of images in hand: arrays, tensors, Datasets or DataLoaders of torch, or a data frame.
+
+        Images are (N, H, W), (N, H, W, C) or (N, C, H, W), or rows of a table if `shape` says what a row is, and their
+        numbers mean what `read_images` makes of them: floats in [0, 1], bytes, truth values, and more. `labels` are
+        (N,) or one-hot; those of a Dataset are in its items, and those of a data frame may be the name of a column.
+        `test` is the share, or the number, of images to test on, or the test images, alone or as a pair with their
+        labels; `validation` likewise. Which images are drawn is the same every time. `classes` names the labels
+        0, 1, .... Nothing is shared with the caller's arrays. Raises `InputError` for anything else.
+
+        >>> Data.of(torch.rand(50, 8, 8), torch.arange(50) % 3, validation=5)
+        Data('data': 35 training, 5 validation, 10 testing images of 1×8×8; pixels grey)
+        """
+        sets, parts = {"images": x}, {"test_images": test, "validation_images": validation}
+        sets |= {part: value for part, value in parts.items() if not isinstance(value, Real)}
+        images, numbers, classes = read_in_hand(sets, {"images": labels}, name, shape, background, classes)
+        for part in ("test_images", "validation_images"):
+            value, n = parts[part], len(images["images"])
+            if part in images or (part == "validation_images" and not value):
+                continue
+            count = _count(part, value, n)
+            order = _shuffled(n)
+            for tensors in (images, numbers):
+                if "images" in tensors:
+                    whole = tensors["images"]
+                    tensors[part], tensors["images"] = whole[order[:count]], whole[order[count:]]
+        raw = RawData(
+            images["images"],
+            numbers.get("images"),
+            images["test_images"],
+            numbers.get("test_images"),
+            tuple(classes),
+            images.get("validation_images"),
+            numbers.get("validation_images"),
+        )
+        expect_different(raw.images, raw.test_images, name)
+        return data_of(raw, Config(dataset=name, pixels=pixels))
+
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {name}" for name, count in self._counts().items())
         return f"Data({self.name!r}: {counts} images of {self._size}; pixels {self.pixels.protocol})"
@@ -126,8 +189,7 @@ class Data:
 
 
 def load(config: Config) -> Data:
-    """Read the dataset that `config` names, by its `dataset`, `data_dir`, `image_size`, `pixels`, `validation`
-    and `labelled`.
+    """Read the dataset that `config` names, by its settings of the group Data, `validation` and `labelled`.
 
     Raises `InputError` if files are missing or damaged, or if their images do not have one shape; it names the files.
 
@@ -137,9 +199,25 @@ def load(config: Config) -> Data:
     >>> data.batch(data.train, slice(0, 10)).x.unique()
     tensor([0., 1.])
     """
-    raw = read_source(config.dataset, config.data_dir, config.image_size)
+    raw = read_source(
+        config.dataset,
+        config.data_dir,
+        config.image_size,
+        shape=config.shape,
+        background=config.background,
+        on_broken=config.on_broken,
+    )
+    return data_of(raw, config)
+
+
+def data_of(raw: RawData, config: Config) -> "Data":
+    """Split what a source returned into sets, and fix their pixels, as `load` does."""
     train, test = _split(raw)
-    validation = None
+    validation = None if raw.validation_images is None else Images(raw.validation_images, raw.validation_labels)
+    if config.validation and validation is not None:
+        raise InputError(
+            f"validation: expected 0, as {config.dataset} has validation images of its own, got {config.validation}"
+        )
     if config.validation:
         if config.validation >= len(train):
             raise InputError(f"validation: expected fewer than the {len(train)} images, got {config.validation}")
@@ -162,6 +240,17 @@ def load(config: Config) -> Data:
     )
 
 
+def _count(part: str, value: Any, n: int) -> int:
+    """Return how many of n images a share or a number of them is; raise `InputError` unless some remain."""
+    what = part.removesuffix("_images")
+    count = max(1, round(value * n)) if isinstance(value, float) and 0 < value < 1 else value
+    if isinstance(value, bool) or count != int(count) or not 0 < count < n:
+        raise InputError(
+            f"{what}: expected a share between 0 and 1, a number of images from 1 to {n - 1}, or images, got {value!r}"
+        )
+    return int(count)
+
+
 def _split(raw: RawData) -> tuple[Images, Images]:
     """Return training and test set: those of the source, or, if it has no test set, 80 % and 20 % of its images.
 
@@ -182,7 +271,8 @@ def with_labels(images: Images, labelled: int, classes: int, seed: int) -> Image
 
     The seed decides which. Raises `InputError` if fewer images have a label, or if a class has too few.
 
-    >>> with_labels(Images(torch.zeros(9, 1, 8, 8), torch.arange(9) % 3), 4, 3, seed=0).labels.ge(0).sum()
+    >>> images = Images(torch.zeros(9, 1, 8, 8, dtype=torch.uint8), torch.arange(9) % 3)
+    >>> with_labels(images, 4, 3, seed=0).labels.ge(0).sum()
     tensor(4)
     """
     known = int(images.known().sum())

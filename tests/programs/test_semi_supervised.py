@@ -116,7 +116,7 @@ def test_known_labels_are_certain_and_teach_the_classifier(linear):
 
 
 def test_labels_are_hidden_evenly_and_by_the_seed():
-    images = Images(torch.zeros(100, 1, 8, 8), torch.arange(100) % 10)
+    images = Images(torch.zeros(100, 1, 8, 8, dtype=torch.uint8), torch.arange(100) % 10)
     one, same, other = (with_labels(images, 23, 10, seed).labels for seed in (0, 0, 1))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
@@ -223,7 +223,10 @@ def test_images_are_drawn_and_encoded_for_a_label_or_without_one():
             "objective: expected elbo or iwae or renyi, as program 'semi_supervised' s",
         ),
         ({"free_bits": 1.0}, "free_bits: expected 0, as program 'semi_supervised' sums over y, got 1.0"),
-        ({"program": "vae", "labelled": 5}, "labelled: expected 0, as program 'vae' does not read it .semi_supervised or s"),
+        (
+            {"program": "vae", "labelled": 5},
+            "labelled: expected 0, as program 'vae' does not read it .semi_supervised or s",
+        ),
         ({"inference": "ladder"}, "inference: expected bottom_up, as program 'semi_supervised' does not read it"),
     ],
 )

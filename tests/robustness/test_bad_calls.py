@@ -67,7 +67,10 @@ CALLS = {
         "TOML of hexadecimals": (lambda: Config.from_toml("seed = 0x" + "f" * 5000), "seed: expected .*, got a number"),
     },
     "load": {
-        "nothing there": (lambda: load(Config(dataset="npz:nowhere.npz")), "expected an npz file at nowhere.npz, got"),
+        "nothing there": (
+            lambda: load(Config(dataset="npz:nowhere.npz")),
+            "expected an npz or npy file at nowhere.npz, got",
+        ),
         "held out": (
             lambda: load(Config(validation=1438)),
             "validation: expected fewer than the 1438 images, got 1438",

@@ -39,6 +39,8 @@ OWN = {
     "dataset": st.sampled_from([*DATASETS]) | WORDS.map("folder:{}".format) | WORDS.map("npz:{}".format),
     "data_dir": st.none() | WORDS.map(Path),
     "hidden": st.lists(st.integers(1, MOST), min_size=1, max_size=4).map(tuple),
+    "shape": st.sampled_from([(), (28, 28), (3, 32, 32), (1, MOST)]),
+    "background": st.sampled_from(["white", "black", "#8899aa", "rgb(1,2,3)"]),
     "upper_hidden": st.lists(st.integers(1, MOST), max_size=4).map(tuple),
     "latent_dim": st.integers(1, MOST) | st.lists(st.integers(1, MOST), min_size=2, max_size=4).map(tuple),
     "scale": st.sampled_from(SCALES) | st.floats(1 / LARGEST, LARGEST),
@@ -185,9 +187,11 @@ def invalid(draw):
     """Draw a setting and an invalid value of it."""
     name = draw(st.sampled_from([*FIELDS]))
     annotation = str(FIELDS[name].annotation)
-    if name in ("hidden", "latent_dim", "upper_hidden"):
+    if name == "background":
+        wrong = st.sampled_from(["nice", "", "#12", "#gggggg", 3, None, [1], True])
+    elif name in ("hidden", "latent_dim", "upper_hidden", "shape"):
         wrong = st.sampled_from(["5,x", "0", "5,0", "1.5", [0], [True], 0, None, [1.5], 10**10, {}])
-        if name != "upper_hidden":  # which may be empty
+        if name not in ("upper_hidden", "shape"):  # which may be empty
             wrong |= st.sampled_from(["", ",", []])
     elif name == "device":
         wrong = WORDS.filter(lambda word: word not in ("auto", "cpu", "cuda")) | st.sampled_from(

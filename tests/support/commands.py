@@ -50,8 +50,8 @@ def _make_data(root):
     images, words = random.integers(0, 256, (60, 8, 8), dtype=np.uint8), np.array(["ant", "bee", "7"] * 20)
     np.savez(root / "plain.npz", images=images)
     np.savez(root / "labelled.npz", images=images, labels=words)
-    np.savez(root / "floats.npz", images=images / 255)
-    np.savez(root / "constant.npz", images=np.full_like(images, 3))
+    np.savez(root / "floats.npz", images=7 * (images / 255) - 3)
+    np.savez(root / "constant.npz", images=np.full_like(images, 130))
     np.savez(root / "numbers.npz", images=images, labels=np.arange(60) / 2)
     (root / "text.npz").write_text("no archive", encoding="utf-8")
     for name in ("empty", "data", "broken", "mixture", "sizes", "folder.png"):

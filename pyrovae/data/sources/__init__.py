@@ -12,12 +12,14 @@ you need no source: `--dataset folder:PATH` and `--dataset npz:PATH` read them.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
 
+from pyrovae.data.background import colour_of
+from pyrovae.data.gate import expect_different
 from pyrovae.data.sources.digits import read_digits
 from pyrovae.data.sources.folder import read_folder
 from pyrovae.data.sources.image_files import square
@@ -30,26 +32,49 @@ from pyrovae.errors import InputError, did_you_mean
 DATASETS: dict[str, Callable[[Path], RawData]] = {"digits": read_digits, **TORCHVISION_SETS}
 
 
-def read_source(dataset: str, data_dir: Path | None = None, image_size: int | None = None) -> RawData:
+def read_source(
+    dataset: str,
+    data_dir: Path | None = None,
+    image_size: int | None = None,
+    *,
+    shape: Sequence[int] = (),
+    background: str = "white",
+    on_broken: str = "stop",
+) -> RawData:
     """Read the images called `dataset`, and resize them to `image_size` pixels a side if that is not None.
 
-    `dataset` is a name in `DATASETS`, `folder:PATH` or `npz:PATH`. Raises `InputError` for any other name, with the
-    nearest known one.
+    `dataset` is a name in `DATASETS`, `folder:PATH` or `npz:PATH`. `shape` is that of images which a file holds as flat
+    rows, and transparent pixels are drawn on `background`. Files of a folder that are no images are refused, or, with
+    `on_broken` "skip", left out. Raises `InputError` for any other name, with the nearest known one.
     """
     kind, _, path = dataset.partition(":")
+    colour_of(background, 1)
     if path and kind == "folder":
-        return checked(read_folder(_home(path), image_size), path)
+        return _own(read_folder(_home(path), image_size, background, on_broken), path)
     if path and kind == "npz":
-        return _resized(checked(read_npz(_home(path)), path), image_size)
+        return _resized(_own(read_npz(_home(path), shape, background), path), image_size)
     if dataset not in DATASETS:
         known = [*DATASETS, "folder:PATH", "npz:PATH"]
         if _exists(dataset):
-            kind = "folder" if Path(dataset).is_dir() else "npz"
-            raise InputError(
-                f"dataset: expected one of {', '.join(known)}, got {dataset!r}; did you mean '{kind}:{dataset}'?"
-            )
+            raise InputError(f"dataset: expected one of {', '.join(known)}, got {dataset!r}; {_how_to_read(dataset)}")
         raise InputError(f"dataset: expected one of {', '.join(known)}, got {dataset!r}{did_you_mean(dataset, known)}")
     return _resized(DATASETS[dataset](data_dir or default_data_dir()), image_size)
+
+
+def _own(data: RawData, place: str) -> RawData:
+    """Check a user's own data."""
+    checked(data, place)
+    expect_different(data.images, data.test_images, place)
+    return data
+
+
+def _how_to_read(path: str) -> str:
+    """Return a hint for a file or folder that is named without its kind."""
+    if Path(path).is_dir():
+        return f"did you mean 'folder:{path}'?"
+    if Path(path).suffix.lower() in (".npz", ".npy"):
+        return f"did you mean 'npz:{path}'?"
+    return "a file of your own has to be one of numpy's, .npz or .npy, with an array of images"
 
 
 def default_data_dir() -> Path:
@@ -80,5 +105,7 @@ def _resized(data: RawData, size: int | None) -> RawData:
     def resized(images: Tensor) -> Tensor:
         return convert(images, lambda part: square(part, size), (images.shape[1], size, size))
 
-    test = None if data.test_images is None else resized(data.test_images)
-    return replace(data, images=resized(data.images), test_images=test)
+    test, validation = (
+        None if images is None else resized(images) for images in (data.test_images, data.validation_images)
+    )
+    return replace(data, images=resized(data.images), test_images=test, validation_images=validation)

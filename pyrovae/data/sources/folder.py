@@ -1,89 +1,176 @@
 """Reads a folder of image files."""
 
-from collections.abc import Iterator
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from pyrovae.data.sources.image_files import FORMATS, bombs_refused, check_pixels, pixels_of, square
+from pyrovae.data.background import say_transparent
+from pyrovae.data.gate import FULL
+from pyrovae.data.layouts import FOLDERS, split_of
+from pyrovae.data.sources.image_files import ENDINGS, Picture, open_picture, square
 from pyrovae.data.sources.raw_data import RawData
 from pyrovae.data.storage import allocate, select
 from pyrovae.errors import InputError, expect_text, reason
 
-if TYPE_CHECKING:
-    import PIL.Image
+NAMED = 5  # how many files a message names
 
 
-def read_folder(path: Path, image_size: int | None = None) -> RawData:
-    """Read all images in a folder, or in one sub-folder per label; with `image_size`, crop and resize them to squares.
+def read_folder(
+    path: Path, image_size: int | None = None, background: str = "white", on_broken: str = "stop"
+) -> RawData:
+    """Read all images in a folder, in one sub-folder per label, or in sub-folders `train`, `test` and `val` of either.
 
-    Images in which red, green and blue agree everywhere become grey, with one channel. Raises `InputError` if there are
-    none, if they differ in size without `image_size`, or if one cannot be read.
+    With `image_size`, images are cropped and resized to squares; transparent pixels are drawn on `background`. If red,
+    green and blue agree everywhere, the images become grey, with one channel. Warnings name the files that are left
+    out, and what is read otherwise than it looks. Raises `InputError` if there are no images, if they differ in size
+    without `image_size`, or if some cannot be read, unless `on_broken` is "skip".
     """
     try:
         instead = None if path.is_dir() else "a file" if path.exists() else "nothing"
-        files = [] if instead else sorted(f for f in _below(path) if _is_image(f.relative_to(path)) and f.is_file())
+        files = [] if instead else sorted(file for file in _below(path) if file.is_file())
     except OSError as error:  # the name is too long, or the folder must not be read
         instead = reason(error)
     if instead:
         raise InputError(f"dataset: expected a folder of images at {path}, got {instead}")
-    if not files:
+    pictures = [file for file in files if file.suffix.lower() in ENDINGS]
+    if not pictures:
         raise InputError(f"dataset: expected images (.png, .jpg, ...) in {path}, got none")
-    depths = {len(file.relative_to(path).parts) for file in files}
+    if others := Counter(file.suffix.lower() or file.name for file in files if file.suffix.lower() not in ENDINGS):
+        kinds = ", ".join(f"{count:,} {ending}" for ending, count in sorted(others.items())[:NAMED])
+        warnings.warn(
+            f"dataset: {others.total():,} files in {path} are no images that can be read, and are left out: {kinds}",
+            stacklevel=2,
+        )
+    sets = _sets(pictures, path)
+    names = {part: [_label(file, root) for file in group] for part, (group, root) in sets.items()}
+    classes = tuple(sorted({name for group in names.values() for name in group if name}))
+    expect_text(f"dataset: a class in {path}", *classes)  # before the images are read, which may take long
+    reader = _Reader(path, image_size, background, on_broken)
+    images, kept = reader.read([file for group, _ in sets.values() for file in group])
+    tensors, start, read = dict[str, Tensor](), 0, 0  # the rows of a set among all files, and among those that are read
+    for part, group in names.items():
+        rows = [row - start for row in kept if start <= row < start + len(group)]
+        if not rows:
+            raise InputError(f"dataset: expected images in {sets[part][1]}, got none that can be read")
+        tensors[part] = images[read : read + len(rows)]
+        if classes:
+            tensors[part.replace("images", "labels")] = torch.tensor([classes.index(group[row]) for row in rows])
+        start, read = start + len(group), read + len(rows)
+    return RawData(**tensors, classes=classes)
+
+
+def _below(path: Path) -> Iterator[Path]:
+    """Yield all visible paths in the folder, and follow links to a label's folder, unless they lead to a parent."""
+    links = [link for link in path.iterdir() if link.is_symlink() and link.is_dir()]
+    for root in (path, *(link for link in links if not path.resolve().is_relative_to(link.resolve()))):
+        for file in root.rglob("*"):
+            if not any(part.startswith(".") for part in file.relative_to(path).parts):
+                yield file
+
+
+def _sets(files: Sequence[Path], path: Path) -> dict[str, tuple[list[Path], Path]]:
+    """Return the files of each set, and its folder. Raises `InputError` for a mixture of depths.
+
+    Sub-folders `train` and `test`, or `val`, are sets, which a warning says.
+    """
+    below = {file: file.relative_to(path).parts for file in files}
+    tops = sorted({parts[0] for parts in below.values() if len(parts) > 1})
+    flat = any(len(parts) == 1 for parts in below.values())
+    split = {} if flat else split_of(tops)
+    sets = {part: ([file for file in files if below[file][0] == name], path / name) for part, name in split.items()}
+    if split:
+        counts = ", ".join(f"{len(sets[part][0]):,} images in {name}" for part, name in split.items())
+        warnings.warn(f"dataset: the sub-folders of {path} are read as its sets: {counts}", stacklevel=3)
+    elif meant := [name for name in tops if any(name.lower() in known for known in FOLDERS.values())]:
+        warnings.warn(f"dataset: {' and '.join(meant)} in {path} are read as classes, not as sets", stacklevel=3)
+    sets = sets or {"images": ([*files], path)}
+    depths = {len(file.relative_to(root).parts) for group, root in sets.values() for file in group}
     if depths not in ({1}, {2}):
         raise InputError(
             f"dataset: expected all images of {path} in it, or all in one sub-folder per label, got a mixture"
         )
-    names = [file.relative_to(path).parts[0] for file in files] if depths == {2} else []
-    classes = tuple(sorted(set(names)))
-    expect_text(f"dataset: a class in {path}", *classes)  # before the images are read, which may take long
-    stacked = _read_all(files, path, image_size)
-    if not names:
-        return RawData(stacked)
-    return RawData(stacked, torch.tensor([classes.index(name) for name in names]), classes=classes)
+    return sets
 
 
-def _below(path: Path) -> Iterator[Path]:
-    """Yield all paths in the folder, and follow links to the folder of a label, except those that lead to a parent."""
-    yield from path.rglob("*")
-    for link in path.iterdir():
-        if link.is_symlink() and link.is_dir() and not path.resolve().is_relative_to(link.resolve()):
-            yield from link.rglob("*")
+def _label(file: Path, root: Path) -> str:
+    """Return the name of the sub-folder that a file lies in, or nothing."""
+    parts = file.relative_to(root).parts
+    return parts[0] if len(parts) == 2 else ""
 
 
-def _read_all(files: list[Path], path: Path, image_size: int | None) -> Tensor:
-    images, sizes, grey = torch.empty(0), set(), True
-    for i, file in enumerate(files):
-        try:
-            image = square(pixels_of(_opened(file)), image_size)
-        except Exception as error:
-            raise InputError(f"dataset: expected an image in {file}, got: {reason(error)}") from None
-        sizes.add(tuple(image.shape[1:]))
-        if i == 0:
-            images = allocate((len(files), *image.shape))
-        if len(sizes) == 1:
-            images[i] = image
-            grey = grey and bool((image == image[:1]).all())  # red, green and blue agree everywhere
-    if len(sizes) > 1:
-        raise InputError(f"dataset: expected images of one size or --image-size, got {len(sizes)} sizes in {path}")
-    return select(images[:, :1], torch.arange(len(images))) if grey else images
+@dataclass
+class _Reader:
+    """Reads files into one tensor, and counts what it has to say about them."""
 
+    path: Path
+    image_size: int | None
+    background: str
+    on_broken: str
+    broken: dict[Path, str] = field(default_factory=dict)
+    transparent: int = 0
+    animated: int = 0
+    deep: int = 0  # files of 16 bits
+    brightest: int = 0  # of those
 
-def _is_image(file: Path) -> bool:
-    """Return whether a file has the suffix of an image; hidden files, and files in hidden folders, are ignored."""
-    from torchvision.datasets.folder import IMG_EXTENSIONS
+    def read(self, files: Sequence[Path]) -> tuple[Tensor, list[int]]:
+        """Return the images of the files that can be read, and which files these are."""
+        images, sizes, grey, kept = torch.empty(0), set[tuple[int, ...]](), True, list[int]()
+        for i, file in enumerate(files):
+            try:
+                picture = open_picture(file, self.background)
+                image = square(picture.pixels, self.image_size)
+            except Exception as error:
+                self.broken[file] = reason(error)
+                continue
+            self._count(picture)
+            sizes.add(tuple(image.shape[1:]))
+            if not kept:
+                images = allocate((len(files), *image.shape))
+            if len(sizes) == 1:
+                images[len(kept)] = image
+                grey = grey and bool((image == image[:1]).all())  # red, green and blue agree everywhere
+            kept.append(i)
+        self._say(len(files))
+        if len(sizes) > 1:
+            raise InputError(
+                f"dataset: expected images of one size or --image-size, got {len(sizes)} sizes in {self.path}"
+            )
+        images = images[: len(kept)]
+        return select(images[:, :1], torch.arange(len(images))) if grey else images, kept
 
-    return file.suffix.lower() in IMG_EXTENSIONS and not any(part.startswith(".") for part in file.parts)
+    def _count(self, picture: Picture) -> None:
+        self.transparent += picture.transparent
+        self.animated += picture.animated
+        self.deep += picture.brightest is not None
+        self.brightest = max(self.brightest, picture.brightest or 0)
 
-
-def _opened(file: Path) -> "PIL.Image.Image":
-    """Return a Pillow image in red, green and blue, turned upright as its metadata say."""
-    from PIL import Image, ImageOps
-
-    with bombs_refused(), Image.open(file, formats=FORMATS) as image:
-        check_pixels(image.height, image.width)
-        if image.mode[0] in "IF":
-            raise ValueError(f"more than 8 bits for each grey value (mode {image.mode})")  # Pillow would clip them
-        return ImageOps.exif_transpose(image).convert("RGB")
+    def _say(self, n: int) -> None:
+        """Warn of what was read otherwise than it looks; raise `InputError` for what could not be read."""
+        if self.broken and (self.on_broken != "skip" or len(self.broken) == n):
+            (first, why), *others = self.broken.items()
+            if not others:
+                raise InputError(f"dataset: expected an image in {first}, got: {why}; --on-broken skip leaves it out")
+            named = ", ".join(f"{file.relative_to(self.path)} ({why})" for file, why in [*self.broken.items()][:NAMED])
+            more = f", and {len(self.broken) - NAMED:,} more" if len(self.broken) > NAMED else ""
+            raise InputError(
+                f"dataset: expected an image in each file of {self.path}, got {len(self.broken):,} of {n:,} that"
+                f" cannot be read: {named}{more}; --on-broken skip leaves them out"
+            )
+        if self.deep and self.brightest <= FULL / 4:
+            raise InputError(
+                f"dataset: expected images of 16 bits in {self.path} to reach {FULL:,}, their white, got at most"
+                f" {self.brightest:,}; bring them to the full range first"
+            )
+        said = {
+            f"{len(self.broken):,} of {n:,} files in {self.path} cannot be read, and are left out": bool(self.broken),
+            f"{self.animated:,} files in {self.path} have several frames: the first is read": bool(self.animated),
+            f"{self.deep:,} images in {self.path} have 16 bits: read as x / 257, rounded": bool(self.deep),
+        }
+        for sentence in (sentence for sentence, true in said.items() if true):
+            warnings.warn(f"dataset: {sentence}", stacklevel=4)
+        say_transparent(self.transparent, n, f"images in {self.path}", self.background)

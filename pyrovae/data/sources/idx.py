@@ -4,7 +4,8 @@ import math
 import struct
 from pathlib import Path
 
-from pyrovae.data.sources.image_files import check_file, check_pixels
+from pyrovae.data.gate import check_pixels
+from pyrovae.data.sources.image_files import check_file
 from pyrovae.data.storage import fits
 from pyrovae.errors import InputError
 

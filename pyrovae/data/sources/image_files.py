@@ -1,9 +1,9 @@
 """Reads images with Pillow, and refuses files that would take too much memory or never end."""
 
 import contextlib
-import math
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyrovae.data.background import on_background
+from pyrovae.data.gate import check_pixels
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MOST_PIXELS = 2**26  # of one image: a header that says more is damaged or malicious
+ENDINGS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
+)
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # others of Pillow's may start another program
 
 
@@ -24,12 +30,6 @@ def check_file(path: Path) -> None:
         raise ValueError("a folder")
     if path.exists() and not path.is_file():
         raise ValueError("a pipe or a device")
-
-
-def check_pixels(height: int, width: int) -> None:
-    """Raise `ValueError` for an image of more than `MOST_PIXELS` pixels."""
-    if math.prod((height, width)) > MOST_PIXELS:
-        raise ValueError(f"an image of {height}×{width} pixels, more than the {MOST_PIXELS:,} that one may have")
 
 
 @contextlib.contextmanager
@@ -43,6 +43,43 @@ def bombs_refused() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image file as uint8 in red, green and blue, (3, H, W), and what was lost when it was read."""
+
+    pixels: Tensor
+    transparent: bool  # some pixels were drawn on the background
+    animated: bool  # there are more frames
+    brightest: int | None  # the largest number of a file of 16 bits
+
+
+def open_picture(file: Path, background: str) -> Picture:
+    """Read an image file, turned upright as its metadata say; transparent pixels are drawn on a background.
+
+    Grey images of 16 bits are divided by 257. Raises `ValueError` for floats and 32 bits, and what Pillow raises.
+    """
+    from PIL import Image, ImageOps
+
+    with bombs_refused(), Image.open(file, formats=FORMATS) as image:
+        check_pixels(image.height, image.width)
+        animated = bool(getattr(image, "is_animated", False))
+        if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+            deep = np.array(ImageOps.exif_transpose(image)).astype(np.int64)
+            grey = torch.from_numpy(np.rint(deep / 257).astype(np.uint8))
+            return Picture(grey.expand(3, *grey.shape), False, animated, int(deep.max()))
+        if image.mode[0] in "IF":
+            raise ValueError(
+                f"numbers of 32 bits (mode {image.mode}), whose white is not known; save them as 8 or 16 bits, or as an"
+                " npz file of floats in [0, 1]"
+            )
+        see_through = "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
+        upright = ImageOps.exif_transpose(image)
+        pixels = np.array(upright.convert("RGBA" if see_through else "RGB"))
+    transparent = see_through and bool((pixels[..., 3] < 255).any())
+    drawn = on_background(pixels, background, axis=-1) if see_through else pixels
+    return Picture(torch.from_numpy(drawn).permute(2, 0, 1), transparent, animated, None)
 
 
 def pixels_of(image: "Image") -> Tensor:

@@ -1,4 +1,4 @@
-"""Reads images and labels from an npz file of arrays."""
+"""Reads images and labels from numpy's files: arrays in an npz file, or one array in an npy file."""
 
 import io
 import math
@@ -6,20 +6,21 @@ import shutil
 import tempfile
 import warnings
 import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from pyrovae.data.sources.image_files import check_file, check_pixels
+from pyrovae.data.gate import expect_images, read_images
+from pyrovae.data.labels import WORD, read_labels
+from pyrovae.data.layouts import IMAGES, named
+from pyrovae.data.sources.image_files import check_file
 from pyrovae.data.sources.raw_data import RawData
-from pyrovae.data.storage import allocate, convert, fits
+from pyrovae.data.storage import allocate, fits
 from pyrovae.errors import InputError, reason
 
 CHUNK = 2**26  # bytes read at a time
-WORD = 4096  # the most bytes of one label
 MUCH, PACKED = 2**30, 400  # bytes, and how often zip makes them fewer: zeros 1,000 times, images of shapes 100 times
 LABELS = 10**9  # the most bytes of all labels, which are sorted in memory
 HEADER = 16_384  # bytes read for a header; numpy allows headers of 10,000
@@ -28,7 +29,7 @@ READERS = {
     (2, 0): np.lib.format.read_array_header_2_0,
     (3, 0): np.lib.format.read_array_header_2_0,  # differs only in the names of fields, which images do not have
 }
-KNOWN = ("images", "test_images", "labels", "test_labels")  # other arrays are not read
+NPY = b"\x93NUMPY"  # the first bytes of an array
 
 
 @dataclass(frozen=True)
@@ -76,40 +77,67 @@ class _Array:
         return array.reshape(self.shape[::-1]).T if self.by_columns else array.reshape(self.shape)
 
 
-def read_npz(path: Path) -> RawData:
-    """Read the arrays `images`, and `labels`, `test_images` and `test_labels` if they are there.
+def read_npz(path: Path, shape: Sequence[int] = (), background: str = "white") -> RawData:
+    """Read the images and labels of an npz file, or the images of an npy file.
 
-    Images are uint8 of shape (N, H, W), (N, H, W, 1 or 3) or (N, 1 or 3, H, W), labels integers or words (N,); -1, NaN
-    or an empty word stands for a label that is not known. Headers are checked before any values are read, and nothing
-    is unpickled. Raises `InputError` for anything else.
+    Their arrays may have any of the names in `pyrovae.data.layouts`; others are not read, and a warning names them. See
+    `read_images` and `read_labels` for what they may hold. The headers are checked before any values are read, and
+    nothing is unpickled. Raises `InputError` for anything else.
     """
     try:
         check_file(path)
+        with path.open("rb") as file:
+            if file.read(len(NPY)) == NPY:
+                images = {"images": np.load(path, mmap_mode="r", allow_pickle=False)}
+                return RawData(read_images(images, str(path), shape, background)["images"])
         with zipfile.ZipFile(path) as archive:
-            return _raw_data(archive, path)
+            return _raw_data(archive, path, shape, background)
     except (InputError, Warning):
         raise
     except Exception as error:
-        raise InputError(f"dataset: expected an npz file at {path}, got: {reason(error)}") from None
+        raise InputError(f"dataset: expected an npz or npy file at {path}, got: {reason(error)}") from None
 
 
-def _raw_data(archive: zipfile.ZipFile, path: Path) -> RawData:
-    names = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
-    if "images" not in names:
-        raise InputError(f"dataset: expected an array 'images' in {path}, got {', '.join(names) or 'no array'}")
-    arrays = {name: _Array.of(archive, names[name]) for name in KNOWN if name in names}
-    parts: dict[str, _Array] = {name: arrays[name] for name in ("images", "test_images") if name in arrays}
-    for name, array in parts.items():
-        _check_images(array, name, path)
+def _raw_data(archive: zipfile.ZipFile, path: Path, shape: Sequence[int], background: str) -> RawData:
+    entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+    parts = named(entries, str(path))
+    arrays = {part: _Array.of(archive, entries[name]) for part, name in parts.items()}
+    images = {part: array for part, array in arrays.items() if part in IMAGES}
+    for part, array in images.items():
+        if array.dtype.kind not in "buif":
+            raise InputError(f"dataset: expected {parts[part]} in {path} to be numbers, got type {array.dtype.name}")
+        expect_images(array.shape, parts[part], str(path), shape)
+    labels = _checked_labels(arrays, parts, path)
     _check_size([*arrays.values()], path)
-    written = _labels(arrays, parts, path)
-    images = {name: _image_tensor(array) for name, array in parts.items()}
-    if len(shapes := {tuple(part.shape[1:]) for part in images.values()}) > 1:
-        raise InputError(f"dataset: expected images and test_images of one shape in {path}, got {shapes}")
-    labels, classes = _counted(written, path)
-    return RawData(
-        images["images"], labels.get("images"), images.get("test_images"), labels.get("test_images"), classes
-    )
+    if others := sorted(set(entries) - set(parts.values())):
+        warnings.warn(f"dataset: {', '.join(others)} in {path} are not read", stacklevel=2)
+    counts = {part: images[part.replace("labels", "images")].shape[0] for part in labels}
+    read, classes = read_labels({part: array.read() for part, array in labels.items()}, counts, str(path))
+    tensors = read_images({part: array.read() for part, array in images.items()}, str(path), shape, background)
+    return RawData(**tensors, **read, classes=classes)
+
+
+def _checked_labels(arrays: Mapping[str, _Array], parts: Mapping[str, str], path: Path) -> dict[str, _Array]:
+    """Return the arrays of labels; raise `InputError` unless all sets have some, or none, or if they are too large."""
+    sets = [part for part in arrays if part in IMAGES]
+    labels = {part: array for part, array in arrays.items() if part not in IMAGES}
+    belonging = [part for part in labels if part.replace("labels", "images") in sets]
+    if len(belonging) < len(labels) or (labels and len(labels) < len(sets)):
+        raise InputError(
+            f"dataset: expected labels for {' and '.join(sets)} alike in {path}, got {', '.join(parts.values())}"
+        )
+    for part, array in labels.items():
+        if array.nbytes > LABELS:
+            raise InputError(
+                f"dataset: expected {parts[part]} of at most {LABELS / 1e9:.1f} GB in {path},"
+                f" got {array.nbytes / 1e9:,.1f} GB"
+            )
+        if array.dtype.kind not in "biufUS" or array.dtype.itemsize > WORD:
+            raise InputError(
+                f"dataset: expected integers or words as {parts[part]} in {path},"
+                f" got shape {array.shape} of type {array.dtype}"
+            )
+    return labels
 
 
 def _check_size(arrays: list[_Array], path: Path) -> None:
@@ -125,87 +153,3 @@ def _check_size(arrays: list[_Array], path: Path) -> None:
             f" {path}, got {size}; TMPDIR names another folder"
         )
     warnings.warn(f"dataset: {path} has {size}; what does not fit in memory goes to a file in {folder}", stacklevel=2)
-
-
-def _check_images(array: _Array, name: str, path: Path) -> None:
-    if array.dtype != np.uint8:
-        raise InputError(f"dataset: expected {name} of type uint8 (0..255) in {path}, got {array.dtype}")
-    shape = _with_channels(array.shape)
-    if len(shape) != 4 or shape[1] not in (1, 3) or 0 in shape:
-        raise InputError(
-            f"dataset: expected {name} of shape (N, H, W), (N, H, W, 3) or (N, 3, H, W) in {path}, got {array.shape}"
-        )
-    check_pixels(*shape[2:])
-
-
-def _with_channels(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a shape of images as (N, C, H, W), and any other shape unchanged."""
-    if len(shape) == 3:
-        return (shape[0], 1, *shape[1:])
-    return (shape[0], shape[3], *shape[1:3]) if len(shape) == 4 and shape[3] in (1, 3) else shape
-
-
-def _image_tensor(array: _Array) -> Tensor:
-    values = array.read()
-    if values.ndim == 3:
-        values = values[:, None]
-    elif values.shape[3] in (1, 3):
-        values = values.transpose(0, 3, 1, 2)
-    tensor = torch.from_numpy(values)
-    return tensor if tensor.is_contiguous() else convert(tensor, lambda part: part)
-
-
-def _labels(arrays: dict[str, _Array], parts: dict[str, _Array], path: Path) -> dict[str, np.ndarray]:
-    """Read the labels as the file has them; the keys are the names of the arrays of images that they belong to."""
-    names = {name: name.replace("images", "labels") for name in parts}
-    labels = {name: arrays[other] for name, other in names.items() if other in arrays}
-    if labels and len(labels) < len(parts):
-        raise InputError(
-            f"dataset: expected labels for images and test_images alike in {path}, got {', '.join(arrays)}"
-        )
-    for name, array in labels.items():
-        n = parts[name].shape[0]
-        if array.nbytes > LABELS:
-            raise InputError(
-                f"dataset: expected labels of {name} of at most {LABELS / 1e9:.1f} GB in {path},"
-                f" got {array.nbytes / 1e9:,.1f} GB"
-            )
-        if array.shape != (n,) or array.dtype.kind not in "iufU" or array.dtype.itemsize > WORD:
-            raise InputError(
-                f"dataset: expected {n} integers or words as labels of {name} in {path},"
-                f" got shape {array.shape} of type {array.dtype}"
-            )
-    if len({array.dtype.kind == "U" for array in labels.values()}) > 1:
-        raise InputError(f"dataset: expected labels and test_labels alike in {path}, got integers and words")
-    return {name: _whole(array.read(), name, path) for name, array in labels.items()}
-
-
-def _whole(labels: np.ndarray, name: str, path: Path) -> np.ndarray:
-    """Return labels as integers or words; floats must be whole numbers, or NaN where a label is not known."""
-    if labels.dtype.kind != "f":
-        return labels
-    known = np.nan_to_num(labels, nan=-1.0)
-    if not np.isfinite(known).all() or (known != known.round()).any() or (np.abs(known) > 2**53).any():
-        raise InputError(f"dataset: expected integers, NaN or words as labels of {name} in {path}, got fractions")
-    whole: np.ndarray = known.astype(np.int64)
-    return whole
-
-
-def _counted(labels: dict[str, np.ndarray], path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Number the integers or words from 0 in their order; return the numbers, and the names of the classes.
-
-    A label that is not known, -1 or an empty word, has the number -1. A warning says how many there are.
-    """
-    if not labels:
-        return {}, ()
-    known = {name: values != ("" if values.dtype.kind == "U" else -1) for name, values in labels.items()}
-    names = np.unique(np.concatenate([values[known[name]] for name, values in labels.items()]))
-    if unknown := sum(int((~mask).sum()) for mask in known.values()):
-        count = sum(map(len, known.values()))
-        warnings.warn(
-            f"dataset: {unknown:,} of {count:,} images in {path} have no label (-1, NaN or empty)", stacklevel=2
-        )
-    numbers = {
-        name: torch.tensor(np.where(known[name], np.searchsorted(names, values), -1)) for name, values in labels.items()
-    }
-    return numbers, tuple(str(name) for name in names)

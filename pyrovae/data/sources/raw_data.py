@@ -10,7 +10,7 @@ from pyrovae.errors import InputError, expect_text
 
 @dataclass(frozen=True)
 class RawData:
-    """Images (N, C, H, W) as uint8, labels (N,) as int64 if there are any, and a test set if the source has one.
+    """Images (N, C, H, W) as uint8, labels (N,) as int64 if there are any, and the other sets that the source has.
 
     `classes` names the labels 0, 1, 2, ...; it is empty without labels. A label that is not known is -1.
     """
@@ -20,6 +20,8 @@ class RawData:
     test_images: Tensor | None = None
     test_labels: Tensor | None = None
     classes: tuple[str, ...] = ()
+    validation_images: Tensor | None = None
+    validation_labels: Tensor | None = None
 
 
 def checked(data: RawData, name: str) -> RawData:
@@ -28,7 +30,11 @@ def checked(data: RawData, name: str) -> RawData:
     Files may hold anything, and so may what torchvision makes of them. `name` says in the message where they were read.
     """
     expect_text(f"dataset: a class in {name}", *data.classes)
-    parts = [(data.images, data.labels, "images"), (data.test_images, data.test_labels, "test images")]
+    parts = [
+        (data.images, data.labels, "images"),
+        (data.test_images, data.test_labels, "test images"),
+        (data.validation_images, data.validation_labels, "validation images"),
+    ]
     for images, labels, called in parts:
         if images is None:
             continue
@@ -38,9 +44,9 @@ def checked(data: RawData, name: str) -> RawData:
             raise InputError(f"dataset: expected {called} (N, C, H, W) of torch.uint8 in {name}, got {got}")
         if images.shape[1:] != data.images.shape[1:]:
             got = f"{tuple(data.images.shape[1:])} and {tuple(images.shape[1:])}"
-            raise InputError(f"dataset: expected images and test images of one shape in {name}, got {got}")
+            raise InputError(f"dataset: expected images and {called} of one shape in {name}, got {got}")
         if (labels is None) != (data.labels is None):
-            raise InputError(f"dataset: expected labels of images and test images alike in {name}, got one of them")
+            raise InputError(f"dataset: expected labels of images and {called} alike in {name}, got one of them")
         if labels is not None:
             _check_labels(labels, len(images), len(data.classes), f"{called} in {name}")
     return data

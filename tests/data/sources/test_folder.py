@@ -13,7 +13,6 @@ def test_images_of_a_folder_without_sub_folders_have_no_labels(tmp_path):
     images = noise(3, 6, 9)
     for i, image in enumerate(images):
         save_image(tmp_path / f"{i}.png", image)
-    (tmp_path / "notes.txt").write_text("not an image", encoding="utf-8")
     raw = read_source(f"folder:{tmp_path}")
     assert np.array_equal(raw.images[:, 0], images)
     assert raw.images.dtype == torch.uint8
@@ -55,11 +54,145 @@ def test_images_of_several_sizes_need_an_image_size(folder_of_three_sizes):
     assert read_source(folder_of_three_sizes, image_size=8).images.shape == (3, 1, 8, 8)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("a.png", np.uint16), ("a.tiff", np.uint16), ("a.tiff", np.float32)])
-def test_images_of_more_than_8_bits_are_refused(name, kind, tmp_path):
-    save_image(tmp_path / name, np.linspace(0, 60_000, 64).reshape(8, 8).astype(kind))  # Pillow would clip them at 255
-    with pytest.raises(InputError, match=rf"expected an image .*{name}, got"):
+@pytest.mark.parametrize("name", ["{}.png", "{}.tiff"])
+def test_grey_images_of_16_bits_are_divided_by_257(name, tmp_path):
+    deep = np.array([np.linspace(0, 60_000, 64), np.linspace(65_535, 9, 64)]).reshape(2, 8, 8).astype(np.uint16)
+    for i, image in enumerate(deep):
+        save_image(tmp_path / name.format(i), image)
+    with pytest.warns(UserWarning, match=r"2 images in .* have 16 bits: read as x / 257, rounded"):
+        raw = read_source(f"folder:{tmp_path}")
+    assert np.array_equal(raw.images[:, 0], np.rint(deep / 257))
+    for i, image in enumerate(deep):
+        save_image(tmp_path / name.format(i), image // 16)  # 12 bits: nearly black
+    with pytest.raises(InputError, match=r"expected images of 16 bits in .* to reach 65,535, .*, got at most 4,095"):
         read_source(f"folder:{tmp_path}")
+
+
+def test_floats_are_refused_as_their_white_is_not_known(tmp_path):
+    save_image(tmp_path / "a.tiff", np.linspace(0, 60_000, 64).reshape(8, 8).astype(np.float32))
+    with pytest.raises(InputError, match=r"expected an image in .*a.tiff, got: numbers of 32 bits \(mode F\)"):
+        read_source(f"folder:{tmp_path}")
+
+
+def test_files_that_are_left_out_are_counted_by_their_ending(tmp_path):
+    for name in ("a.png", "b.gif", "c.jpg"):
+        save_image(tmp_path / name, noise(6, 6))
+    (tmp_path / "c.jpg").rename(tmp_path / "c.jfif")
+    for name in ("notes.txt", "more.TXT", "photo.heic", ".hidden"):
+        (tmp_path / name).write_text("not an image", encoding="utf-8")
+    said = r"3 files in .* are no images that can be read, and are left out: 1 .heic, 2 .txt$"
+    with pytest.warns(UserWarning, match=said):
+        assert len(read_source(f"folder:{tmp_path}").images) == 3
+
+
+def blobs(n):
+    """Make images of a bright rectangle in another place each."""
+    images = np.zeros((n, 9, 9), np.uint8)
+    for i, image in enumerate(images):
+        image[i % 6 : i % 6 + 3, i // 6 : i // 6 + 3] = 230
+    return images
+
+
+@pytest.mark.parametrize(("background", "white"), [("white", 255), ("black", 0), ("#808080", 128)])
+def test_transparent_pixels_are_drawn_on_the_background(background, white, tmp_path):
+    for i, alpha in enumerate(blobs(12)):
+        pixels = np.zeros((9, 9, 4), np.uint8)
+        pixels[..., 0], pixels[..., 3] = 200, alpha
+        save_image(tmp_path / "colour" / f"{i:02}.png", pixels)
+        save_image(tmp_path / "grey" / f"{i:02}.png", pixels[..., [0, 3]])
+    for name, colours in {"colour": [200, 0, 0], "grey": [200]}.items():
+        with pytest.warns(
+            UserWarning, match=rf"12 of 12 images in .* are transparent in places: drawn on {background}"
+        ):
+            raw = read_source(f"folder:{tmp_path / name}", background=background)
+        alpha = blobs(12)[:, None] / 255
+        expected = alpha * np.array(colours)[None, :, None, None] + (1 - alpha) * white
+        assert np.array_equal(raw.images, np.rint(expected))
+
+
+def test_a_palette_may_have_a_transparent_colour(tmp_path):
+    from PIL import Image
+
+    for i, image in enumerate(blobs(3)):
+        Image.fromarray(image).convert("P").save(tmp_path / f"{i}.png", transparency=0)
+    with pytest.warns(UserWarning, match="3 of 3 images"):
+        raw = read_source(f"folder:{tmp_path}")
+    assert set(raw.images.unique().tolist()) == {230, 255}
+
+
+def test_what_is_opaque_everywhere_is_not_said_to_be_transparent(tmp_path):
+    images = noise(2, 4, 4, 4)
+    images[..., 3] = 255
+    for i, image in enumerate(images):
+        save_image(tmp_path / f"{i}.png", image)
+    assert np.array_equal(read_source(f"folder:{tmp_path}").images, images[..., :3].transpose(0, 3, 1, 2))
+
+
+def test_only_a_colour_is_a_background(tmp_path):
+    save_image(tmp_path / "a.png", noise(4, 4))
+    with pytest.raises(InputError, match="background: expected a colour, as white, black or '#8899aa', got 'nice'"):
+        read_source(f"folder:{tmp_path}", background="nice")
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("Training", "testing", "val")])
+@pytest.mark.parametrize("classes", [False, True])
+def test_folders_of_sets_are_read_as_sets(names, classes, tmp_path):
+    sizes = (8, 3, 2)[: len(names)]
+    for name, n in zip(names, sizes):
+        for i, image in enumerate(noise(n, 5, 5)):
+            save_image(tmp_path / name / ("ab"[i % 2] if classes else "") / f"{i}.png", image)
+    said = f"the sub-folders of .* are read as its sets: 8 images in {names[0]}, 3 images in {names[1]}"
+    with pytest.warns(UserWarning, match=said):
+        raw = read_source(f"folder:{tmp_path}")
+    sets = [part for part in (raw.images, raw.test_images, raw.validation_images) if part is not None]
+    assert tuple(map(len, sets)) == sizes
+    if classes:
+        assert raw.classes == ("a", "b")
+        assert raw.labels.tolist() == [0] * 4 + [1] * 4
+        assert raw.test_labels.tolist() == [0, 0, 1]
+    else:
+        assert raw.labels is raw.test_labels is None
+
+
+def test_a_class_may_be_named_as_a_set_beside_others(tmp_path):
+    for name in ("ant", "bee", "test"):
+        save_image(tmp_path / name / "a.png", noise(5, 5))
+    with pytest.warns(UserWarning, match="test in .* are read as classes, not as sets"):
+        assert read_source(f"folder:{tmp_path}").classes == ("ant", "bee", "test")
+
+
+def test_all_broken_files_are_named_or_skipped(tmp_path):
+    for i in range(10):
+        save_image(tmp_path / f"{i}.png", noise(5, 5))
+    for i in range(7):
+        (tmp_path / f"broken{i}.png").write_bytes(b"no image")
+    said = r"got 7 of 17 that cannot be read: broken0.png \(.*broken4.png \(.*, and 2 more; --on-broken skip"
+    with pytest.raises(InputError, match=said):
+        read_source(f"folder:{tmp_path}")
+    with pytest.warns(UserWarning, match="7 of 17 files in .* cannot be read, and are left out"):
+        assert len(read_source(f"folder:{tmp_path}", on_broken="skip").images) == 10
+
+
+def test_labels_stay_with_their_images_where_broken_ones_are_skipped(tmp_path):
+    for i, name in enumerate("aabbccab"):
+        save_image(tmp_path / name / f"{i}.png", np.full((4, 4), 100 + 10 * i, np.uint8))
+    (tmp_path / "a" / "1.png").write_bytes(b"no image")
+    with pytest.warns(UserWarning, match="1 of 8 files"):
+        raw = read_source(f"folder:{tmp_path}", on_broken="skip")
+    assert [(int(image.max() - 100) // 10, int(label)) for image, label in zip(raw.images, raw.labels)] == [
+        (0, 0), (6, 0), (2, 1), (3, 1), (7, 1), (4, 2), (5, 2),
+    ]  # fmt: skip
+
+
+def test_the_first_frame_of_a_moving_image_is_read(tmp_path):
+    from PIL import Image
+
+    frames = [Image.fromarray(image) for image in blobs(3)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    frames[1].save(tmp_path / "b.gif")
+    with pytest.warns(UserWarning, match="1 files in .* have several frames: the first is read"):
+        raw = read_source(f"folder:{tmp_path}")
+    assert np.array_equal(raw.images[:, 0], blobs(2))
 
 
 def test_a_sub_folder_may_have_the_name_of_an_image(tmp_path):

@@ -28,7 +28,8 @@ def test_the_error_for_an_unknown_set_suggests_the_nearest_name(name, near):
 def test_images_are_cropped_to_the_central_square_and_resized(tmp_path):
     images = np.zeros((2, 8, 16), dtype=np.uint8)
     images[:, :, 4:12] = 200  # the central square
-    np.savez(tmp_path / "a.npz", images=images, test_images=images[:1], labels=[0, 1], test_labels=[1])
+    images[0, 0, 0] = 9  # cut off
+    np.savez(tmp_path / "a.npz", images=images, test_images=images[:1] + 1, labels=[0, 1], test_labels=[1])
     raw = read_source(f"npz:{tmp_path / 'a.npz'}", image_size=4)
     assert raw.images.shape == (2, 1, 4, 4)
     assert raw.test_images.shape == (1, 1, 4, 4)

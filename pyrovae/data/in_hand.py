@@ -1,0 +1,103 @@
+"""Data in hand: arrays, tensors, datasets of torch and data frames become sets of images."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from pyrovae.data.gate import read_images
+from pyrovae.data.labels import read_labels
+from pyrovae.errors import InputError
+
+Labels = Any  # an array, a tensor or a list of labels, or the name of a column
+KINDS = "an array, a tensor, a Dataset or DataLoader of torch, or a data frame"
+
+
+def read_in_hand(
+    sets: dict[str, Any],
+    labels: dict[str, Labels],
+    place: str,
+    shape: Sequence[int],
+    background: str,
+    classes: Sequence[str],
+) -> tuple[dict[str, Tensor], dict[str, Tensor], tuple[str, ...]]:
+    """Return images as uint8, numbers of labels and names of classes, from sets in hand and their labels, by name."""
+    arrays, own = {}, {}
+    for name, data in sets.items():
+        arrays[name], own[name] = _taken_apart(data, labels.get(name), name)
+    with_labels = {name: array for name, array in own.items() if array is not None}
+    if with_labels and len(with_labels) < len(arrays):
+        raise InputError(
+            f"labels: expected labels for {' and '.join(arrays)} alike, got some for {' and '.join(with_labels)} alone"
+        )
+    images = read_images(arrays, place, shape, background, plain=True)
+    numbers, names = read_labels(with_labels, {name: len(arrays[name]) for name in arrays}, place, classes)
+    return images, numbers, names
+
+
+def _taken_apart(data: Any, labels: Labels, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the images and the labels of one set, as arrays that are not the caller's."""
+    if isinstance(data, tuple) and len(data) == 2 and labels is None and not isinstance(data, Tensor):
+        data, labels = data
+    if isinstance(data, DataLoader):
+        data = data.dataset
+    if isinstance(data, Dataset):
+        if labels is not None:
+            raise InputError(
+                f"labels: expected none beside a Dataset, whose items have them, got {type(labels).__name__}"
+            )
+        return _of_dataset(data, name)
+    if hasattr(data, "columns") and hasattr(data, "to_numpy"):
+        if isinstance(labels, str):
+            if labels not in data.columns:
+                raise InputError(
+                    f"labels: expected one of the columns {', '.join(map(str, data.columns))}, got {labels!r}"
+                )
+            label = labels
+            labels, data = data[label].to_numpy(), data[[column for column in data.columns if column != label]]
+        data = data.to_numpy()
+    if isinstance(labels, str):
+        raise InputError(f"labels: expected an array, as {name} is no data frame, got {labels!r}")
+    images = _array(data, name)
+    return images, None if labels is None else _array(labels, f"labels of {name}")
+
+
+def _array(values: Any, name: str) -> np.ndarray:
+    """Return a copy of values as a numpy array."""
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    elif hasattr(values, "to_numpy"):  # a column
+        values = values.to_numpy()
+    elif not isinstance(values, (np.ndarray, list, tuple)) or (not isinstance(values, np.ndarray) and not values):
+        raise InputError(f"data: expected {KINDS} as {name}, got {type(values).__name__}")
+    try:
+        return np.array(values)
+    except ValueError as error:  # rows of several lengths
+        raise InputError(f"data: expected {name} of one shape, got: {error}") from None
+
+
+def _of_dataset(dataset: Dataset[Any], name: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read the items of a Dataset: images, or pairs of image and label."""
+    try:
+        length = len(dataset)  # type: ignore[arg-type]  # not every Dataset has one
+        items = [dataset[i] for i in range(length)]
+    except (TypeError, NotImplementedError):
+        items = list(iter(dataset))  # an IterableDataset
+    if not items:
+        raise InputError(f"data: expected images in {name}, got a Dataset without items")
+    pairs = [item if isinstance(item, (tuple, list)) else (item,) for item in items]
+    if {len(pair) for pair in pairs} not in ({1}, {2}):
+        raise InputError(
+            f"data: expected items (image,) or (image, label) in {name}, got items of {len(pairs[0])} entries"
+        )
+    try:
+        images = np.stack(
+            [_array(pair[0], name) if isinstance(pair[0], Tensor) else np.asarray(pair[0]) for pair in pairs]
+        )
+    except (TypeError, ValueError) as error:
+        raise InputError(f"data: expected images of one shape in {name}, got: {error}") from None
+    return images, np.array([np.asarray(pair[1]).item() for pair in pairs]) if len(pairs[0]) == 2 else None
