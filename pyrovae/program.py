@@ -12,6 +12,7 @@ from pyro.nn import PyroModule
 from torch import Tensor
 
 from pyrovae.errors import InputError, at_least
+from pyrovae.inference.arrays import numpy_for_numpy
 from pyrovae.inference.effects import AtMeans, ReachSite, SetSite, mean_of
 from pyrovae.inference.parameters import Shown, hidden
 from pyrovae.inference.sites import Site, expect_named, is_latent, sites_of
@@ -22,7 +23,8 @@ class Program(PyroModule):
     """A generative model of images and its guide, written in Pyro.
 
     Write `model` and `guide`; the other methods run them. They return images as the mean of p(x | z, y), or as draws
-    from it with `mean=False`. Their arguments may be on any device, and results are on the program's.
+    from it with `mean=False`. Their arguments may be on any device, and results are on the program's; arrays of numpy
+    are taken, too, and images, codes and probabilities then returned as such.
 
     Parameters are torch's, and pyrovae leaves Pyro's global parameter store empty. Pyro's own `SVI` trains a program,
     too, and puts the parameters there; `Trace_ELBO()(program.model, program.guide)` is a module that has them.
@@ -125,6 +127,7 @@ class Program(PyroModule):
         """Return what model and guide are given in training: the context, or the labels that are known."""
         return self.given(x, labels)
 
+    @numpy_for_numpy
     @torch.no_grad()
     def classify(self, x: Tensor) -> Tensor:
         """Return q(label | x), the probability of each class or cluster: (n, classes). Other latents are at means."""
@@ -135,6 +138,7 @@ class Program(PyroModule):
         probabilities: Tensor = label.probs
         return probabilities
 
+    @numpy_for_numpy
     @torch.no_grad()
     def encode(self, x: Tensor, y: Tensor | None = None) -> TorchDistribution:
         """Return the distribution of the code, q(z | x, y): batch shape (n,), event shape (latent,)."""
@@ -197,6 +201,7 @@ class Program(PyroModule):
         conditioned: Callable[..., Any] = poutine.condition(program, {self.label: y})
         return conditioned
 
+    @numpy_for_numpy
     def decode(self, z: Tensor, y: Tensor | None = None, mean: bool = True) -> Tensor:
         """Return images (n, C, H, W) for codes z (n, latent): runs the model with its code set to z.
 
@@ -209,6 +214,7 @@ class Program(PyroModule):
         model: Callable[..., Tensor] = SetSite(self._code(), z.to(next(self.parameters())))(self.model)
         return self._image(AtMeans(but=self.image)(model) if mean else model, y, len(z), mean)
 
+    @numpy_for_numpy
     def generate(self, n: int | None = None, y: Tensor | None = None, mean: bool = True) -> Tensor:
         """Draw n images (n, C, H, W) from the model; one for each row of y if it is conditional."""
         if n is not None:
@@ -216,6 +222,7 @@ class Program(PyroModule):
         y = self._checked(y, n)
         return self._image(self.model, y, (n or 1) if y is None else len(y), mean)
 
+    @numpy_for_numpy
     @torch.no_grad()
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Return images (n, C, H, W) decoded from the guide's means for x. A model conditioned on labels needs y."""
@@ -223,6 +230,7 @@ class Program(PyroModule):
         latents = {name: node["value"] for name, node in nodes.items() if node["type"] == "sample" and is_latent(node)}
         return self._image(poutine.condition(self.model, latents), self._checked(y, len(x), x), len(x), mean=True)
 
+    @numpy_for_numpy
     def complete(self, y: Tensor, mean: bool = True) -> Tensor:
         """Draw the quadrants of each image y (n, C, H, W) that the model does not see, and keep those that it does."""
         if not isinstance(self.context, Quadrants):

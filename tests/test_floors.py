@@ -113,10 +113,10 @@ finally:
 
 
 # Only the pages of the programs themselves ask for the parts of a VAE, or name its sites; all others ask a program for
-# its sites. These are no exceptions: they name arguments of the explorer's decoder.
+# its sites. These are no exceptions: they name arguments of the explorer's decoder, and arrays in files.
 PARTS = {"encoder", "decoder", "prior", "posterior", "likelihood"}
 PAGES_OF_THE_VAE = ("vae", "program", "programs", "explain", "parts", "cli.explain", "cli.bench.rows")
-NO_PARTS = {"pages.explorer.samples": 3}
+NO_PARTS = {"pages.explorer.samples": 3, "data.layouts": 1}
 
 
 def names_a_part(node: ast.AST) -> bool:

@@ -148,6 +148,18 @@ class Data:
         expect_different(raw.images, raw.test_images, name)
         return data_of(raw, Config(dataset=name, pixels=pixels))
 
+    def images(self, x: Any, labels: Any = None) -> Images:
+        """Read further images in hand as this dataset's test images are read; see `of` for what x and labels may be.
+
+        `Images` are returned as they are. Raises `InputError` unless they have the dataset's shape and classes.
+        """
+        if isinstance(x, Images):
+            return x
+        images, numbers, _ = read_in_hand({"images": x}, {"images": labels}, "data", self.shape, "white", self.classes)
+        if (shape := tuple(images["images"].shape[1:])) != self.shape:
+            raise InputError(f"images: expected some of shape {self.shape}, as the dataset has, got {shape}")
+        return Images(self.pixels.fix(images["images"], True, FIXED_SEED + 3), numbers.get("images"))
+
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {name}" for name, count in self._counts().items())
         return f"Data({self.name!r}: {counts} images of {self._size}; pixels {self.pixels.protocol})"

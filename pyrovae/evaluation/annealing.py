@@ -72,6 +72,7 @@ def annealed_log_likelihoods(
     >>> batch["log_likelihood"].shape
     torch.Size([5])
     """
+    images = data.images(images)
     at_least(1, chains=chains, steps=steps, images=len(images))
     expect_density(vae)
     vae.eval()

@@ -1,7 +1,7 @@
 """Score images under a VAE: loss, reconstruction and KL."""
 
 import math
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import torch
 from torch import Tensor
@@ -34,10 +34,11 @@ class Scores(TypedDict):
     objective: NotRequired[float]
 
 
-def elbo_scores(vae: Program, data: Data, images: Images, watch: ActiveUnits | None = None) -> Scores:
+def elbo_scores(vae: Program, data: Data, images: Images | Any, watch: ActiveUnits | None = None) -> Scores:
     """Return the mean scores of `images`, in nats per image, with one code drawn for each image.
 
-    Weights, batch statistics and the optimizer stay as they are. `watch` is shown the means of all codes.
+    Images in hand, such as an array, are read by `Data.images`. Weights, batch statistics and the optimizer stay as
+    they are. `watch` is shown the means of all codes.
 
     >>> config = Config(device="cpu")
     >>> data = load(config)
@@ -45,6 +46,7 @@ def elbo_scores(vae: Program, data: Data, images: Images, watch: ActiveUnits | N
     >>> {name: round(score) for name, score in scores.items()}
     {'loss': 44, 'reconstruction': 44, 'kl': 0}
     """
+    images = data.images(images)
     at_least(1, images=len(images))
     kl_weight, sites = KLWeight(1.0 if vae.has_kl else None), sites_of_images(vae, data, images)
     elbo = (EnumeratedELBO if any(site.summed for site in sites.values()) else TraceELBO)(max_plate_nesting=1)

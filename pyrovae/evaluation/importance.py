@@ -48,15 +48,15 @@ def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: i
 
 
 def log_likelihoods(
-    vae: Program, data: Data, images: Images, samples: int = 5000, start: int = 0
+    vae: Program, data: Data, images: Images | Any, samples: int = 5000, start: int = 0
 ) -> Iterator[dict[str, Tensor]]:
     r"""Estimate log p(x | y) = log E_q[w] for batch after batch of images; yields a dict of tensors (n,) for each.
 
     `log_likelihood` is log (1/K) Σ w, a lower bound in expectation, in nats; `elbo` is the mean of log w, in nats;
     `effective_samples` is (Σ w)² / Σ w²; `pareto_k` is the tail index of the weights (Yao et al. 2018,
     arXiv:1802.02538). Burda et al. (2016), arXiv:1509.00519, use K = 5,000 `samples`. The first image is number
-    `start`. Raises `InputError` for a posterior without a density, and FloatingPointError for an estimate that is not
-    finite, with the sites that are to blame.
+    `start`; images in hand, such as an array, are read by `Data.images`. Raises `InputError` for a posterior without a
+    density, and FloatingPointError for an estimate that is not finite, with the sites that are to blame.
 
     >>> config = Config(pixels="static", device="cpu")
     >>> data = load(config)
@@ -64,6 +64,7 @@ def log_likelihoods(
     >>> batch["log_likelihood"].shape, bool((batch["log_likelihood"] > batch["elbo"]).all())
     (torch.Size([20]), True)
     """
+    images = data.images(images)
     at_least(1, samples=samples, images=len(images))
     expect_density(vae)
     vae.eval()

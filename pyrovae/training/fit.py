@@ -250,8 +250,11 @@ class Fit:
         return rows | ({"best epoch": f"{self.best_epoch:,}"} if self.data.validation is not None else {})
 
 
-def fit(vae: Program, data: Data, config: Config) -> Fit:
+def fit(vae: Program, data: Data | Any, config: Config) -> Fit:
     """Fit `vae` to `data` by SVI: loop over the epochs of what this returns.
+
+    Of anything but a `Data`, `Data.of` makes one, with the config's `pixels`, `validation`, `shape` and `background`;
+    a fifth of the images is then held out to test on.
 
     >>> config = Config(epochs=2, device="cpu")
     >>> data = load(config)
@@ -261,4 +264,7 @@ def fit(vae: Program, data: Data, config: Config) -> Fit:
     1 37
     2 31
     """
+    if not isinstance(data, Data):
+        settings = config.model_dump(include={"pixels", "validation", "shape", "background"})
+        data = Data.of(data, **settings)
     return Fit(vae, data, config)

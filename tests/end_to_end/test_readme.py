@@ -29,7 +29,7 @@ from pyrovae.parts.priors import PRIORS
 from pyrovae.programs import PROGRAMS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-MODEL, API, CALLS, SOFT, RING, BRIGHT, STEP = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+MODEL, API, CALLS, IN_HAND, SOFT, RING, BRIGHT, STEP = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_model_is_the_one_in_vae():
@@ -89,6 +89,14 @@ def test_the_calls_that_do_what_commands_do_run(here, capsys):
     assert names["run"].evaluation["samples"] == 50
     assert [row["loss"]["n"] for row in names["table"]["rows"]] == [2, 2]
     assert capsys.readouterr().out == ""
+
+
+def test_data_in_hand_are_trained_on(capsys):
+    names = {}
+    exec(IN_HAND, names)
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert len(names["data"].train) == 240
+    assert names["vae"].reconstruct(names["x"][:5, None]).shape == (5, 1, 8, 8)
 
 
 @pytest.mark.parametrize(
