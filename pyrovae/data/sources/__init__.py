@@ -23,13 +23,19 @@ from pyrovae.data.gate import expect_different
 from pyrovae.data.sources.digits import read_digits
 from pyrovae.data.sources.folder import read_folder
 from pyrovae.data.sources.image_files import square
+from pyrovae.data.sources.literature import read_mnist_static, read_omniglot_burda
 from pyrovae.data.sources.npz import read_npz
 from pyrovae.data.sources.raw_data import RawData, checked
 from pyrovae.data.sources.torchvision_sets import TORCHVISION_SETS
 from pyrovae.data.storage import convert
 from pyrovae.errors import InputError, did_you_mean
 
-DATASETS: dict[str, Callable[[Path], RawData]] = {"digits": read_digits, **TORCHVISION_SETS}
+DATASETS: dict[str, Callable[[Path], RawData]] = {
+    "digits": read_digits,
+    **TORCHVISION_SETS,
+    "mnist-static": read_mnist_static,
+    "omniglot-burda": read_omniglot_burda,
+}
 
 
 def read_source(

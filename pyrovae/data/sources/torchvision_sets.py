@@ -26,18 +26,19 @@ def torchvision_set(
     classes: Sequence[str] | None = (),
     size: int | None = None,
     upright: bool = True,
+    inverted: bool = False,
 ) -> Callable[[Path], RawData]:
     """Return a function that reads torchvision's class `name`, once for each of `splits`: training and test.
 
     `about` becomes the docstring of that function, `files` are the files that torchvision expects. `classes` names the
     labels; if it is empty, torchvision does, and None drops the labels. `size` crops and resizes the images. Unless the
-    files hold them `upright`, images are transposed.
+    files hold them `upright`, images are transposed; `inverted` ones are black on white there, white on black here.
     """
 
     def read(root: Path) -> RawData:
         parts = [_torchvision_part(name, root, files, split) for split in splits]
         try:
-            return checked(_raw_data(parts, classes, size, upright), str(root))
+            return checked(_raw_data(parts, classes, size, upright, inverted), str(root))
         except InputError:
             raise
         except Exception as error:  # damaged files may raise anything
@@ -47,8 +48,12 @@ def torchvision_set(
     return read
 
 
-def _raw_data(parts: Sequence[Any], classes: Sequence[str] | None, size: int | None, upright: bool) -> RawData:
+def _raw_data(
+    parts: Sequence[Any], classes: Sequence[str] | None, size: int | None, upright: bool, inverted: bool
+) -> RawData:
     train, test = (_stacked(part, size) for part in parts)
+    if inverted:
+        train, test = 255 - train, 255 - test
     if not upright:
         train, test = (images.transpose(-1, -2).contiguous() for images in (train, test))
     if classes is None:
@@ -132,11 +137,12 @@ TORCHVISION_SETS: dict[str, Callable[[Path], RawData]] = {
     # Its test characters are not among its training characters, so labels would be of no use.
     "omniglot": torchvision_set(
         "Omniglot",
-        "32,460 handwritten characters of 50 alphabets, 28×28, without labels.",
+        "32,460 handwritten characters of 50 alphabets, 28×28, white on black, without labels.",
         tuple(f"omniglot-py/images_{part}{end}" for part in ("background", "evaluation") for end in (".zip", "/")),
         {"background": True},
         {"background": False},
         classes=None,
         size=28,
+        inverted=True,  # as all papers do: a stroke is bright, and most pixels are 0
     ),
 }
