@@ -32,10 +32,11 @@ from pyrovae.runs.checks import check_version, read_version
 from pyrovae.runs.digests import DIGESTED, digests_of, expect_digest, expect_sound_archive
 from pyrovae.runs.files import append_line, as_json, cannot_write, path_of, write_whole
 from pyrovae.runs.layout import OF_WEIGHTS, expect_own_files, make_folder, what_is
+from pyrovae.runs.places import located
 from pyrovae.runs.resume import changes, expect_epochs
 from pyrovae.runs.schema import About, Evaluation, Summary
 from pyrovae.runs.summary import summarise
-from pyrovae.runs.trust import check_classes, check_places, repeat, sign
+from pyrovae.runs.trust import check_classes, check_places, is_signed, repeat, sign
 from pyrovae.runs.weights import PROGRESS_EPOCHS, progress_of, weights_of
 from pyrovae.training.fit import Fit
 from pyrovae.training.interrupts import held_back
@@ -130,7 +131,8 @@ class Run:
     def data(self) -> Data:
         if not self.trust:
             check_places(self.config, self.repeated, self.path)
-        return load(self.trusted)
+        own = self.trust or is_signed(self.path)  # a stranger's run finds no file that it does not name
+        return load(located(self.trusted, self.path) if own else self.trusted)
 
     @cached_property
     def vae(self) -> Program:
