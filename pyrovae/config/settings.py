@@ -49,7 +49,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    dataset: str = setting("digits", "Data", "a name (pyrovae list datasets), folder:PATH or npz:PATH")
+    dataset: str = setting("digits", "Data", "a name (pyrovae list datasets), folder:PATH, npz:PATH or csv:PATH")
     data_dir: Path | None = setting(
         None, "Data", "folder of dataset files and downloads (default: $PYROVAE_DATA, or a cache)"
     )
@@ -59,6 +59,7 @@ class Config(BaseModel):
     shape: values.Shape = setting(
         (), "Data", "shape of an image that a file holds as a flat row: H,W or C,H,W or H,W,C, e.g. 28,28"
     )
+    label_column: str = setting("", "Data", "name of the column of a csv file that has the labels")
     background: str = setting("white", "Data", "colour on which transparent pixels are drawn, e.g. black or #8899aa")
     on_broken: Literal["stop", "skip"] = setting(
         "stop", "Data", "what to do with files of a folder that cannot be read as images"

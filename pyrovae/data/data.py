@@ -216,6 +216,7 @@ def load(config: Config) -> Data:
         config.data_dir,
         config.image_size,
         shape=config.shape,
+        label_column=config.label_column,
         background=config.background,
         on_broken=config.on_broken,
     )

@@ -40,6 +40,7 @@ OWN = {
     "data_dir": st.none() | WORDS.map(Path),
     "hidden": st.lists(st.integers(1, MOST), min_size=1, max_size=4).map(tuple),
     "shape": st.sampled_from([(), (28, 28), (3, 32, 32), (1, MOST)]),
+    "label_column": WORDS | st.just(""),
     "background": st.sampled_from(["white", "black", "#8899aa", "rgb(1,2,3)"]),
     "upper_hidden": st.lists(st.integers(1, MOST), max_size=4).map(tuple),
     "latent_dim": st.integers(1, MOST) | st.lists(st.integers(1, MOST), min_size=2, max_size=4).map(tuple),
@@ -232,7 +233,7 @@ def test_an_invalid_setting_is_refused_in_one_line(case):
 def as_flag(case):
     """Check that a shell can pass the value on, and that it is invalid as a text, too."""
     name, value = case
-    texts = ("dataset", "data_dir", *FAMILIES)
+    texts = ("dataset", "data_dir", "label_column", "background", *FAMILIES)
     return isinstance(value, str if name in texts else str | int | float) and "\0" not in str(value)
 
 

@@ -8,7 +8,7 @@ is what `pyrovae list datasets` prints. It raises `InputError` for files that ar
         return RawData(torch.zeros(100, 1, 8, 8, dtype=torch.uint8))
 
 Add it to `DATASETS` below. A source without a test set is split by `pyrovae.data.load`. For images of your own,
-you need no source: `--dataset folder:PATH` and `--dataset npz:PATH` read them.
+you need no source: `--dataset folder:PATH`, `npz:PATH` and `csv:PATH` read them.
 """
 
 import os
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from pyrovae.data.background import colour_of
 from pyrovae.data.gate import expect_different
+from pyrovae.data.sources.csv import read_csv
 from pyrovae.data.sources.digits import read_digits
 from pyrovae.data.sources.folder import read_folder
 from pyrovae.data.sources.image_files import square
@@ -44,13 +45,15 @@ def read_source(
     image_size: int | None = None,
     *,
     shape: Sequence[int] = (),
+    label_column: str = "",
     background: str = "white",
     on_broken: str = "stop",
 ) -> RawData:
     """Read the images called `dataset`, and resize them to `image_size` pixels a side if that is not None.
 
-    `dataset` is a name in `DATASETS`, `folder:PATH` or `npz:PATH`. `shape` is that of images which a file holds as flat
-    rows, and transparent pixels are drawn on `background`. Files of a folder that are no images are refused, or, with
+    `dataset` is a name in `DATASETS`, `folder:PATH`, `npz:PATH` or `csv:PATH`. `shape` is that of images which a file
+    holds as flat rows, `label_column` names the column of a table that has the labels, and transparent pixels are drawn
+    on `background`. Files of a folder that are no images are refused, or, with
     `on_broken` "skip", left out. Raises `InputError` for any other name, with the nearest known one.
     """
     kind, _, path = dataset.partition(":")
@@ -59,8 +62,10 @@ def read_source(
         return _own(read_folder(_home(path), image_size, background, on_broken), path)
     if path and kind == "npz":
         return _resized(_own(read_npz(_home(path), shape, background), path), image_size)
+    if path and kind == "csv":
+        return _resized(_own(read_csv(_home(path), shape, label_column), path), image_size)
     if dataset not in DATASETS:
-        known = [*DATASETS, "folder:PATH", "npz:PATH"]
+        known = [*DATASETS, "folder:PATH", "npz:PATH", "csv:PATH"]
         if _exists(dataset):
             raise InputError(f"dataset: expected one of {', '.join(known)}, got {dataset!r}; {_how_to_read(dataset)}")
         raise InputError(f"dataset: expected one of {', '.join(known)}, got {dataset!r}{did_you_mean(dataset, known)}")
@@ -80,7 +85,9 @@ def _how_to_read(path: str) -> str:
         return f"did you mean 'folder:{path}'?"
     if Path(path).suffix.lower() in (".npz", ".npy"):
         return f"did you mean 'npz:{path}'?"
-    return "a file of your own has to be one of numpy's, .npz or .npy, with an array of images"
+    if Path(path).suffix.lower() in (".csv", ".tsv", ".txt"):
+        return f"did you mean 'csv:{path}'?"
+    return "a file of your own has to be one of numpy's, .npz or .npy, or a table, .csv"
 
 
 def default_data_dir() -> Path:

@@ -1,0 +1,107 @@
+"""Reads a table of numbers, of which each row is an image, as the MNIST of Kaggle."""
+
+import csv
+import math
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from pyrovae.data.gate import read_images
+from pyrovae.data.labels import read_labels
+from pyrovae.data.layouts import LABELS
+from pyrovae.data.sources.image_files import check_file
+from pyrovae.data.sources.raw_data import RawData
+from pyrovae.data.storage import fits
+from pyrovae.errors import InputError, one_of, reason
+
+DELIMITERS = ",;\t "
+LINE = 10**7  # the most characters of the first line
+LABEL_COLUMNS = {*LABELS["labels"], "class", "species"} - {"arr_1"}
+
+
+def read_csv(path: Path, shape: Sequence[int] = (), label_column: str = "") -> RawData:
+    """Read a text of numbers, one row for each image, with commas, semicolons, tabs or spaces between them.
+
+    A first line that is not all numbers has the names of the columns. The label is the column `label_column`; without
+    that, one of the name label, class, target or the like, or, in a table without names that has one column more than
+    `shape` has pixels, the first, which a warning says. Raises `InputError` for anything else.
+    """
+    try:
+        check_file(path)
+        if not fits(4 * path.stat().st_size):
+            raise ValueError(f"{path.stat().st_size:,} bytes, too many for the memory; save it as npz")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline(LINE)
+        delimiter = max(DELIMITERS, key=first.count)
+        cells = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter), [])]
+        named = not all(map(_is_number, cells))
+        names = cells if named else []
+        label = _label(names, len(cells), shape, label_column, path)
+        read = partial(_columns, path, delimiter, int(named))
+        pixels = _as_bytes(read([column for column in range(len(cells)) if column != label], np.float32))
+        words = None if label is None else read([label], str)
+    except InputError:
+        raise
+    except Exception as error:  # numpy names the row and the column
+        raise InputError(f"dataset: expected a table of numbers at {path}, got: {reason(error)}") from None
+    images = read_images({"images": pixels}, str(path), shape, plain=True)["images"]
+    if words is None:
+        return RawData(images)
+    labels, classes = read_labels({"labels": _as_numbers(words[:, 0])}, {"labels": len(words)}, str(path))
+    return RawData(images, labels["labels"], classes=classes)
+
+
+def _columns(path: Path, delimiter: str, skipped: int, columns: Sequence[int], kind: type) -> np.ndarray:
+    """Read these columns, (rows, columns), after so many lines that are skipped."""
+    text: np.ndarray = np.loadtxt(
+        path,
+        kind,
+        delimiter=delimiter,
+        skiprows=skipped,
+        usecols=columns,
+        comments=None,
+        quotechar='"',
+        ndmin=2,
+        encoding="utf-8-sig",
+    )
+    return text
+
+
+def _as_bytes(numbers: np.ndarray) -> np.ndarray:
+    """Return whole numbers in 0..255 as bytes: in a text they have no type."""
+    whole = bool(((numbers >= 0) & (numbers <= 255) & (numbers == np.rint(numbers))).all())
+    return numbers.astype(np.uint8) if whole else numbers
+
+
+def _label(names: Sequence[str], columns: int, shape: Sequence[int], label_column: str, path: Path) -> int | None:
+    """Return which column is the label, if one is."""
+    if label_column:
+        return names.index(one_of("label_column", label_column, names))
+    fitting = [name for name in names if name.lower() in LABEL_COLUMNS]
+    if len(fitting) > 1:
+        raise InputError(f"label_column: expected one of {', '.join(fitting)}, as {path} has them all, got none")
+    if fitting:
+        return names.index(fitting[0])
+    if not names and shape and columns == math.prod(shape) + 1:
+        warnings.warn(f"dataset: the first of {columns:,} columns of {path} is read as the label", stacklevel=4)
+        return 0
+    return None
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _as_numbers(words: np.ndarray) -> np.ndarray:
+    """Return labels as numbers if all of them, without the empty ones, are numbers."""
+    words = np.char.strip(words)
+    if all(_is_number(word) for word in np.unique(words) if word):
+        return np.array([float(word) if word else math.nan for word in words])
+    return words
