@@ -14,7 +14,7 @@ from pyrovae import __version__
 from pyrovae.commands.workers import Task, Workers, cores
 from pyrovae.config.grid import ONE_FOR_ALL, Grid, combinations
 from pyrovae.config.settings import Config, as_text
-from pyrovae.data.data import Data, load
+from pyrovae.data.data import READ, Data, load
 from pyrovae.errors import InputError, at_least, did_you_mean
 from pyrovae.figures.style import Unfit
 from pyrovae.figures.tradeoff import rate_distortion, sweep_figure
@@ -186,7 +186,7 @@ def _check(grid: Grid, evaluated: bool) -> None:
     for name, config in grid.configs.items():
         choose_device(config.device)
         config = config.replace(seed=0, device="cpu")  # the accelerator is left to the workers
-        source = (config.dataset, config.data_dir, config.image_size, config.pixels, config.validation)
+        source = tuple(getattr(config, setting) for setting in READ)
         if config.to_toml() in checked:
             continue
         checked.add(config.to_toml())

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pyrovae.config.settings import Config
+from pyrovae.config.settings import Config, group_of
 from pyrovae.data.gate import expect_different
 from pyrovae.data.in_hand import read_in_hand
 from pyrovae.data.pixels import Pixels
@@ -18,6 +18,8 @@ from pyrovae.data.storage import fits, select
 from pyrovae.display import strip, table
 from pyrovae.errors import InputError
 
+# The settings that decide what `load` returns, beside the seed if labels are hidden.
+READ = (*(name for name, each in Config.model_fields.items() if group_of(each) == "Data"), "validation", "labelled")
 FIXED_SEED = 1  # the seed of all that is drawn once for every run: splits, and sets that are binarised once
 
 
