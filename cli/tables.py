@@ -15,6 +15,7 @@ MEANS = {
     "loss": "loss",
     "reconstruction": "reconstruction",
     "kl": "KL",
+    "accuracy": "accuracy",
     "log_likelihood": "log p(x)",
     "active_units": "active units",
 }

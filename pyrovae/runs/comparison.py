@@ -59,8 +59,8 @@ def _some(names: Sequence[str], most: int = 3) -> str:
 def over_seeds(runs: Sequence[Run], names: Sequence[str]) -> list[Row]:
     """Average runs that differ in their seeds alone: one row for each such group, with its settings `names`.
 
-    A row has `log_likelihood` and `active_units` if all of its runs were evaluated. No row has them if the evaluations
-    of `runs` used different numbers of samples or images.
+    A row has `accuracy` if the program infers labels, and `log_likelihood` and `active_units` if all of its runs were
+    evaluated. No row has these two if the evaluations of `runs` used different numbers of samples or images.
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
@@ -79,6 +79,9 @@ def _row(runs: Sequence[Run], names: Sequence[str], with_estimates: bool) -> Row
         "reconstruction": mean_and_sd([one["reconstruction"] for one in scores]),
         "kl": mean_and_sd([one["kl"] for one in scores]),
     }
+    accuracies = [accuracy for run in runs if (accuracy := run.summary["best"].get("accuracy")) is not None]
+    if len(accuracies) == len(runs):
+        row["accuracy"] = mean_and_sd(accuracies)
     evaluations = [evaluation for run in runs if (evaluation := run.evaluation) is not None]
     if not with_estimates or len(evaluations) < len(runs):
         return row

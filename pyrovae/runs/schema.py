@@ -164,6 +164,7 @@ class Row(TypedDict):
     loss: OverSeeds
     reconstruction: OverSeeds
     kl: OverSeeds
+    accuracy: NotRequired[OverSeeds]  # the share of the test labels that are inferred rightly
     log_likelihood: NotRequired[OverSeeds]
     samples: NotRequired[int]  # codes per image in the estimates of the log-likelihood
     images: NotRequired[int]  # how many images the log-likelihood was estimated for

@@ -49,6 +49,14 @@ def test_workers_evaluate_and_draw(here, in_this_process, capsys):
     assert "active units" in table
 
 
+def test_a_row_has_the_accuracy_of_inferred_labels(here, in_this_process):
+    settings = {"program": "semi_supervised", "labelled": 300, "seed": [0, 1], "epochs": 1, "hidden": 8}
+    (row,) = sweep("sweep", settings, jobs=1, figures=False)["rows"]
+    values = [Run(f"sweep/seed={seed}").metrics[-1]["accuracy"] for seed in (0, 1)]
+    assert row["accuracy"]["values"] == values
+    assert row["accuracy"]["mean"] == pytest.approx(sum(values) / 2)
+
+
 def test_autoencoders_have_no_rate(here, in_this_process):
     assert pyrovae(f"sweep --seed 0,1 --posterior delta --epochs 1 --out sweep {TINY}") == 0
     assert {path.name for path in (here / "sweep/figures").iterdir()} == {"sweep.png"}
