@@ -18,7 +18,9 @@ from pyrovae.parts.registry import lookup, parameters_of
 from pyrovae.programs.build import FAMILIES, READ_AS, is_density
 from pyrovae.vae import VAE
 
-SHOWN_ELSEWHERE = {"latent_dim", "pixels", *CLASSES} - {"activation"}  # settings that are not repeated beside a part
+SHOWN_ELSEWHERE = {"latent_dim", "pixels", "shape", *CLASSES} - {
+    "activation"
+}  # settings that are not repeated beside a part
 LETTERS = {"alpha": "α", "mmd_weight": "λ"}
 
 

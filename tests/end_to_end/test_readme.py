@@ -165,6 +165,9 @@ def test_images_of_ones_own_train_as_it_says(tmp_path, monkeypatch):
         photo = generator.integers(0, 256, (40, 50, 3), dtype=np.uint8)
         Image.fromarray(photo).save(tmp_path / f"photos/{i}.jpg")
     np.savez(tmp_path / "images.npz", images=generator.integers(0, 256, (20, 8, 8), dtype=np.uint8))
+    rows = np.c_[generator.integers(0, 256, (20, 784)), np.arange(20) % 10]
+    names = ",".join([*map(str, range(784)), "digit"])
+    np.savetxt(tmp_path / "images.csv", rows, fmt="%d", delimiter=",", header=names, comments="")
     for line in block.splitlines():
         arguments = [*shlex.split(line, comments=True)[1:], "--epochs", "1"]
         assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0

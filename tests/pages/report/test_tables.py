@@ -22,7 +22,7 @@ def test_settings_that_were_changed_come_before_those_with_default_values(runs):
     changed, rest = text.split("settings with default values")
     assert "hidden units of each hidden layer of mlp and gated, e.g. 512,256 16 128,128" in changed
     assert "latent_dim" not in changed
-    assert "latent_dim dimensions of the code z; of z1, z2, ... in a hierarchical program, e.g. 40,20 2 2" in rest
+    assert "latent_dim dimensions of the code z; of z1, z2, ... in programs with several codes, e.g. 40,20 2 2" in rest
 
 
 def test_runs_whose_losses_compare_are_ranked(runs):
