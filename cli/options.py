@@ -40,7 +40,7 @@ class SettingsCommand(click.Command):
 
 
 def _flag(name: str, field: FieldInfo, lists: bool) -> click.Option:
-    default = "" if field.default is None else f"  [{as_text(field.default)}]"
+    default = "" if field.default in (None, "", ()) else f"  [{as_text(field.default)}]"
     about = f"{field.description}{default}"
     return click.Option(
         [_flag_of(name)], metavar=_metavar(field), help=about, multiple=lists, shell_complete=of_setting
