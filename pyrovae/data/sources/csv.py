@@ -88,6 +88,12 @@ def _label(names: Sequence[str], columns: int, shape: Sequence[int], label_colum
     if not names and shape and columns == math.prod(shape) + 1:
         warnings.warn(f"dataset: the first of {columns:,} columns of {path} is read as the label", stacklevel=4)
         return 0
+    side = math.isqrt(columns - 1)
+    if not names and not shape and side**2 == columns - 1:
+        raise InputError(
+            f"dataset: expected the shape of an image in {path}, whose rows have {columns:,} numbers, got none;"
+            f" --shape {side},{side} reads the first as the label"
+        )
     return None
 
 

@@ -74,6 +74,11 @@ def test_labels_may_be_missing(tmp_path):
         ("1,2\n3,\n", (1, 2), "got: could not convert string ''"),
         ("0,255,3\n0,9,200\n", (2, 2), "shape: expected two or three numbers with the product 3"),
         ("0,255,3\n0,9,200\n", (), "if each row is an image, say of what shape, by --shape H,W"),
+        (
+            "7,0,9,200,3\n1,2,3,4,5\n",
+            (),
+            "whose rows have 5 numbers, got none; --shape 2,2 reads the first as the label",
+        ),
         ("a,label,class\n1,2,3\n", (1, 1), "label_column: expected one of label, class, as .* has them all"),
         ("\x00\x01\n", (1, 1), "expected a table of numbers at"),
     ],
