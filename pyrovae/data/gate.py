@@ -75,10 +75,17 @@ def reading_of(arrays: Mapping[str, np.ndarray], place: str) -> Reading:
         raise InputError(f"dataset: expected {what} to be numbers, got type {dtype.name}")
     if dtype.kind == "b":
         return Reading(lambda x: x.astype(np.uint8) * 255, f"{what} are true or false: read as 255 and 0", True)
-    ranges = [_range(array) for array in arrays.values()]
-    least, most, whole = min(r[0] for r in ranges), max(r[1] for r in ranges), all(r[2] for r in ranges)
+    ranges = {name: _range(array) for name, array in arrays.items()}
+    lows, highs, wholes = zip(*ranges.values())
+    least, most, whole = min(lows), max(highs), all(wholes)
     if not (math.isfinite(least) and math.isfinite(most)):
         raise InputError(f"dataset: expected {what} without NaN and infinity, got some; replace or leave them out")
+    for name, (low, high, _) in ranges.items():  # read alike, a set in another unit would be black, or pale
+        if high <= 1 < most or (low >= 0 > least):
+            raise InputError(
+                f"dataset: expected {what} in one unit, got {name} from {low:,.6g} to {high:,.6g} and another from"
+                f" {least:,.6g} to {most:,.6g}"
+            )
     span = f"{what} are {dtype.name} from {least:,.6g} to {most:,.6g}"
     if least >= 0 and most <= 1:
         if whole:

@@ -219,10 +219,13 @@ def test_a_shape_that_does_not_fit_is_refused():
 
 
 def test_sets_are_read_alike():
-    """A test set whose largest number is 1 is not brighter than its training set."""
+    """A test set in another unit would be black or pale beside its training set: it is refused."""
     test = BYTES[:5] // 128
-    data = Data.of(BYTES, test=test)
-    assert data.test.images.max() == 1
+    with pytest.raises(InputError, match="in one unit, got test_images from 0 to 1 and another from 0 to 255"):
+        Data.of(BYTES, test=test)
+    with pytest.raises(InputError, match="in one unit, got test_images from 0 to 1 and another from -1 to 1"):
+        Data.of(BYTES / 127.5 - 1, test=BYTES[:5] / 255)
+    assert Data.of(BYTES / 255, test=BYTES[:5] / 510).test.images.max() == 128
     with pytest.raises(InputError, match="expected images and test_images of one type in data, got float64 and uint8"):
         Data.of(BYTES, test=test / 255)
     with pytest.raises(InputError, match="expected images and test_images of one shape"):

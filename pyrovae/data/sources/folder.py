@@ -86,14 +86,15 @@ def _sets(files: Sequence[Path], path: Path) -> dict[str, tuple[list[Path], Path
     if split:
         counts = ", ".join(f"{len(sets[part][0]):,} images in {name}" for part, name in split.items())
         warnings.warn(f"dataset: the sub-folders of {path} are read as its sets: {counts}", stacklevel=3)
-    elif meant := [name for name in tops if any(name.lower() in known for known in FOLDERS.values())]:
-        warnings.warn(f"dataset: {' and '.join(meant)} in {path} are read as classes, not as sets", stacklevel=3)
     sets = sets or {"images": ([*files], path)}
     depths = {len(file.relative_to(root).parts) for group, root in sets.values() for file in group}
     if depths not in ({1}, {2}):
+        hint = f"; did you mean 'folder:{path / tops[0]}'?" if not flat and len(tops) == 1 else ""
         raise InputError(
-            f"dataset: expected all images of {path} in it, or all in one sub-folder per label, got a mixture"
+            f"dataset: expected all images of {path} in it, or all in one sub-folder per label, got a mixture{hint}"
         )
+    if not split and (meant := [name for name in tops if any(name.lower() in known for known in FOLDERS.values())]):
+        warnings.warn(f"dataset: {' and '.join(meant)} in {path} are read as classes, not as sets", stacklevel=3)
     return sets
 
 

@@ -161,6 +161,13 @@ def test_a_class_may_be_named_as_a_set_beside_others(tmp_path):
         assert read_source(f"folder:{tmp_path}").classes == ("ant", "bee", "test")
 
 
+def test_the_folder_of_a_lone_set_is_named(tmp_path):
+    for name in ("a", "b"):
+        save_image(tmp_path / "train" / name / "0.png", noise(5, 5))
+    with pytest.raises(InputError, match=f"got a mixture; did you mean 'folder:{tmp_path / 'train'}'"):
+        read_source(f"folder:{tmp_path}")
+
+
 def test_all_broken_files_are_named_or_skipped(tmp_path):
     for i in range(10):
         save_image(tmp_path / f"{i}.png", noise(5, 5))
