@@ -1,12 +1,21 @@
 """Data in hand: arrays, tensors, datasets of torch and data frames become sets of images."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    default_collate,
+)
 
 from pyrovae.data.gate import read_images
 from pyrovae.data.labels import read_labels
@@ -43,7 +52,7 @@ def _taken_apart(data: Any, labels: Labels, name: str) -> tuple[np.ndarray, np.n
     if isinstance(data, tuple) and len(data) == 2 and labels is None and not isinstance(data, Tensor):
         data, labels = data
     if isinstance(data, DataLoader):
-        data = data.dataset
+        data = _of_loader(data)
     if isinstance(data, Dataset):
         if labels is not None:
             raise InputError(
@@ -80,13 +89,24 @@ def _array(values: Any, name: str) -> np.ndarray:
         raise InputError(f"data: expected {name} of one shape, got: {error}") from None
 
 
+def _of_loader(loader: DataLoader[Any]) -> Dataset[Any]:
+    """Return the items that a loader reads, in the order of its dataset: all, or those that its sampler picks."""
+    if loader.collate_fn is not default_collate:
+        raise InputError("data: expected a DataLoader with torch's own collate_fn, got another; hand over its dataset")
+    dataset, sampler = loader.dataset, loader.sampler
+    if isinstance(dataset, IterableDataset):
+        return dataset
+    whole = isinstance(sampler, SequentialSampler | RandomSampler) and len(sampler) == len(dataset)  # type: ignore[arg-type]
+    if whole and type(loader.batch_sampler) in (BatchSampler, type(None)):
+        return dataset
+    rows = sampler if loader.batch_sampler is None else (row for batch in loader.batch_sampler for row in batch)
+    return Subset(dataset, sorted(rows))
+
+
 def _of_dataset(dataset: Dataset[Any], name: str) -> tuple[np.ndarray, np.ndarray | None]:
     """Read the items of a Dataset: images, or pairs of image and label."""
-    try:
-        length = len(dataset)  # type: ignore[arg-type]  # not every Dataset has one
-        items = [dataset[i] for i in range(length)]
-    except (TypeError, NotImplementedError):
-        items = list(iter(dataset))  # an IterableDataset
+    by_number = isinstance(dataset, Sized) and not isinstance(dataset, IterableDataset)
+    items = [dataset[i] for i in range(len(dataset))] if by_number else list(iter(dataset))  # type: ignore[arg-type]
     if not items:
         raise InputError(f"data: expected images in {name}, got a Dataset without items")
     pairs = [item if isinstance(item, (tuple, list)) else (item,) for item in items]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, SubsetRandomSampler, TensorDataset
 
 from pyrovae import Config, Data, InputError, build, elbo_scores, fit, log_likelihoods
 from pyrovae.data.data import Images
@@ -28,6 +28,30 @@ def test_a_fit_takes_data_in_hand(data):
     records = [*fit(build(CONFIG, (1, 8, 8)), data, CONFIG)]
     expected = [*fit(build(CONFIG, (1, 8, 8)), Data.of(X), CONFIG)]
     assert records[0]["test"] == expected[0]["test"]
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter(torch.from_numpy(X))
+
+
+def test_a_loader_is_read_as_it_picks_its_images():
+    images = TensorDataset(torch.from_numpy(X))
+    chosen = DataLoader(images, 7, sampler=SubsetRandomSampler(range(20)))
+    assert len(Data.of(chosen, test=5).train) == 15
+    assert len(Data.of(DataLoader(images, batch_sampler=[[0, 1, 2], [5, 6]]), test=1).train) == 4
+    assert len(Data.of(DataLoader(Stream(), 7), test=10).train) == len(Data.of(Stream(), test=10).train) == 50
+    with pytest.raises(InputError, match="expected a DataLoader with torch's own collate_fn"):
+        Data.of(DataLoader(images, 7, collate_fn=lambda items: items))
+
+
+def test_an_error_of_a_dataset_is_its_own():
+    class Broken(TensorDataset):
+        def __getitem__(self, i):
+            raise TypeError("a fault of mine")
+
+    with pytest.raises(TypeError, match="a fault of mine"):
+        Data.of(Broken(torch.from_numpy(X)))
 
 
 def test_a_fit_reads_them_by_its_settings():

@@ -5,7 +5,7 @@ import math
 import pyro
 import pytest
 import torch
-from support.builders import expect_resumed, small_data, small_vae
+from support.builders import expect_resumed_with_few_labels, small_data, small_vae
 from support.linear import LINEAR
 from support.losses import expect_exact
 
@@ -184,14 +184,7 @@ GRID = [
 
 @pytest.mark.parametrize("settings", GRID, ids=lambda settings: " ".join(map(str, settings.values())))
 def test_all_parts_train_and_resume_bit_for_bit(settings):
-    data = small_data(pixels=settings.get("pixels", "grey"))
-    data.train.labels[:20] = -1
-
-    def start():
-        program, config = small(epochs=3, components=5, compile="no", threads=1, **settings)
-        return fit(program, data, config)
-
-    expect_resumed(start)
+    expect_resumed_with_few_labels(small, settings)
 
 
 def test_the_compiled_step_is_the_eager_one():

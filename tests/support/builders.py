@@ -53,6 +53,18 @@ def expect_resumed(start):
     assert [again["test"] for again in rest] == [record["test"] for record in records[1:]]
 
 
+def expect_resumed_with_few_labels(small, settings):
+    """Check that a program that `small` builds resumes bit for bit where some labels are hidden."""
+    data = small_data(pixels=settings.get("pixels", "grey"))
+    data.train.labels[:20] = -1
+
+    def start():
+        program, config = small(epochs=3, components=5, compile="no", threads=1, **settings)
+        return fit(program, data, config)
+
+    expect_resumed(start)
+
+
 def without_seconds(records):
     return [{k: v for k, v in record.items() if k != "seconds"} for record in records]
 
