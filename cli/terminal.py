@@ -19,10 +19,13 @@ PLAIN |= {"…": "...", "✓": "yes", "✗": "no", "∂": "d", "‖": "||", "∘
 
 
 def say(*lines: object, err: bool = False) -> None:
-    """Print lines on stdout, or on stderr with `err`. Control characters and line breaks in them are escaped."""
+    """Print lines on stdout, or on stderr with `err`. Control characters and line breaks in them are escaped.
+
+    Each line and its line break are one write: between two, another process may write on the same terminal.
+    """
     stream = sys.stderr if err else sys.stdout
     for line in lines:
-        print(visible(str(line), stream.encoding), file=stream, flush=True)
+        print(f"{visible(str(line), stream.encoding)}\n", end="", file=stream, flush=True)
 
 
 def say_traceback(_: type[BaseException], error: BaseException, __: TracebackType | None) -> None:

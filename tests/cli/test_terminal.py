@@ -159,6 +159,26 @@ def test_lone_surrogates_warnings_and_tracebacks_are_escaped(capsys):
     assert_shown(capsys.readouterr().err)
 
 
+def test_a_line_and_its_break_are_one_write(monkeypatch):
+    written = []
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", Output(io.TextIOWrapper(Raw(written), "utf-8", write_through=True)))
+        say("one", "two", err=True)
+    assert [text for text in written if text] == [b"one\n", b"two\n"]
+
+
+class Raw(io.BytesIO):
+    """Keeps what is written to it in a list, as many writes as there were."""
+
+    def __init__(self, written):
+        super().__init__()
+        self.written = written
+
+    def write(self, content):
+        self.written.append(bytes(content))
+        return len(content)
+
+
 # --- encodings ---
 
 
