@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": "Estimate the log-likelihood of the test set.",
     "plot": "Draw the figures of a run.",
     "sample": "Draw images from a trained model.",
+    "impute": "Fill in missing values.",
     "explore": "Write a page that decodes in the browser.",
     "report": "Write a page about a run, or about several.",
     "compare": "Compare runs in one table and one picture.",

@@ -108,9 +108,10 @@ def check_out_folder(out: Path) -> None:
         raise InputError(f"out: expected a folder that can be written at {nearest}, got one that can only be read")
 
 
-def save_out(out: Path, content: bytes, what: str = "out") -> None:
-    """Write the file that a flag names, --out or `what`, whole or not at all."""
+def save_out(out: Path, content: bytes, what: str = "out") -> Path:
+    """Write the file that a flag names, --out or `what`, whole or not at all; return its path."""
     try:
         write_whole(out, content)
+        return out
     except OSError as error:
         raise cannot_write(what, out, error) from None

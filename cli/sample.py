@@ -1,4 +1,4 @@
-"""pyrovae sample: draw images from a trained model."""
+"""pyrovae sample: draw images, or rows of a table, from a trained model."""
 
 import io
 from pathlib import Path
@@ -21,11 +21,16 @@ from .values import NAMED, SEED, Whole, examples
     ),
 )
 @click.argument("run", type=NAMED)
-@click.option("-n", "n", metavar="N", type=Whole(), default=64, help="how many images  [64]")
+@click.option("-n", "n", metavar="N", type=Whole(), default=64, help="how many images, or rows  [64]")
 @click.option("--label", metavar="NAME", help="draw images of this class, if the model knows labels  [all in turn]")
 @click.option("--seed", metavar="N", type=SEED, default=0, help="seed of the random numbers  [0]")
-@click.option("--draw", is_flag=True, help="draw the pixels too, instead of showing their mean")
-@click.option("--out", metavar="FILE", type=NAMED, help="a .png, or a .npz of `images`  [RUN/figures/sample.png]")
+@click.option("--draw", is_flag=True, help="draw the pixels too, instead of showing their mean; rows are always drawn")
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=NAMED,
+    help="a .png, or a .npz of `images`; of rows a .csv, or a .npz of `rows`  [RUN/figures/sample.png, RUN/sample.csv]",
+)
 @click.option("--force", is_flag=True, help="replace the file that --out names")
 @repeats
 def command(
@@ -38,32 +43,49 @@ def command(
     force: bool,
     **repeated: str | bool | None,
 ) -> None:
-    """Draw N images from the model that RUN holds, a folder of `pyrovae train`.
+    """Draw N images, or rows of a table, from the model that RUN holds, a folder of `pyrovae train`.
 
     A model that is given quadrants completes test images.
     """
-    check_out(out, (".png", ".npz"), force)
+    check_out(out, (".png", ".npz", ".csv"), force)
     import numpy as np
 
     from pyrovae.figures.images import square_figure
     from pyrovae.figures.style import as_png
     from pyrovae.inference import seeded
+    from pyrovae.runs.as_csv import as_csv
     from pyrovae.runs.run import Run
 
     opened = Run(run, **repeated_of(repeated))
+    table = len(opened.vae.shape) == 1
+    if out is not None and out.suffix == (".png" if table else ".csv"):
+        kinds, what = (".csv or .npz", "rows of a table") if table else (".png or .npz", "images")
+        raise InputError(f"out: expected a file ending in {kinds}, as the model draws {what}, got {out.name!r}")
     y = _context(opened, n, label)
     with seeded(seed):
-        images = opened.pixels.to_unit(opened.vae.generate(n, y, mean=not draw))
-    if out is None:
-        out = opened.save_figure("sample", square_figure(images))
-    elif out.suffix == ".png":
-        save_out(out, as_png(square_figure(images)))
+        x = opened.vae.generate(n, y, mean=not (draw or table))
+    labels = {} if opened.vae.labels is None else {"labels": np.array(opened.classes)[y]}
+    if table:
+        rows = opened.pixels.to_own_units(x).numpy()
+        if out is not None and out.suffix == ".npz":
+            save_out(out, _npz(rows=rows, **labels))
+        else:
+            content = as_csv(rows, opened.columns, labels).encode()
+            out = opened.save_table("sample.csv", content) if out is None else save_out(out, content)
+    elif out is not None and out.suffix == ".npz":
+        save_out(out, _npz(images=(opened.pixels.to_unit(x) * 255).round().byte().numpy(), **labels))
     else:
-        labels = {} if opened.vae.labels is None else {"labels": np.array(opened.classes)[y]}
-        content = io.BytesIO()
-        np.savez_compressed(content, images=(images * 255).round().byte().numpy(), **labels)
-        save_out(out, content.getvalue())
+        picture = square_figure(opened.pixels.to_unit(x))
+        out = opened.save_figure("sample", picture) if out is None else save_out(out, as_png(picture))
     say(out)
+
+
+def _npz(**arrays: Any) -> bytes:
+    import numpy as np
+
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    return content.getvalue()
 
 
 def _context(run: Any, n: int, label: str | None) -> Any:

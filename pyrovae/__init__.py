@@ -21,6 +21,7 @@ _PUBLIC = {
     "elbo_scores": "evaluation.elbo",
     "log_likelihoods": "evaluation.importance",
     "annealed_log_likelihoods": "evaluation.annealing",
+    "impute": "evaluation.imputation",
     "Run": "runs.run",
     "train": "commands.train",
     "sweep": "commands.sweep",

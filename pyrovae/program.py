@@ -56,7 +56,8 @@ class Program(PyroModule):
     label: str | None = None  # the discrete latent that stands for a class, or for a cluster
     supervised = False  # whether the label is the class of the data, learned from the labels that are known
     classes: int = 0  # how many values the label has
-    shape: tuple[int, ...] = ()  # (C, H, W) of an image; empty if it is not known
+    shape: tuple[int, ...] = ()  # (C, H, W) of an image, (D,) of a vector; empty if it is not known
+    missing: bool = False  # whether values of x may be missing, as NaN
     features: int = 1  # how many numbers the decoder returns for each value of a pixel, of all codes summed over
     has_kl: bool = True  # False for a plain autoencoder, whose guide has no density
     gradient: str = ""  # how the gradient gets through draws that are not reparameterised, of `gradients`
@@ -244,7 +245,7 @@ class Program(PyroModule):
 
     def expect_images(self, x: Tensor) -> None:
         """Raise `InputError` unless x are images of the program's shape and of its parameters' dtype."""
-        fits = isinstance(x, Tensor) and x.dim() == 4 and (not self.shape or x.shape[1:] == self.shape)
+        fits = isinstance(x, Tensor) and x.dim() > 1 and (x.shape[1:] == self.shape if self.shape else x.dim() == 4)
         if not fits or x.dtype != next(self.parameters()).dtype:
             expected = f"(n, {', '.join(map(str, self.shape)) or 'C, H, W'})"
             raise InputError(f"x: expected images {expected} as `Data.batch` returns them, got {described(x)}")

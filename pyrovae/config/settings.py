@@ -64,11 +64,13 @@ class Config(BaseModel):
     on_broken: Literal["stop", "skip"] = setting(
         "stop", "Data", "what to do with files of a folder that cannot be read as images"
     )
-    pixels: Literal["grey", "dynamic", "static", "threshold", "bytes", "standardized"] = setting(
-        "grey",
-        "Data",
-        "pixel values, in this order: x/255; Bernoulli(x/255) drawn at each visit; drawn once; x > 127; 0..255; "
-        "(x - mean)/std",
+    pixels: Literal["grey", "dynamic", "static", "threshold", "bytes", "standardized", "real", "counts", "binary"] = (
+        setting(
+            "grey",
+            "Data",
+            "values of pixels: x/255; Bernoulli(x/255) drawn at each visit; drawn once; x > 127; 0..255; "
+            "(x - mean)/std; and of the columns of a table: as they are; counts; 0 and 1; or standardized",
+        )
     )
     condition: Literal["none", "label", "quadrant1", "quadrant2", "quadrant3"] = setting(
         "none", "Data", "what the model is given: nothing, the label, or one, two or three quadrants of the image"

@@ -7,10 +7,15 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
+from pyrovae.errors import InputError
+
 DEVICES = r"auto|cpu|cuda(:[0-9]{1,2})?"
 SCALES = ("shared", "pixel", "optimal")
 # Control characters, and surrogates, which a text in UTF-8 cannot contain.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# The pixel protocols of images, and those of the rows of a table, which are vectors.
+IMAGES = ("grey", "dynamic", "static", "threshold", "bytes", "standardized")
+VECTORS = ("standardized", "real", "counts", "binary")
 MOST = 1_000_000_000  # the largest count: products of larger ones overflow
 MOST_LAYERS = 100
 LARGEST = 1e30  # the largest number: 32-bit floats overflow beyond it
@@ -115,3 +120,10 @@ def device(value: str) -> str:
     if not re.fullmatch(DEVICES, value):
         raise ValueError("expected auto, cpu, cuda or cuda:1")
     return value
+
+
+def expect_protocol(pixels: str, dims: int) -> None:
+    """Raise `InputError` for a protocol of images where data are vectors (1 dimension), and the other way round."""
+    kind, known = ("a table, whose rows are vectors", VECTORS) if dims == 1 else ("images", IMAGES)
+    if pixels not in known:
+        raise InputError(f"pixels: expected one of {', '.join(known)} for {kind}, got {pixels!r}")

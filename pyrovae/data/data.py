@@ -1,4 +1,4 @@
-"""A dataset: images and labels as uint8, split into sets, and the pixel protocol that reads them."""
+"""A dataset: images or the rows of a table, and labels, split into sets, and the protocol that reads them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from pyrovae.config.settings import Config, group_of
+from pyrovae.config.values import expect_protocol
 from pyrovae.data.gate import expect_different
 from pyrovae.data.in_hand import read_in_hand
 from pyrovae.data.pixels import Pixels
 from pyrovae.data.sources import read_source
 from pyrovae.data.sources.raw_data import RawData
-from pyrovae.data.storage import fits, select
+from pyrovae.data.storage import PART, fits, select
 from pyrovae.display import strip, table
 from pyrovae.errors import InputError
 
@@ -25,17 +26,22 @@ FIXED_SEED = 1  # the seed of all that is drawn once for every run: splits, and 
 
 @dataclass(frozen=True)
 class Images:
-    """Images (N, C, H, W) as uint8 from 0 to 255, and their labels (N,) as int64, if there are any; -1: not known."""
+    """Images (N, C, H, W) as uint8 from 0 to 255, and their labels (N,) as int64, if there are any; -1: not known.
+
+    Or vectors, the rows (N, D) of a table, as float32. A missing value is NaN; images with such are float32, too.
+    """
 
     images: Tensor
     labels: Tensor | None = None
 
     def __post_init__(self) -> None:
         images = self.images
-        if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.dim() != 4:
+        kind = (images.dim(), images.dtype) if isinstance(images, Tensor) else ()
+        if kind not in ((4, torch.uint8), (4, torch.float32), (2, torch.float32)):
             got = f"{tuple(images.shape)} of {images.dtype}" if hasattr(images, "dtype") else type(images).__name__
             raise InputError(
-                f"images: expected a tensor (N, C, H, W) of torch.uint8, got {got}; Data.of(x) reads other arrays"
+                "images: expected a tensor (N, C, H, W) of torch.uint8, or rows (N, D) of torch.float32, got"
+                f" {got}; Data.of(x) reads other arrays"
             )
 
     def __len__(self) -> int:
@@ -43,10 +49,18 @@ class Images:
 
     def __repr__(self) -> str:
         shape = "×".join(map(str, self.images.shape[1:]))
-        return f"Images({len(self):,} of {shape}, {'unlabelled' if self.labels is None else 'labelled'})"
+        kind = "Images" if self.images.dim() == 4 else "Vectors"
+        return f"{kind}({len(self):,} of {shape}, {'unlabelled' if self.labels is None else 'labelled'})"
 
     def _repr_html_(self) -> str:
         return table(repr(self), {}, strip(self.images))
+
+    @property
+    def missing(self) -> float:
+        """The share of the values that are missing."""
+        if not self.images.is_floating_point():
+            return 0.0
+        return sum(float(part.isnan().sum()) for part in self.images.split(PART)) / self.images.numel()
 
     def __getitem__(self, rows: Tensor | slice) -> "Images":
         return Images(self.images[rows], None if self.labels is None else self.labels[rows])
@@ -61,7 +75,7 @@ class Images:
 
     def fits(self, device: torch.device | str) -> bool:
         """Return whether all images may be kept on the device."""
-        return fits(self.images.numel(), device)
+        return fits(self.images.nbytes, device)
 
     def to(self, device: torch.device | str) -> "Images":
         """Move all images to the device if they fit there; else return them where they are."""
@@ -73,13 +87,13 @@ class Images:
 class Batch(NamedTuple):
     """Images as a model reads them, and their labels."""
 
-    x: Tensor  # (n, C, H, W), in the units of the pixel protocol
+    x: Tensor  # (n, C, H, W) or (n, D), in the units of the pixel protocol
     labels: Tensor | None  # (n,)
 
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset: training, test and perhaps validation images, and the protocol that reads their pixels.
+    """A dataset: training, test and perhaps validation images, or rows of a table, and the protocol that reads them.
 
     The images are kept on `device` if they fit there; else `batch` copies the rows that it reads.
 
@@ -98,6 +112,7 @@ class Data:
     classes: tuple[str, ...] = ()
     pixels: Pixels = field(default_factory=Pixels)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    columns: tuple[str, ...] = ()  # the names of a table's columns, if they have any
 
     @classmethod
     def of(
@@ -112,6 +127,7 @@ class Data:
         shape: Sequence[int] = (),
         background: str = "white",
         name: str = "data",
+        missing: Any = None,
     ) -> "Data":
         """Make a dataset of images in hand: arrays, tensors, Datasets or DataLoaders of torch, or a data frame.
 
@@ -122,12 +138,25 @@ class Data:
         labels; `validation` likewise. Which images are drawn is the same every time. `classes` names the labels
         0, 1, .... Nothing is shared with the caller's arrays. Raises `InputError` for anything else.
 
+        With `pixels` real, standardized, counts or binary, x are vectors, the rows (N, D) of a table, in their own
+        units. A value that is NaN, or at which `missing`, of the shape of x, is true, is missing.
+
         >>> Data.of(torch.rand(50, 8, 8), torch.arange(50) % 3, validation=5)
         Data('data': 35 training, 5 validation, 10 testing images of 1×8×8; pixels grey)
         """
         sets, parts = {"images": x}, {"test_images": test, "validation_images": validation}
         sets |= {part: value for part, value in parts.items() if not isinstance(value, Real)}
-        images, numbers, classes = read_in_hand(sets, {"images": labels}, name, shape, background, classes)
+        read = read_in_hand(
+            sets,
+            {"images": labels},
+            name,
+            shape,
+            background,
+            classes,
+            pixels,
+            None if missing is None else {"images": missing},
+        )
+        images, numbers = read.images, read.labels
         for part in ("test_images", "validation_images"):
             value, n = parts[part], len(images["images"])
             if part in images or (part == "validation_images" and not value):
@@ -143,9 +172,10 @@ class Data:
             numbers.get("images"),
             images["test_images"],
             numbers.get("test_images"),
-            tuple(classes),
+            read.classes,
             images.get("validation_images"),
             numbers.get("validation_images"),
+            read.columns,
         )
         expect_different(raw.images, raw.test_images, name)
         return data_of(raw, Config(dataset=name, pixels=pixels))
@@ -157,14 +187,19 @@ class Data:
         """
         if isinstance(x, Images):
             return x
-        images, numbers, _ = read_in_hand({"images": x}, {"images": labels}, "data", self.shape, "white", self.classes)
-        if (shape := tuple(images["images"].shape[1:])) != self.shape:
+        shape: tuple[int, ...] = self.shape if len(self.shape) == 3 else ()
+        read = read_in_hand(
+            {"images": x}, {"images": labels}, "data", shape, "white", self.classes, self.pixels.protocol
+        )
+        images = read.images["images"]
+        if (shape := tuple(images.shape[1:])) != self.shape:
             raise InputError(f"images: expected some of shape {self.shape}, as the dataset has, got {shape}")
-        return Images(self.pixels.fix(images["images"], True, FIXED_SEED + 3), numbers.get("images"))
+        return Images(self.pixels.fix(images, True, FIXED_SEED + 3), read.labels.get("images"))
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {name}" for name, count in self._counts().items())
-        return f"Data({self.name!r}: {counts} images of {self._size}; pixels {self.pixels.protocol})"
+        kind = "images" if len(self.shape) == 3 else "vectors"
+        return f"Data({self.name!r}: {counts} {kind} of {self._size}; pixels {self.pixels.protocol})"
 
     def _repr_html_(self) -> str:
         classes = ", ".join(self.classes[:20]) + (", ..." if len(self.classes) > 20 else "")
@@ -180,10 +215,15 @@ class Data:
         return "×".join(map(str, self.shape))
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """The shape (C, H, W) of an image."""
-        _, channels, height, width = self.train.images.shape
-        return channels, height, width
+    def shape(self) -> tuple[int, ...]:
+        """The shape (C, H, W) of an image, or (D,) of a vector."""
+        return tuple(self.train.images.shape[1:])
+
+    @property
+    def missing(self) -> bool:
+        """Whether some values may be missing, as NaN, in a set of this dataset."""
+        sets = (self.train, self.validation, self.test)
+        return any(images is not None and images.missing > 0 for images in sets)
 
     def batch(self, images: Images, rows: Tensor | slice) -> Batch:
         """Read these rows of `images`, one of the sets of this dataset, on the device."""
@@ -192,7 +232,7 @@ class Data:
         return self.read(chosen.images.to(self.device), labels)
 
     def read(self, images: Tensor, labels: Tensor | None = None) -> Batch:
-        """Convert uint8 images by the pixel protocol."""
+        """Convert images or vectors, as a set keeps them, by the pixel protocol."""
         return Batch(self.pixels.read(images), labels)
 
     def to(self, device: torch.device | str) -> "Data":
@@ -221,6 +261,7 @@ def load(config: Config) -> Data:
         label_column=config.label_column,
         background=config.background,
         on_broken=config.on_broken,
+        pixels=config.pixels,
     )
     return data_of(raw, config)
 
@@ -240,6 +281,7 @@ def data_of(raw: RawData, config: Config) -> "Data":
         validation, train = train.take(order[: config.validation]), train.take(order[config.validation :])
     if config.labelled:
         train = with_labels(train, config.labelled, len(raw.classes), config.seed)
+    expect_protocol(config.pixels, train.images.dim() - 1)
     pixels = Pixels.of(config.pixels, train.images)
 
     def fixed(images: Images, drawn_once: bool, seed: int) -> Images:
@@ -252,6 +294,7 @@ def data_of(raw: RawData, config: Config) -> "Data":
         validation=None if validation is None else fixed(validation, drawn_once=True, seed=FIXED_SEED + 2),
         classes=raw.classes,
         pixels=pixels,
+        columns=raw.columns,
     )
 
 

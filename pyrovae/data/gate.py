@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -34,7 +34,9 @@ def read_images(
     in [−1, 1]. A warning says how any but bytes are read. Shapes may be (N, H, W); (N, H, W, C) or (N, C, H, W), with
     C of `CHANNELS`; or (N, D), if `shape` says what D numbers are: (H, W), (C, H, W) or (H, W, C). Transparent pixels
     are drawn on `background`. `place` says in messages where arrays are from. Raises `InputError` for anything else.
-    With `plain`, nothing is said of truth values and of floats in [0, 1], which have no other reading.
+    If floats are NaN somewhere, those pixels are missing, in all of their channels: all sets are then float32, in
+    0..255 or NaN, and a warning says which share is missing. With `plain`, nothing is said of truth values and of
+    floats in [0, 1], which have no other reading.
 
     >>> read_images({"images": np.linspace(-1, 1, 8).reshape(2, 2, 2)}, "x").values()
     Traceback (most recent call last):
@@ -52,7 +54,12 @@ def read_images(
     reading = reading_of(parts, place)
     if reading.said and not (plain and reading.plain):
         warnings.warn(f"dataset: {reading.said}", stacklevel=3)
-    return {name: _as_tensor(array, reading.convert, background, name, place) for name, array in parts.items()}
+    gaps = {name: _is_missing(array) for name, array in parts.items()} if reading.missing else {}
+    if gaps:
+        share = sum(float(gap.sum()) for gap in gaps.values()) / sum(gap.size for gap in gaps.values())
+        warnings.warn(f"dataset: {share:.2%} of the pixels in {place} are missing (NaN)", stacklevel=3)
+    tensors = {name: _as_tensor(array, reading.convert, background, name, place) for name, array in parts.items()}
+    return {name: _with_gaps(tensor, gaps[name]) if gaps else tensor for name, tensor in tensors.items()}
 
 
 @dataclass(frozen=True)
@@ -62,13 +69,20 @@ class Reading:
     convert: Callable[[np.ndarray], np.ndarray] | None
     said: str = ""
     plain: bool = False  # there is no other reading
+    missing: bool = False  # some numbers are NaN
 
 
 def reading_of(arrays: Mapping[str, np.ndarray], place: str) -> Reading:
     """Decide what the numbers of these arrays mean, from their type and the range of all of them together.
 
-    Raises `InputError`, with the remedy, where that is not plain.
+    NaN, a pixel that is missing, has no say. Raises `InputError`, with the remedy, where that is not plain.
     """
+    if any(map(_has_gaps, arrays.values())):
+        return replace(_reading_of_numbers(arrays, place), missing=True)
+    return _reading_of_numbers(arrays, place)
+
+
+def _reading_of_numbers(arrays: Mapping[str, np.ndarray], place: str) -> Reading:
     names, dtype = " and ".join(arrays), next(iter(arrays.values())).dtype
     what = f"{names} in {place}"
     if dtype.kind not in "buif":
@@ -79,7 +93,9 @@ def reading_of(arrays: Mapping[str, np.ndarray], place: str) -> Reading:
     lows, highs, wholes = zip(*ranges.values())
     least, most, whole = min(lows), max(highs), all(wholes)
     if not (math.isfinite(least) and math.isfinite(most)):
-        raise InputError(f"dataset: expected {what} without NaN and infinity, got some; replace or leave them out")
+        raise InputError(
+            f"dataset: expected {what} to be finite, or NaN where they are missing, got infinity, or nothing but NaN"
+        )
     for name, (low, high, _) in ranges.items():  # read alike, a set in another unit would be black, or pale
         if high <= 1 < most or (low >= 0 > least):
             raise InputError(
@@ -110,13 +126,15 @@ def reading_of(arrays: Mapping[str, np.ndarray], place: str) -> Reading:
 
 
 def _range(array: np.ndarray) -> tuple[float, float, bool]:
-    """Return the least and the largest number, NaN if one is, and whether all are whole."""
+    """Return the least and the largest number that is not NaN, infinity if there is none, and whether all are whole."""
     least, most, whole = math.inf, -math.inf, True
     for start in range(0, len(array), PART):
         part = array[start : start + PART]
+        if part.dtype.kind == "f":
+            part = part[~np.isnan(part)]
+            if not part.size:
+                continue
         low, high = part.min().item(), part.max().item()
-        if math.isnan(low) or math.isnan(high):
-            return math.nan, math.nan, False
         least, most = min(least, low), max(most, high)
         whole = whole and (part.dtype.kind != "f" or bool((np.rint(part) == part).all()))
     return least, most, whole
@@ -159,7 +177,8 @@ def _unfolded(shape: Sequence[int], name: str, place: str, flat: Sequence[int]) 
         remedy = f"--shape {side},{side}" if side * side == d else "--shape H,W"
         raise InputError(
             f"dataset: expected {name} of shape (N, H, W) in {place}, got {tuple(shape)}; if each row is an image, say"
-            f" of what shape, by {remedy}"
+            f" of what shape, by {remedy}; if it is"
+            " a row of a table, say what its numbers are, by --pixels standardized, real, counts or binary"
         )
     if math.prod(flat) != d or not 2 <= len(flat) <= 3:
         raise InputError(
@@ -188,7 +207,7 @@ def _as_tensor(
     seen = 0
     for start in range(0, n, PART):
         part = array[start : start + PART]
-        part = part if convert is None else convert(part)
+        part = part if convert is None else convert(np.nan_to_num(part) if part.dtype.kind == "f" else part)
         if alpha:
             seen += int((part[:, -1] < 255).any(axis=(1, 2)).sum())
             part = on_background(part, background, axis=1)
@@ -200,12 +219,36 @@ def _as_tensor(
     return out
 
 
+def _has_gaps(array: np.ndarray) -> bool:
+    """Say whether some numbers are NaN."""
+    starts = range(0, len(array), PART) if array.dtype.kind == "f" else ()
+    return any(np.isnan(array[start : start + PART]).any() for start in starts)
+
+
+def _is_missing(array: np.ndarray) -> np.ndarray:
+    """Return which pixels (N, 1, H, W) are missing, those of which a channel is."""
+    gaps: np.ndarray = np.isnan(array).any(1, keepdims=True)
+    return gaps
+
+
+def _with_gaps(images: Tensor, missing: np.ndarray) -> Tensor:
+    """Return images as float32, in 0..255, with NaN in place of missing pixels."""
+    return images.float().masked_fill(torch.from_numpy(missing), torch.nan)
+
+
 def expect_different(train: Tensor, test: Tensor | None, place: str) -> None:
-    """Raise `InputError` if all training images are equal; warn if few differ, or if test images are among them."""
+    """Raise `InputError` if all training images are equal; warn if few differ, or if test images are among them.
+
+    Rows of a table may repeat, as long as some differ.
+    """
+    table = train.dim() == 2
     rows = {hash(row.numpy().tobytes()) for row in train[:MOST_ROWS]}
     n = min(len(train), MOST_ROWS)
     if len(rows) == 1 and n > 1:
-        raise InputError(f"dataset: expected images that differ in {place}, got {len(train):,} equal ones")
+        kind = "rows" if table else "images"
+        raise InputError(f"dataset: expected {kind} that differ in {place}, got {len(train):,} equal ones")
+    if table:
+        return
     if len(rows) < n / 2:
         warnings.warn(f"dataset: only {len(rows):,} of {n:,} training images in {place} are different", stacklevel=3)
     if test is None:

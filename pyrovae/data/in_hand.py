@@ -1,7 +1,7 @@
-"""Data in hand: arrays, tensors, datasets of torch and data frames become sets of images."""
+"""Data in hand: arrays, tensors, datasets of torch and data frames become sets of images, or of a table's rows."""
 
-from collections.abc import Sequence, Sized
-from typing import Any
+from collections.abc import Mapping, Sequence, Sized
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,9 +19,21 @@ from torch.utils.data import (
 
 from pyrovae.data.gate import read_images
 from pyrovae.data.labels import read_labels
+from pyrovae.data.vectors import is_table, read_vectors
 from pyrovae.errors import InputError
 
 Labels = Any  # an array, a tensor or a list of labels, or the name of a column
+
+
+class InHand(NamedTuple):
+    """What was read of data in hand: images or vectors and labels by set, the names of classes and of columns."""
+
+    images: dict[str, Tensor]
+    labels: dict[str, Tensor]
+    classes: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+
+
 KINDS = "an array, a tensor, a Dataset or DataLoader of torch, or a data frame"
 
 
@@ -32,8 +44,10 @@ def read_in_hand(
     shape: Sequence[int],
     background: str,
     classes: Sequence[str],
-) -> tuple[dict[str, Tensor], dict[str, Tensor], tuple[str, ...]]:
-    """Return images as uint8, numbers of labels and names of classes, from sets in hand and their labels, by name."""
+    pixels: str = "grey",
+    missing: Mapping[str, Any] | None = None,
+) -> InHand:
+    """Read sets in hand and their labels, by name; `missing` are masks by the same names, true at gaps."""
     arrays, own = {}, {}
     for name, data in sets.items():
         arrays[name], own[name] = _taken_apart(data, labels.get(name), name)
@@ -42,9 +56,44 @@ def read_in_hand(
         raise InputError(
             f"labels: expected labels for {' and '.join(arrays)} alike, got some for {' and '.join(with_labels)} alone"
         )
-    images = read_images(arrays, place, shape, background, plain=True)
+    if is_table(pixels, max(array.ndim for array in arrays.values()), shape):
+        columns = _columns_of(next(iter(sets.values())), next(iter(labels.values()), None))
+        images = read_vectors(arrays, place, pixels, columns)
+    else:
+        columns = ()
+        images = read_images(arrays, place, shape, background, plain=True)
+    if missing:
+        images = {name: _with_gaps(values, missing.get(name), name) for name, values in images.items()}
     numbers, names = read_labels(with_labels, {name: len(arrays[name]) for name in arrays}, place, classes)
-    return images, numbers, names
+    return InHand(images, numbers, names, columns)
+
+
+def _with_gaps(values: Tensor, mask: Any, name: str) -> Tensor:
+    """Return images or vectors as float32, NaN where the mask is true; of images, in all channels of a pixel."""
+    if mask is None:
+        return values.float()
+    array = _array(mask, "missing")
+    n, *shape = values.shape
+    gaps = array[:, None] if values.dim() == 4 and array.ndim == 3 else array
+    if gaps.ndim == 4 and gaps.shape[1:3] == (*shape[1:],):  # channels behind
+        gaps = gaps.transpose(0, 3, 1, 2)
+    if gaps.ndim == 4:
+        gaps = np.asarray(gaps.any(1, keepdims=True))
+    expected = (n, 1, *shape[1:]) if len(shape) == 3 else (n, *shape)
+    if array.dtype.kind != "b" or gaps.shape != expected:
+        raise InputError(
+            f"missing: expected truth values for each value of {name}, of shape {tuple(values.shape)}, got"
+            f" {array.shape} of {array.dtype.name}"
+        )
+    return values.float().masked_fill(torch.from_numpy(np.ascontiguousarray(gaps)), torch.nan)
+
+
+def _columns_of(data: Any, label: Any) -> tuple[str, ...]:
+    """Return the names of the columns of a data frame, without that of the label; of anything else there are none."""
+    data = data[0] if isinstance(data, tuple) and len(data) == 2 else data
+    if not (hasattr(data, "columns") and hasattr(data, "to_numpy")):
+        return ()
+    return tuple(str(column) for column in data.columns if not isinstance(label, str) or column != label)
 
 
 def _taken_apart(data: Any, labels: Labels, name: str) -> tuple[np.ndarray, np.ndarray | None]:

@@ -1,7 +1,7 @@
-"""Pixel protocols: how uint8 images become the numbers that a likelihood scores."""
+"""Pixel protocols: how images, and the rows of tables, become the numbers that a likelihood scores."""
 
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 
 import torch
 from torch import Tensor
@@ -9,29 +9,35 @@ from torch import Tensor
 from pyrovae.data.storage import PART, convert
 from pyrovae.errors import InputError
 
+Moment = float | tuple[float, ...]  # of all pixels together, or of each column of a table
+
 
 @dataclass(frozen=True)
 class Pixels:
-    """A pixel protocol: how uint8 images become the numbers that a likelihood scores, and how these are shown again.
+    """A pixel protocol: how images or vectors become the numbers that a likelihood scores, and how these are shown.
 
-    `protocol` is grey (x/255), dynamic, static or threshold (0 or 1), bytes (0..255) or standardized.
+    For images, uint8, `protocol` is grey (x/255), dynamic, static or threshold (0 or 1), bytes (0..255) or
+    standardized. For vectors (N, D), float32, it is real, counts or binary, which leave them as they are, or
+    standardized, by column. A value that is missing is NaN, in images as in vectors, which are then float32.
     """
 
     protocol: str = "grey"
-    mean: float = 0.0  # of the training pixels x/255; only `standardized` has others than these defaults
-    std: float = 1.0
+    mean: Moment = 0.0  # of the training pixels x/255, or of each column; only `standardized` has others than these
+    std: Moment = 1.0
 
     @classmethod
     def of(cls, protocol: str, train: Tensor) -> "Pixels":
         """Return the protocol for these training images; `standardized` uses their mean and standard deviation.
 
-        Raises `InputError` if it is `standardized` and all pixels are equal.
+        Raises `InputError` if it is `standardized` and all pixels, or all values of a column, are equal.
         """
         if protocol != "standardized":
             return cls(protocol)
-        parts = (torch.bincount(part.flatten(), minlength=256) for part in train.split(PART))
-        counts = reduce(torch.add, parts).double()
+        if train.dim() == 2:
+            return cls(protocol, *_moments_of_columns(train))
         values = torch.arange(256, dtype=torch.float64) / 255
+        parts = (torch.bincount(_bytes(part).flatten(), minlength=256) for part in train.split(PART))
+        counts = reduce(torch.add, parts).double()
         mean = (counts @ values / counts.sum()).item()
         std = (counts @ (values - mean).square() / counts.sum()).sqrt().item()
         if std == 0:
@@ -41,22 +47,64 @@ class Pixels:
     def fix(self, images: Tensor, drawn_once: bool, seed: int) -> Tensor:
         """Binarise a whole set once: for `threshold`, for `static`, and for `dynamic` if `drawn_once`."""
         if self.protocol == "threshold":
-            return convert(images, lambda part: (part > 127).byte() * 255)
+            return convert(images, lambda part: torch.where(part.isnan(), part, (part > 127).to(part) * 255))
         if self.protocol == "static" or (self.protocol == "dynamic" and drawn_once):
             generator = torch.Generator().manual_seed(seed)
-            return convert(images, lambda part: torch.bernoulli(part / 255, generator=generator).byte() * 255)
+            return convert(images, lambda part: (_bernoulli(part / 255, part, generator) * 255).to(part))
         return images
 
     def read(self, images: Tensor) -> Tensor:
-        """Convert uint8 images to what the model scores; `dynamic` draws here, with torch's random state."""
-        if self.protocol == "bytes":
-            return images.to(torch.get_default_dtype())
-        x = images.to(torch.get_default_dtype()) / 255
+        """Convert what a set keeps to what the model scores; `dynamic` draws here, with torch's random state."""
+        x = images.to(torch.get_default_dtype())
+        if x.dim() > 2 and self.protocol != "bytes":
+            x = x / 255
         if self.protocol == "dynamic":
-            return torch.bernoulli(x)
-        return (x - self.mean) / self.std if self.protocol == "standardized" else x
+            return _bernoulli(x, images)
+        return self.standardized(x) if self.protocol == "standardized" else x
+
+    def standardized(self, x: Tensor) -> Tensor:
+        """Return (x − mean)/std."""
+        return (x - _like(self.mean, x)) / _like(self.std, x)
 
     def to_unit(self, x: Tensor) -> Tensor:
-        """Convert pixels x back to brightness in [0, 1], clipped, for figures."""
-        unit = x / 255 if self.protocol == "bytes" else x * self.std + self.mean
-        return unit.clamp(0, 1)
+        """Convert pixels x back to brightness in [0, 1], clipped, for figures; missing ones are grey, ½."""
+        unit = x / 255 if self.protocol == "bytes" else self.to_own_units(x)
+        return unit.clamp(0, 1).nan_to_num(0.5)
+
+    def to_own_units(self, x: Tensor) -> Tensor:
+        """Convert what the model scores back to the units of the table, or to x/255."""
+        return x * _like(self.std, x) + _like(self.mean, x)
+
+
+def _moments_of_columns(train: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of the values of each column that are not missing."""
+    rows = train.double()
+    mean = rows.nanmean(0)
+    std = (rows - mean).square().nanmean(0).sqrt()
+    if (constant := (std == 0).nonzero()).numel():
+        raise InputError(
+            f"pixels: 'standardized' expects columns that vary, got a constant one, number {int(constant[0]) + 1};"
+            " leave it out"
+        )
+    return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def _bytes(part: Tensor) -> Tensor:
+    """Return the pixels that are not missing, as integers."""
+    return part[~part.isnan()].long() if part.is_floating_point() else part
+
+
+def _bernoulli(share: Tensor, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Draw 0 or 1 with probability `share`; NaN, which float images may have, stays NaN."""
+    if not images.is_floating_point():
+        return torch.bernoulli(share, generator=generator)
+    return torch.where(share.isnan(), torch.nan, torch.bernoulli(share.nan_to_num(), generator=generator))
+
+
+def _like(moment: Moment, x: Tensor) -> Tensor | float:
+    return _tensor(moment, x.dtype, x.device) if isinstance(moment, tuple) else moment
+
+
+@lru_cache(64)
+def _tensor(moment: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.tensor(moment, dtype=dtype, device=device)

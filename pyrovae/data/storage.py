@@ -32,26 +32,27 @@ def memory(device: torch.device) -> int:
     return min([whole, *(int(limit) for limit in limits if limit.isdigit())])
 
 
-def allocate(shape: Sequence[int]) -> Tensor:
-    """Return an uninitialised uint8 tensor: in memory if it fits there, else in a deleted temporary file in $TMPDIR.
+def allocate(shape: Sequence[int], dtype: torch.dtype = torch.uint8) -> Tensor:
+    """Return an uninitialised tensor: in memory if it fits there, else in a deleted temporary file in $TMPDIR.
 
     Raises `InputError` if it fits neither in memory nor on disk.
     """
     n, folder = torch.Size(shape).numel(), tempfile.gettempdir()
-    if fits(n):
-        return torch.empty(*shape, dtype=torch.uint8)
-    if n > (free := shutil.disk_usage(folder).free):
+    nbytes = n * dtype.itemsize
+    if fits(nbytes):
+        return torch.empty(*shape, dtype=dtype)
+    if nbytes > (free := shutil.disk_usage(folder).free):
         raise InputError(
-            f"dataset: expected {n / 1e9:.1f} GB free in {folder}, as these images do not fit in memory,"
+            f"dataset: expected {nbytes / 1e9:.1f} GB free in {folder}, as these images do not fit in memory,"
             f" got {free / 1e9:.1f} GB; TMPDIR names another folder"
         )
     with tempfile.NamedTemporaryFile(prefix="pyrovae-") as file:  # deleted at once, its data live as long as the tensor
-        return torch.from_file(file.name, shared=True, size=n, dtype=torch.uint8).view(*shape)
+        return torch.from_file(file.name, shared=True, size=n, dtype=dtype).view(*shape)
 
 
 def convert(images: Tensor, function: Callable[[Tensor], Tensor], shape: Sequence[int] | None = None) -> Tensor:
     """Apply `function` to all images, `PART` at a time; `shape` is that of one image afterwards, if it changes."""
-    out = allocate((len(images), *(shape or images.shape[1:])))
+    out = allocate((len(images), *(shape or images.shape[1:])), images.dtype)
     for target, part in zip(out.split(PART), images.split(PART)):
         target.copy_(function(part))
     return out
@@ -59,7 +60,7 @@ def convert(images: Tensor, function: Callable[[Tensor], Tensor], shape: Sequenc
 
 def select(images: Tensor, rows: Tensor) -> Tensor:
     """Copy these rows of the images, `PART` at a time."""
-    out = allocate((len(rows), *images.shape[1:]))
+    out = allocate((len(rows), *images.shape[1:]), images.dtype)
     for target, part in zip(out.split(PART), rows.split(PART)):
         target.copy_(images[part])
     return out

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pyrovae.data.data import Batch, Data, Images
-from pyrovae.errors import at_least
+from pyrovae.errors import InputError, at_least
 from pyrovae.evaluation.active_units import ActiveUnits
 from pyrovae.inference import SVI, seeded
 from pyrovae.inference.objectives import EnumeratedELBO, KLWeight, TraceELBO
@@ -80,6 +80,11 @@ def sites_of_images(vae: Program, data: Data, images: Images) -> dict[str, Site]
 
     Raises `InputError` if guide and model do not fit each other.
     """
+    if data.missing and not vae.missing:
+        raise InputError(
+            "missing: expected a program built for missing values, by build(config, data.shape, len(data.classes),"
+            " missing=True), as some are missing in the data, got one that was not"
+        )
     with seeded(0):  # binary pixels are drawn, too
         return vae.sites(*arguments(vae, data.batch(images, slice(0, 1))))
 

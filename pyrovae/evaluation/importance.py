@@ -10,6 +10,7 @@ import torch
 from pyro import poutine
 from pyro.distributions import Unit
 from pyro.ops.stats import fit_generalized_pareto
+from pyro.poutine import Trace
 from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor, nn
 
@@ -35,7 +36,17 @@ def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: i
     Discrete sites that the guide marks `infer={"enumerate": "parallel"}` are not drawn, but summed over in p(x, z), so
     z are the others. Works for any Pyro model and guide whose sites lie in one plate of n; both are called with `args`.
     """
-    with torch.no_grad(), pyro.validation_enabled(False), hidden():
+    log_w, _ = weighted(model, guide, samples, *args)
+    return log_w.flatten(0, -3).logsumexp(0) if log_w.dim() > 2 else log_w
+
+
+@torch.no_grad()
+def weighted(model: Callable[..., Any], guide: Callable[..., Any], samples: int, *args: Any) -> tuple[Tensor, Trace]:
+    """Return the weights log w of `log_weights`, and the trace of the model at the draws that they belong to.
+
+    Without sites that are summed over, the weights are (samples, n); with them (..., samples, n), one for each value.
+    """
+    with pyro.validation_enabled(False), hidden():
         with pyro.plate("samples", samples, dim=-2):
             drawn, scored = guide_then_model(model, poutine.enum(guide, first_available_dim=-3), *args)
         sites = sample_sites(drawn)
@@ -44,7 +55,7 @@ def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: i
         log_w = joint_log_prob(scored) - joint_log_prob(drawn, without=[*summed, *factors])
         for name in summed:  # a value that the guide rules out, such as another label than a known one
             log_w = log_w.where(drawn.nodes[name]["log_prob"].exp() > 0, -math.inf)
-        return log_w.flatten(0, -3).logsumexp(0) if summed else log_w
+        return log_w, scored
 
 
 def log_likelihoods(

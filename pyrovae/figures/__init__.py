@@ -14,6 +14,7 @@ from pyrovae.config.settings import Config
 from pyrovae.errors import one_of
 from pyrovae.figures.classes import confusion
 from pyrovae.figures.clusters import clusters
+from pyrovae.figures.columns import imputations, marginals, pairs
 from pyrovae.figures.curves import losses
 from pyrovae.figures.images import (
     completions,
@@ -44,6 +45,9 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "completions": completions,
     "confusion": confusion,
     "clusters": clusters,
+    "marginals": marginals,
+    "pairs": pairs,
+    "imputations": imputations,
 }
 
 

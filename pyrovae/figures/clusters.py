@@ -6,13 +6,14 @@ from matplotlib.figure import Figure
 from pyrovae.data.data import Data
 from pyrovae.evaluation.classes import counts, label_probabilities, matching
 from pyrovae.figures.names import labels
-from pyrovae.figures.style import Unfit, image_figure
+from pyrovae.figures.style import Unfit, image_figure, of_images
 from pyrovae.inference.effects import mean_of
 from pyrovae.program import Program
 
 MOST_ROWS, MEMBERS = 60, 10
 
 
+@of_images
 def clusters(vae: Program, data: Data) -> Figure:
     """Draw a row for each cluster: its mean, decoded, and the test images that are the most certain to be in it.
 

@@ -19,6 +19,7 @@ from pyrovae.figures.style import (
     expect_code,
     image_figure,
     new_figure,
+    of_images,
     show_mosaic,
 )
 from pyrovae.inference.effects import mean_of
@@ -29,6 +30,7 @@ MOST_ROWS = 60  # the most rows of labels
 MOST_DIMENSIONS = 12
 
 
+@of_images
 def reconstructions(vae: Program, data: Data) -> Figure:
     """Draw test images, each with its reconstruction below."""
     columns, pairs = min(10, len(data.test)), max(1, min(3, len(data.test) // 10))
@@ -40,6 +42,7 @@ def reconstructions(vae: Program, data: Data) -> Figure:
     )
 
 
+@of_images
 def samples(vae: Program, data: Data) -> Figure:
     """Draw the mean of p(x | z, y) for 64 codes z from the prior; y are all labels in turn, or parts of test images."""
     side = 8
@@ -52,6 +55,7 @@ def samples(vae: Program, data: Data) -> Figure:
     return image_figure(_unit(data, vae.generate(side**2, y)), side, title)
 
 
+@of_images
 def manifold(vae: Program, data: Data) -> Figure:
     """Decode a 20×20 grid of two-dimensional codes over [−3, 3]²."""
     expect_code("manifold", vae)
@@ -84,6 +88,7 @@ def progress(progress: Mapping[str, Tensor]) -> Figure:
     return image_figure(images, len(progress["original"]), "The same images, epoch by epoch", rows)
 
 
+@of_images
 def interpolations(vae: Program, data: Data) -> Figure:
     """Decode straight lines between the codes of two test images; given labels, of two images with the same label."""
     expect_code("interpolations", vae)
@@ -104,6 +109,7 @@ def interpolations(vae: Program, data: Data) -> Figure:
     return image_figure(images.flatten(0, 1), len(heads), "Between two test images", column_labels=heads)
 
 
+@of_images
 def traversals(vae: Program, data: Data) -> Figure:
     """Decode the code of a test image with one dimension at a time moved from −3 to 3; the largest KL comes first."""
     expect_code("traversals", vae)
@@ -127,6 +133,7 @@ def traversals(vae: Program, data: Data) -> Figure:
     return image_figure(images, len(steps), "One dimension of a code moved at a time", rows, heads)
 
 
+@of_images
 def conditions(vae: Program, data: Data) -> Figure:
     """Decode each of ten codes with each label: one label per row, one code (a style) per column."""
     expect_code("conditions", vae)
@@ -140,6 +147,7 @@ def conditions(vae: Program, data: Data) -> Figure:
     return image_figure(images, styles, f"One label per row{left_out}, one style per column", labels(classes))
 
 
+@of_images
 def completions(vae: Program, data: Data) -> Figure:
     """Draw the part of a test image that the model is given, several completions of it, and the whole image."""
     if not isinstance(vae.context, Quadrants):

@@ -2,8 +2,9 @@
 
 import io
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from matplotlib.typing import ColorType
 from torch import Tensor
 from torch.nn import functional as F
 
+from pyrovae.data.data import Data
 from pyrovae.errors import InputError
 from pyrovae.figures.names import families
 from pyrovae.program import Program
@@ -39,10 +41,23 @@ STYLE: dict[Any, Any] = {
 DPI, DENSITY = 150, 1.5  # of a figure: pixels per inch, and per pixel of a page that shows it
 CELL = 0.5  # the width of one image in a mosaic, in inches
 MOST_PIXELS, MOST_RATIO = 256, 4  # of a drawn image: the longer side, and its ratio to the shorter one
+Drawing = TypeVar("Drawing", bound=Callable[..., Figure])
 
 
 class Unfit(InputError):
     """Raised when a figure cannot be drawn for a run, such as a manifold of three dimensions."""
+
+
+def of_images(figure: Drawing) -> Drawing:
+    """Make a figure raise `Unfit` for the rows of a table, which are no images."""
+
+    @wraps(figure)
+    def drawn(vae: Program, data: Data) -> Figure:
+        if len(data.shape) != 3:
+            raise Unfit(f"figure {figure.__name__}: expected images, got a table, whose rows are vectors")
+        return figure(vae, data)
+
+    return drawn  # type: ignore[return-value]
 
 
 def expect_code(figure: str, vae: Program) -> None:

@@ -47,6 +47,8 @@ class Label(nn.Module):
 class Quadrants(nn.Module):
     """A part of the image: keeps the pixels (n, C, H, W) of the first `seen` quadrants and sets all others to 0.
 
+    Those that are `missing`, NaN, are 0, too.
+
     The quadrants are, in this order, the lower left, the upper left and the upper right, as in the experiments of Sohn,
     Lee & Yan (2015), Learning structured output representation using deep conditional generative models.
     """
@@ -57,8 +59,9 @@ class Quadrants(nn.Module):
     )
     seen: Tensor  # (C, H, W), true where a pixel is kept
 
-    def __init__(self, shape: tuple[int, int, int], seen: int) -> None:
+    def __init__(self, shape: tuple[int, ...], seen: int, missing: bool = False) -> None:
         super().__init__()
+        self.missing = missing
         _, height, width = self.shape = tuple(shape)
         top, left = slice(0, height // 2), slice(0, width // 2)
         bottom, right = slice(height // 2, height), slice(width // 2, width)
@@ -68,7 +71,7 @@ class Quadrants(nn.Module):
         self.register_buffer("seen", mask, persistent=False)
 
     def forward(self, y: Tensor) -> Tensor:
-        return torch.where(self.seen, y, 0.0)
+        return torch.where(self.seen & ~y.isnan() if self.missing else self.seen, y, 0.0)
 
     def check(self, y: Tensor) -> Tensor:
         """Return y if it is images of the model's shape."""

@@ -6,11 +6,14 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from pyrovae.config import values
 from pyrovae.config.settings import Config, as_text, group_of
 from pyrovae.errors import InputError, at_least, reason
 from pyrovae.inference import seeded
+from pyrovae.inference.parameters import hidden
+from pyrovae.inference.traces import guide_then_model, sample_sites
 from pyrovae.parts.contexts import Context, Label, Quadrants
 from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import ACTIVATIONS, NETWORKS
@@ -40,28 +43,31 @@ READ_AS = {
 }
 
 
-def build(config: Config, shape: tuple[int, int, int], classes: int = 0) -> Program:
-    """Build the program that `config` describes, for images (C, H, W) and so many classes.
+def build(config: Config, shape: tuple[int, ...], classes: int = 0, missing: bool = False) -> Program:
+    """Build the program that `config` describes, for images (C, H, W) or vectors (D,), and so many classes.
 
-    The seed decides its weights. Raises `InputError` for unknown names (with the nearest one), for settings that the
-    program does not read, for parts and sites that do not fit each other, and for a model that does not fit in memory.
-    A model of pyrovae's own parts that is too large is refused before it allocates any.
+    If values may be `missing`, as NaN, the likelihood leaves them out, and the encoder reads where they are. The seed
+    decides the weights. Raises `InputError` for unknown names (with the nearest one), for settings that the program
+    does not read, for parts and sites that do not fit each other, and for a model that does not fit in memory. A model
+    of pyrovae's own parts that is too large is refused before it allocates any.
 
     >>> vae = build(Config(hidden=(32,), latent_dim=4, prior="mixture", components=5), (1, 8, 8))
     >>> vae.prior().event_shape, sum(parameter.numel() for parameter in vae.parameters())
     (torch.Size([4]), 4661)
     """
-    if len(shape) != 3:
-        raise InputError(f"shape: expected (channels, height, width), got {tuple(shape)}")
-    at_least(1, **dict(zip(("channels", "height", "width"), shape)))
+    if len(shape) not in (1, 3):
+        raise InputError(f"shape: expected (channels, height, width), or (columns,) of a vector, got {tuple(shape)}")
+    at_least(1, **dict(zip(("channels", "height", "width") if len(shape) == 3 else ("columns",), shape)))
     members = {family: lookup(family, getattr(config, family), known) for family, known in FAMILIES.items()}
     _check_settings(config, members["program"])
     _check_pixels(config, members["likelihood"])
-    context = _context(config, shape, classes)
+    _expect_fit(config, shape)
+    context = _context(config, shape, classes, missing)
     more = {
         "shape": tuple(shape),
         "activation": lookup("activation", config.activation, ACTIVATIONS),
         "unit": 255.0 if config.pixels == "bytes" else 1.0,
+        "missing": missing,
     }
     parts: list[Parts] = []
 
@@ -89,6 +95,7 @@ def _assembled(parts: Parts, classes: int) -> Program:
     if not isinstance(program, Program):
         raise InputError(f"program: expected a subclass of pyrovae.Program, got {parts.config.program!r}")
     program.shape = program.shape or parts["shape"]
+    program.missing = parts["missing"]
     return program.eval()
 
 
@@ -133,6 +140,13 @@ def _check_pixels(config: Config, likelihood: Any) -> None:
         )
 
 
+def _expect_fit(config: Config, shape: tuple[int, ...]) -> None:
+    """Raise `InputError` for vectors read as pixels, and for images read as a table."""
+    values.expect_protocol(config.pixels, len(shape))
+    if len(shape) == 1 and config.condition.startswith("quadrant"):
+        raise InputError(f"condition: expected none or label for a table, got {config.condition!r}")
+
+
 def _check_sites(program: Program, parts: Parts) -> None:
     """Run guide and model on two images; raise `InputError` unless parts and sites are as they should be."""
 
@@ -155,10 +169,25 @@ def _check_sites(program: Program, parts: Parts) -> None:
     finally:
         for hook in hooks:
             hook.remove()
+    if program.missing:
+        _check_missing(program, torch.ones_like(x), labels)
     if [*sites.values()] != [*others.values()]:
         raise InputError("program: expected the same sites for all images, got others for blank ones than for noise")
     if (shape := sites[program.image].event_shape) != parts["shape"]:
         raise InputError(f"image: expected event shape {parts['shape']} of {program.image!r}, got {shape}")
+
+
+def _check_missing(program: Program, x: Tensor, labels: Tensor) -> None:
+    """Raise `InputError` unless the program scores images x, of ones, of which values are missing."""
+    x.flatten(1)[:, 0] = torch.nan
+    with torch.no_grad(), hidden():
+        _, model = guide_then_model(program.model, program.guide, x, program.given(x, labels))
+        node = sample_sites(model)[program.image]
+        if not node["fn"].log_prob(node["value"]).isfinite().all():
+            raise InputError(
+                "program: expected one that leaves missing values out, as with `likelihood` of its parts, got scores"
+                " that are not finite"
+            )
 
 
 def _expect_distribution(family: str, name: str, returned: object, shape: tuple[int, ...]) -> None:
@@ -170,11 +199,11 @@ def _expect_distribution(family: str, name: str, returned: object, shape: tuple[
         raise InputError(f"{family} {name!r}: expected event shape {shape}, got {tuple(returned.event_shape)}{hint}")
 
 
-def _context(config: Config, shape: tuple[int, int, int], classes: int) -> Context | None:
+def _context(config: Config, shape: tuple[int, ...], classes: int, missing: bool) -> Context | None:
     if config.condition == "none":
         return None
     if config.condition == "label":
         if not classes:
             raise InputError(f"condition: 'label' expects images with labels, got none in {config.dataset!r}")
         return Label(classes)
-    return Quadrants(shape, seen=int(config.condition[-1]))
+    return Quadrants(shape, int(config.condition[-1]), missing)

@@ -2,6 +2,7 @@
 
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -9,8 +10,9 @@ from torch import nn
 from pyrovae.config.settings import Config, as_text
 from pyrovae.errors import InputError
 from pyrovae.parts.contexts import Context, Quadrants
-from pyrovae.parts.likelihoods import Unseen
+from pyrovae.parts.likelihoods import Elementwise, Seen, Unseen
 from pyrovae.parts.networks import MLP
+from pyrovae.parts.networks.observed import Logarithms, Observed, Reading, doubled
 from pyrovae.parts.registry import call
 
 
@@ -89,12 +91,25 @@ class Parts(Mapping[str, Any]):
         return part
 
     def _likelihood(self) -> Any:
-        likelihood = call("likelihood", self.members["likelihood"], self)
+        likelihood: Any = call("likelihood", self.members["likelihood"], self)
+        if isinstance(likelihood, Elementwise):
+            likelihood.dims = len(self["shape"])
         self.distributions.append(("likelihood", likelihood, self["shape"]))
+        likelihood = Seen(likelihood) if self["missing"] else likelihood
         return Unseen(likelihood, ~self.context.seen) if isinstance(self.context, Quadrants) else likelihood
 
     def _network(self) -> Any:
-        network = call("network", self.members["network"], self)
+        """Make the network; its encoders read missing values, if there are any, and counts."""
+        network = self._network_for(shape := self["shape"])
+        encoding = self._network_for(doubled(shape)) if self["missing"] else network
+        wrappers: list[Callable[..., Any]] = [Logarithms] if self.config.pixels == "counts" else []
+        if self["missing"]:
+            wrappers.append(partial(Observed, shape=shape, unit=self["unit"]))
+        return Reading(network, encoding, wrappers) if wrappers else network
+
+    def _network_for(self, shape: tuple[int, ...]) -> Any:
+        offered = ChainMap[str, Any]({"shape": shape}, self)  # type: ignore[arg-type]
+        network = call("network", self.members["network"], offered)
         if missing := [name for name in ("encoder", "decoder") if not hasattr(network, name)]:
             raise InputError(f"network: expected a class with {', '.join(missing)}, got {self.config.network!r}")
         return network

@@ -137,8 +137,8 @@ class Run:
     @cached_property
     def vae(self) -> Program:
         """The trained program in evaluation mode on the CPU, built without its data."""
-        channels, height, width = self._about["shape"]
-        vae = build(self.trusted, (channels, height, width), len(self.classes))
+        about = self._about
+        vae = build(self.trusted, tuple(about["shape"]), len(self.classes), about.get("missing", False))
         self._read("model.safetensors", lambda path: vae.load_state_dict(load_file(path)))
         return vae
 
@@ -147,9 +147,15 @@ class Run:
         return tuple(self._about["classes"])
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of a table's columns, if they have any."""
+        return tuple(self._about.get("columns", ()))
+
+    @property
     def pixels(self) -> Pixels:
         pixels = self._about["pixels"]
-        return Pixels(pixels["protocol"], pixels["mean"], pixels["std"])
+        mean, std = (tuple(each) if isinstance(each, list) else each for each in (pixels["mean"], pixels["std"]))
+        return Pixels(pixels["protocol"], mean, std)
 
     @cached_property
     def _about(self) -> About:
@@ -185,7 +191,7 @@ class Run:
         """Save an epoch of `fit`: its record, its pictures, its weights if they are the best, and the checkpoint."""
         with held_back():
             append_line(self.path / "metrics.jsonl", json.dumps(record))
-            if record["epoch"] in PROGRESS_EPOCHS or fit.done:
+            if len(fit.data.shape) == 3 and (record["epoch"] in PROGRESS_EPOCHS or fit.done):
                 write_whole(self.path / "progress.safetensors", progress_of(self.progress, record["epoch"], fit))
             if fit.improved:
                 write_whole(self.path / "model.safetensors", weights_of(fit))
@@ -271,6 +277,10 @@ class Run:
     def save_figure(self, name: str, figure: Figure) -> Path:
         """Write figures/`name`.png."""
         return self._write(f"figures/{name}.png", as_png(figure))
+
+    def save_table(self, name: str, content: bytes) -> Path:
+        """Write a file of numbers, such as sample.csv."""
+        return self._write(name, content)
 
     def save_page(self, name: str, page: str) -> Path:
         """Write `name`.html."""

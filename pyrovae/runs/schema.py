@@ -134,16 +134,18 @@ class PixelProtocol(TypedDict):
     """The fields of `pyrovae.data.pixels.Pixels`."""
 
     protocol: str
-    mean: float
-    std: float
+    mean: float | list[float]
+    std: float | list[float]
 
 
 class About(TypedDict):
-    """The metadata of weights: the images (C, H, W) that they were trained on, and the version that wrote them."""
+    """The metadata of weights: the images (C, H, W), or vectors (D,), that they were trained on, and the version."""
 
     shape: list[int]
     classes: list[str]
     pixels: PixelProtocol
+    missing: NotRequired[bool]  # whether values may be missing
+    columns: NotRequired[list[str]]  # the names of a table's columns
     version: NotRequired[str]  # the first runs of 0.1.0 did not write it
 
 
@@ -249,7 +251,7 @@ def read_about(path: Path) -> About:
     """Read the metadata of model.safetensors, without its weights."""
     with safetensors.safe_open(path, "pt") as file:
         about = expect(json_of(file.metadata()["pyrovae"]), About, "metadata")
-    if len(about["shape"]) != 3 or not all(isinstance(side, int) and side > 0 for side in about["shape"]):
+    if len(about["shape"]) not in (1, 3) or not all(isinstance(side, int) and side > 0 for side in about["shape"]):
         raise ValueError(f"shape {about['shape']}")
     if not all(isinstance(name, str) for name in about["classes"]):
         raise ValueError(f"classes {about['classes']}")

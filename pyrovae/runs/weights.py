@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pyrovae import __version__
 from pyrovae.data.data import Data
+from pyrovae.data.pixels import Moment
 from pyrovae.runs.schema import About
 from pyrovae.training.fit import Fit
 
@@ -16,14 +17,18 @@ PROGRESS_EPOCHS = (1, 3, 5, 10, 20, 30, 40, 50)  # epochs whose reconstructions 
 
 
 def weights_of(fit: Fit) -> bytes:
-    """Return the content of model.safetensors: the weights, and a description of the images as metadata."""
+    """Return the content of model.safetensors: the weights, and a description of the data as metadata."""
     pixels = fit.data.pixels
     about: About = {
         "shape": list(fit.data.shape),
         "classes": list(fit.data.classes),
-        "pixels": {"protocol": pixels.protocol, "mean": pixels.mean, "std": pixels.std},
+        "pixels": {"protocol": pixels.protocol, "mean": _listed(pixels.mean), "std": _listed(pixels.std)},
         "version": __version__,
     }
+    if fit.data.missing:
+        about["missing"] = True
+    if fit.data.columns:
+        about["columns"] = list(fit.data.columns)
     weights = {name: tensor.contiguous() for name, tensor in fit.vae.state_dict().items()}
     return save(weights, {"pyrovae": json.dumps(about)})
 
@@ -46,3 +51,7 @@ def shown_rows(data: Data, n: int = 10) -> Tensor:
     if labels is None or len(data.classes) > n or not data.test.known().any():
         return torch.arange(min(n, len(data.test)))
     return torch.tensor([int((labels == label).nonzero()[0]) for label in labels.unique() if label >= 0])
+
+
+def _listed(moment: Moment) -> float | list[float]:
+    return [*moment] if isinstance(moment, tuple) else moment

@@ -59,8 +59,8 @@ READ = {
 # The kind of an array -> the array, and what refuses it.
 REFUSED = {
     "standardized": (RANDOM.normal(size=(N, 6, 7)), r"got float64 from -.*; bring them to \[0, 1\], where 1 is white"),
-    "NaN": (np.where(BINARY > 0, np.nan, 0.5), "without NaN and infinity, got some"),
-    "infinity": (np.where(BINARY > 0, np.inf, 0.5), "without NaN and infinity, got some"),
+    "nothing but NaN": (np.where(BINARY > 0, np.nan, np.nan), "to be finite, or NaN where they are missing, got inf"),
+    "infinity": (np.where(BINARY > 0, np.inf, 0.5), "to be finite, or NaN where they are missing, got infinity"),
     "above 1": (BYTES / 250, "got float64 from 0 to 1.02; bring them to"),
     "12 bits": (DEEP // 16, "got uint16 from .* to 4,09.; bring them"),
     "17 levels": (BYTES // 16 / 1.0 + 1, "got float64 from 1 to 16; bring them"),
@@ -162,6 +162,26 @@ def test_what_is_not_plain_is_refused_with_a_remedy(kind, entry, tmp_path):
         with pytest.raises(InputError, match=message) as refusal:
             entry(array, tmp_path)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("kind", ["float64 in [0, 1]", "float32 in 0..255"])
+def test_nan_is_a_missing_pixel(kind, entry, tmp_path):
+    grey = np.random.default_rng(2).integers(0, 256, (N, 6, 7))
+    grey[0, 0, :2] = 0, 255
+    array = grey.astype(np.float32) if "255" in kind else grey / 255
+    missing = np.random.default_rng(3).random(grey.shape) < 0.1
+    missing[0, 0, :2] = False
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        data = entry(np.where(missing, np.nan, array), tmp_path)
+    assert any("of the pixels in" in str(warning.message) for warning in caught)
+    images = [images for images in (data.train, data.test) if len(images) and images.missing]
+    assert data.missing
+    assert all(part.images.dtype == torch.float32 for part in images)
+    values = torch.cat([part.images for part in (data.train, data.test)])
+    assert int(values.isnan().sum()) == missing.sum()
+    assert sorted(values[~values.isnan()].tolist()) == sorted(grey[~missing].tolist())
 
 
 SHAPES = {

@@ -1,18 +1,14 @@
 """The pixel protocols: uint8 images in memory, read as the numbers that a likelihood scores."""
 
-from typing import get_args
-
 import numpy as np
 import pytest
 import torch
 
 from pyrovae.config.settings import Config
+from pyrovae.config.values import IMAGES
 from pyrovae.data.data import load
 from pyrovae.data.pixels import Pixels
 from pyrovae.errors import InputError
-
-PROTOCOLS = get_args(Config.model_fields["pixels"].annotation)
-
 
 GREY = 77  # of 255: a pixel of this value is binarised to 1 with probability 30.2 %
 
@@ -31,7 +27,7 @@ def read_all(data, images):
     return data.batch(images, slice(None)).x
 
 
-@pytest.mark.parametrize("pixels", PROTOCOLS)
+@pytest.mark.parametrize("pixels", IMAGES)
 def test_images_are_uint8_in_memory_and_floats_when_read(pixels, noisy):
     data = load(Config(**noisy, pixels=pixels, validation=10))
     assert data.pixels.protocol == pixels
@@ -40,7 +36,7 @@ def test_images_are_uint8_in_memory_and_floats_when_read(pixels, noisy):
         assert read_all(data, images).dtype == torch.get_default_dtype()
 
 
-@pytest.mark.parametrize("pixels", PROTOCOLS)
+@pytest.mark.parametrize("pixels", IMAGES)
 def test_evaluation_pixels_are_the_same_at_each_visit_and_each_load(pixels, noisy):
     data, again = (load(Config(**noisy, pixels=pixels, validation=10)) for _ in range(2))
     for part in ("test", "validation"):
@@ -49,7 +45,7 @@ def test_evaluation_pixels_are_the_same_at_each_visit_and_each_load(pixels, nois
         assert torch.equal(x, read_all(again, getattr(again, part)))
 
 
-@pytest.mark.parametrize("pixels", [pixels for pixels in PROTOCOLS if pixels != "dynamic"])
+@pytest.mark.parametrize("pixels", [pixels for pixels in IMAGES if pixels != "dynamic"])
 def test_training_pixels_are_the_same_at_each_visit(pixels, noisy):
     data, again = load(Config(**noisy, pixels=pixels)), load(Config(**noisy, pixels=pixels))
     x = read_all(data, data.train)

@@ -48,22 +48,24 @@ def read_source(
     label_column: str = "",
     background: str = "white",
     on_broken: str = "stop",
+    pixels: str = "grey",
 ) -> RawData:
     """Read the images called `dataset`, and resize them to `image_size` pixels a side if that is not None.
 
     `dataset` is a name in `DATASETS`, `folder:PATH`, `npz:PATH` or `csv:PATH`. `shape` is that of images which a file
     holds as flat rows, `label_column` names the column of a table that has the labels, and transparent pixels are drawn
-    on `background`. Files of a folder that are no images are refused, or, with
-    `on_broken` "skip", left out. Raises `InputError` for any other name, with the nearest known one.
+    on `background`. Files of a folder that are no images are refused, or, with `on_broken` "skip", left out. `pixels`,
+    a protocol, says whether a file's rows are images or the rows of a table. Raises `InputError` for any other name,
+    with the nearest known one.
     """
     kind, _, path = dataset.partition(":")
     colour_of(background, 1)
     if path and kind == "folder":
         return _own(read_folder(_home(path), image_size, background, on_broken), path)
     if path and kind == "npz":
-        return _resized(_own(read_npz(_home(path), shape, background), path), image_size)
+        return _resized(_own(read_npz(_home(path), shape, background, pixels), path), image_size)
     if path and kind == "csv":
-        return _resized(_own(read_csv(_home(path), shape, label_column), path), image_size)
+        return _resized(_own(read_csv(_home(path), shape, label_column, pixels), path), image_size)
     if dataset not in DATASETS:
         known = [*DATASETS, "folder:PATH", "npz:PATH", "csv:PATH"]
         if _exists(dataset):
@@ -114,6 +116,8 @@ def _exists(name: str) -> bool:
 def _resized(data: RawData, size: int | None) -> RawData:
     if size is None:
         return data
+    if data.images.dim() == 2 or data.images.is_floating_point():
+        raise InputError(f"image_size: expected images without missing pixels to resize, or nothing, got {size}")
 
     def resized(images: Tensor) -> Tensor:
         return convert(images, lambda part: square(part, size), (images.shape[1], size, size))

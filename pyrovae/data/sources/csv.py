@@ -1,9 +1,9 @@
-"""Reads a table of numbers, of which each row is an image, as the MNIST of Kaggle."""
+"""Reads a table of numbers, of which each row is a vector, or an image as in the MNIST of Kaggle."""
 
 import csv
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,19 +15,22 @@ from pyrovae.data.layouts import LABELS
 from pyrovae.data.sources.image_files import check_file
 from pyrovae.data.sources.raw_data import RawData
 from pyrovae.data.storage import fits
+from pyrovae.data.vectors import is_table, read_vectors
 from pyrovae.errors import InputError, one_of, reason
 
 DELIMITERS = ",;\t "
 LINE = 10**7  # the most characters of the first line
+EMPTY = {"", "nan", "na", "n/a", "null", "none", "?"}  # how files of the field write a value that is missing
 LABEL_COLUMNS = {*LABELS["labels"], "class", "species"} - {"arr_1"}
 
 
-def read_csv(path: Path, shape: Sequence[int] = (), label_column: str = "") -> RawData:
-    """Read a text of numbers, one row for each image, with commas, semicolons, tabs or spaces between them.
+def read_csv(path: Path, shape: Sequence[int] = (), label_column: str = "", pixels: str = "grey") -> RawData:
+    """Read a text of numbers, one row for each image or vector, with commas, semicolons, tabs or spaces between them.
 
     A first line that is not all numbers has the names of the columns. The label is the column `label_column`; without
     that, one of the name label, class, target or the like, or, in a table without names that has one column more than
-    `shape` has pixels, the first, which a warning says. Raises `InputError` for anything else.
+    `shape` has pixels, the first, which a warning says. In a table, which it is if `pixels` says so, an empty cell, or
+    one of `EMPTY`, is a value that is missing. Raises `InputError` for anything else.
     """
     try:
         check_file(path)
@@ -37,24 +40,43 @@ def read_csv(path: Path, shape: Sequence[int] = (), label_column: str = "") -> R
             first = file.readline(LINE)
         delimiter = max(DELIMITERS, key=first.count)
         cells = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter), [])]
-        named = not all(map(_is_number, cells))
+        table = is_table(pixels, 2, shape)
+        named = not all(_is_number(cell) or (table and cell.lower() in EMPTY) for cell in cells)
         names = cells if named else []
-        label = _label(names, len(cells), shape, label_column, path)
+        label = _label(names, len(cells), shape, label_column, path, table)
         read = partial(_columns, path, delimiter, int(named))
-        pixels = _as_bytes(read([column for column in range(len(cells)) if column != label], np.float32))
+        others = [column for column in range(len(cells)) if column != label]
+        numbers = read(others, np.float64, converters=_value) if table else _as_bytes(read(others, np.float32))
         words = None if label is None else read([label], str)
     except InputError:
         raise
     except Exception as error:  # numpy names the row and the column
         raise InputError(f"dataset: expected a table of numbers at {path}, got: {reason(error)}") from None
-    images = read_images({"images": pixels}, str(path), shape, plain=True)["images"]
+    columns = tuple(names[column] for column in others) if table and named else ()
+    if table:
+        rows = read_vectors({"images": numbers}, str(path), pixels, columns)["images"]
+    else:
+        rows = read_images({"images": numbers}, str(path), shape, plain=True)["images"]
     if words is None:
-        return RawData(images)
+        return RawData(rows, columns=columns)
     labels, classes = read_labels({"labels": _as_numbers(words[:, 0])}, {"labels": len(words)}, str(path))
-    return RawData(images, labels["labels"], classes=classes)
+    return RawData(rows, labels["labels"], classes=classes, columns=columns)
 
 
-def _columns(path: Path, delimiter: str, skipped: int, columns: Sequence[int], kind: type) -> np.ndarray:
+def _value(cell: str) -> float:
+    """Return the number in a cell of a table, NaN for one that is missing."""
+    cell = cell.strip()
+    return math.nan if cell.lower() in EMPTY else float(cell)
+
+
+def _columns(
+    path: Path,
+    delimiter: str,
+    skipped: int,
+    columns: Sequence[int],
+    kind: type,
+    converters: Callable[[str], float] | None = None,
+) -> np.ndarray:
     """Read these columns, (rows, columns), after so many lines that are skipped."""
     text: np.ndarray = np.loadtxt(
         path,
@@ -66,6 +88,7 @@ def _columns(path: Path, delimiter: str, skipped: int, columns: Sequence[int], k
         quotechar='"',
         ndmin=2,
         encoding="utf-8-sig",
+        converters=converters,
     )
     return text
 
@@ -76,7 +99,9 @@ def _as_bytes(numbers: np.ndarray) -> np.ndarray:
     return numbers.astype(np.uint8) if whole else numbers
 
 
-def _label(names: Sequence[str], columns: int, shape: Sequence[int], label_column: str, path: Path) -> int | None:
+def _label(
+    names: Sequence[str], columns: int, shape: Sequence[int], label_column: str, path: Path, table: bool
+) -> int | None:
     """Return which column is the label, if one is."""
     if label_column:
         return names.index(one_of("label_column", label_column, names))
@@ -89,7 +114,7 @@ def _label(names: Sequence[str], columns: int, shape: Sequence[int], label_colum
         warnings.warn(f"dataset: the first of {columns:,} columns of {path} is read as the label", stacklevel=4)
         return 0
     side = math.isqrt(columns - 1)
-    if not names and not shape and side**2 == columns - 1:
+    if not names and not shape and not table and side**2 == columns - 1:
         raise InputError(
             f"dataset: expected the shape of an image in {path}, whose rows have {columns:,} numbers, got none;"
             f" --shape {side},{side} reads the first as the label"

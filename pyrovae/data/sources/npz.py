@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from pyrovae.data.gate import expect_images, read_images
 from pyrovae.data.labels import WORD, read_labels
@@ -18,6 +19,7 @@ from pyrovae.data.layouts import IMAGES, named
 from pyrovae.data.sources.image_files import check_file
 from pyrovae.data.sources.raw_data import RawData
 from pyrovae.data.storage import allocate, fits
+from pyrovae.data.vectors import is_table, read_vectors
 from pyrovae.errors import InputError, reason
 
 CHUNK = 2**26  # bytes read at a time
@@ -77,28 +79,37 @@ class _Array:
         return array.reshape(self.shape[::-1]).T if self.by_columns else array.reshape(self.shape)
 
 
-def read_npz(path: Path, shape: Sequence[int] = (), background: str = "white") -> RawData:
+def read_npz(path: Path, shape: Sequence[int] = (), background: str = "white", pixels: str = "grey") -> RawData:
     """Read the images and labels of an npz file, or the images of an npy file.
 
     Their arrays may have any of the names in `pyrovae.data.layouts`; others are not read, and a warning names them. See
-    `read_images` and `read_labels` for what they may hold. The headers are checked before any values are read, and
-    nothing is unpickled. Raises `InputError` for anything else.
+    `read_images`, or, if `pixels` are those of a table, `read_vectors`, and `read_labels` for what they may hold. The
+    headers are checked before any values are read, and nothing is unpickled. Raises `InputError` for anything else.
     """
     try:
         check_file(path)
         with path.open("rb") as file:
             if file.read(len(NPY)) == NPY:
-                images = {"images": np.load(path, mmap_mode="r", allow_pickle=False)}
-                return RawData(read_images(images, str(path), shape, background)["images"])
+                array = np.load(path, mmap_mode="r", allow_pickle=False)
+                return RawData(_read({"images": array}, path, shape, background, pixels)["images"])
         with zipfile.ZipFile(path) as archive:
-            return _raw_data(archive, path, shape, background)
+            return _raw_data(archive, path, shape, background, pixels)
     except (InputError, Warning):
         raise
     except Exception as error:
         raise InputError(f"dataset: expected an npz or npy file at {path}, got: {reason(error)}") from None
 
 
-def _raw_data(archive: zipfile.ZipFile, path: Path, shape: Sequence[int], background: str) -> RawData:
+def _read(
+    arrays: Mapping[str, np.ndarray], path: Path, shape: Sequence[int], background: str, pixels: str
+) -> dict[str, Tensor]:
+    """Read arrays as images, or as the rows of a table."""
+    if is_table(pixels, max(array.ndim for array in arrays.values()), shape):
+        return read_vectors(arrays, str(path), pixels)
+    return read_images(arrays, str(path), shape, background)
+
+
+def _raw_data(archive: zipfile.ZipFile, path: Path, shape: Sequence[int], background: str, pixels: str) -> RawData:
     entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
     parts = named(entries, str(path))
     arrays = {part: _Array.of(archive, entries[name]) for part, name in parts.items()}
@@ -106,15 +117,16 @@ def _raw_data(archive: zipfile.ZipFile, path: Path, shape: Sequence[int], backgr
     for part, array in images.items():
         if array.dtype.kind not in "buif":
             raise InputError(f"dataset: expected {parts[part]} in {path} to be numbers, got type {array.dtype.name}")
-        expect_images(array.shape, parts[part], str(path), shape)
+        if not is_table(pixels, len(array.shape), shape):
+            expect_images(array.shape, parts[part], str(path), shape)
     labels = _checked_labels(arrays, parts, path)
     _check_size([*arrays.values()], path)
     if others := sorted(set(entries) - set(parts.values())):
         warnings.warn(f"dataset: {', '.join(others)} in {path} are not read", stacklevel=2)
     counts = {part: images[part.replace("labels", "images")].shape[0] for part in labels}
     read, classes = read_labels({part: array.read() for part, array in labels.items()}, counts, str(path))
-    tensors = read_images({part: array.read() for part, array in images.items()}, str(path), shape, background)
-    return RawData(**tensors, **read, classes=classes)
+    tensors = _read({part: array.read() for part, array in images.items()}, path, shape, background, pixels)
+    return RawData(**tensors, **read, classes=classes, columns=())
 
 
 def _checked_labels(arrays: Mapping[str, _Array], parts: Mapping[str, str], path: Path) -> dict[str, _Array]:

@@ -1,4 +1,4 @@
-"""What reading a source returns: uint8 images in memory, with their labels."""
+"""What reading a source returns: images, or the rows of a table, in memory, with their labels."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,9 @@ from pyrovae.errors import InputError, expect_text
 class RawData:
     """Images (N, C, H, W) as uint8, labels (N,) as int64 if there are any, and the other sets that the source has.
 
-    `classes` names the labels 0, 1, 2, ...; it is empty without labels. A label that is not known is -1.
+    The rows (N, D) of a table are float32, and images of which pixels are missing, as NaN, are float32 in 0..255.
+    `classes` names the labels 0, 1, 2, ...; it is empty without labels. A label that is not known is -1. `columns`
+    names the columns of a table.
     """
 
     images: Tensor
@@ -22,6 +24,7 @@ class RawData:
     classes: tuple[str, ...] = ()
     validation_images: Tensor | None = None
     validation_labels: Tensor | None = None
+    columns: tuple[str, ...] = ()
 
 
 def checked(data: RawData, name: str) -> RawData:
@@ -30,6 +33,7 @@ def checked(data: RawData, name: str) -> RawData:
     Files may hold anything, and so may what torchvision makes of them. `name` says in the message where they were read.
     """
     expect_text(f"dataset: a class in {name}", *data.classes)
+    expect_text(f"dataset: a column in {name}", *data.columns)
     parts = [
         (data.images, data.labels, "images"),
         (data.test_images, data.test_labels, "test images"),
@@ -39,9 +43,13 @@ def checked(data: RawData, name: str) -> RawData:
         if images is None:
             continue
         nbytes = images.untyped_storage().nbytes()
-        if images.dtype != torch.uint8 or images.dim() != 4 or not 0 < images.numel() <= nbytes:
+        kinds = ((4, torch.uint8), (4, torch.float32), (2, torch.float32))
+        if (images.dim(), images.dtype) not in kinds or not 0 < images.numel() * images.dtype.itemsize <= nbytes:
             got = f"{tuple(images.shape)} of {images.dtype} in {nbytes} bytes"
-            raise InputError(f"dataset: expected {called} (N, C, H, W) of torch.uint8 in {name}, got {got}")
+            raise InputError(
+                f"dataset: expected {called} (N, C, H, W) of torch.uint8, or rows (N, D) of torch.float32, in {name},"
+                f" got {got}"
+            )
         if images.shape[1:] != data.images.shape[1:]:
             got = f"{tuple(data.images.shape[1:])} and {tuple(images.shape[1:])}"
             raise InputError(f"dataset: expected images and {called} of one shape in {name}, got {got}")

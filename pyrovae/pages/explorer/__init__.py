@@ -27,6 +27,10 @@ def explore(run: Run, most: int = MOST) -> str:
     from pyrovae.pages.explorer.store import Store
     from pyrovae.pages.explorer.words import explanation, facts, subtitle
 
+    if len(run.data.shape) != 3:
+        raise InputError(f"explore: expected a model of images, got one of vectors of {run.data.shape[0]} numbers")
+    if run.vae.missing:
+        raise InputError("explore: expected a model of whole images, got one of images of which pixels are missing")
     store = Store()
     contents = contents_of(run, store)
     page = _filled(

@@ -65,7 +65,7 @@ class PriorDraws:
 class Contents:
     """What the scripts of the page know about a run."""
 
-    shape: tuple[int, int, int]  # of a picture: channels, height, width
+    shape: tuple[int, ...]  # of a picture: channels, height, width
     binary: bool  # whether the model reads pixels that are 0 or 1
     condition: str  # what the model is conditioned on: "none", "labels" or "images"
     seen: Stored | None  # 1 where a model of quadrants sees the picture, (C, H, W)

@@ -50,6 +50,19 @@ CAPTIONS = {  # in the order of the page, which draws the losses itself
         "zero carries no information."
     ),
     "progress": "The same test images, reconstructed after more and more epochs.",
+    "confusion": "What the test images of each label are taken for, in percent: a class, or a cluster.",
+    "marginals": (
+        "Each column of the table: the values of the test set, filled, and those of rows drawn from the model. They "
+        "should have the same shape, tails included."
+    ),
+    "pairs": (
+        "Columns against each other: below the diagonal the test set, above it rows drawn from the model. The clouds "
+        "should mirror each other."
+    ),
+    "imputations": (
+        "Missing values as the model imputes them, drawn from their distribution given what was seen. Where the draws "
+        "differ, what was seen leaves the value open."
+    ),
 }
 WITH_KEY = {"latent", "conditions", "clusters"}  # figures that name the classes
 MOST_IN_KEY = 60  # classes: more are not named in figures

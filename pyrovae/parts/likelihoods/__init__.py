@@ -32,11 +32,12 @@ from pyrovae.parts.likelihoods.categorical import Categorical
 from pyrovae.parts.likelihoods.continuous_bernoulli import ContinuousBernoulli
 from pyrovae.parts.likelihoods.counts import NegativeBinomial, Poisson
 from pyrovae.parts.likelihoods.discretized_logistic import DiscretizedLogistic, DiscretizedLogisticMixture
-from pyrovae.parts.likelihoods.likelihood import Likelihood
+from pyrovae.parts.likelihoods.likelihood import Elementwise, Likelihood
 from pyrovae.parts.likelihoods.location_scale import Gaussian, Laplace, StudentT
+from pyrovae.parts.likelihoods.seen import Seen
 from pyrovae.parts.likelihoods.unseen import Unseen
 
-__all__ = ["LIKELIHOODS", "Likelihood", "Unseen"]
+__all__ = ["LIKELIHOODS", "Elementwise", "Likelihood", "Seen", "Unseen"]
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {
     "bernoulli": Bernoulli,

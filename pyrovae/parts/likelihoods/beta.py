@@ -4,11 +4,13 @@ import math
 
 import pyro.distributions as dist
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from pyrovae.parts.likelihoods.likelihood import Elementwise
 
-class Beta(nn.Module):
+
+class Beta(Elementwise):
     r"""x = (256 b − ½) / 255 with b ~ Beta(α, β), where α and β are the softplus of two features.
 
     This maps the 256 grey values to the centres of 256 equal parts of the unit interval, because a Beta density may be
@@ -23,7 +25,7 @@ class Beta(nn.Module):
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         alpha, beta = self._alpha_beta(h)
         low, width = alpha.new_tensor(-0.5 / 255), alpha.new_tensor(256 / 255)
-        return dist.AffineBeta(alpha, beta, low, width).to_event(3)
+        return dist.AffineBeta(alpha, beta, low, width).to_event(self.dims)
 
     def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         (alpha, beta), b = self._alpha_beta(h), (255 * x + 0.5) / 256
@@ -31,5 +33,5 @@ class Beta(nn.Module):
         return constant + (alpha - 1) * b.log() + (beta - 1) * (1 - b).log()
 
     def _alpha_beta(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        alpha, beta = (F.softplus(part) + self.floor for part in h.unbind(-4))
+        alpha, beta = (F.softplus(part) + self.floor for part in self.split(h))
         return alpha, beta

@@ -2,8 +2,10 @@
 
 import pyro.distributions as dist
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
+
+from pyrovae.parts.likelihoods.likelihood import Elementwise
 
 
 class FromLogits(dist.ContinuousBernoulli):  # type: ignore[misc]  # Pyro derives it from torch's when imported
@@ -45,7 +47,7 @@ class FromLogits(dist.ContinuousBernoulli):  # type: ignore[misc]  # Pyro derive
         return self.logits**2, torch.where(near, 1.0, self.logits), near
 
 
-class ContinuousBernoulli(nn.Module):
+class ContinuousBernoulli(Elementwise):
     r"""log p(x | z) = Σ x log λ + (1 − x) log(1 − λ) + log C(λ), with λ the sigmoid of the feature and x in [0, 1].
 
     C(λ) = 2 artanh(1 − 2λ) / (1 − 2λ) normalises it. Loaiza-Ganem & Cunningham (2019), arXiv:1907.06845.
@@ -56,11 +58,11 @@ class ContinuousBernoulli(nn.Module):
     domain: tuple[str, ...] = ("grey",)
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
-        (logits,) = h.unbind(-4)
-        return FromLogits(logits=logits).to_event(3)
+        (logits,) = self.split(h)
+        return FromLogits(logits=logits).to_event(self.dims)
 
     def log_density(self, h: Tensor, x: Tensor) -> Tensor:
-        logits = h.squeeze(-4)
+        (logits,) = self.split(h)
         near_zero = logits.abs() < 1e-2  # where C is 0 / 0
         away = torch.where(near_zero, 1.0, logits)
         log_c = torch.where(near_zero, 2 + logits**2 / 6, away * (away.exp() + 1) / away.expm1())

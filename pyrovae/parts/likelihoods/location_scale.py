@@ -8,19 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from pyrovae.parts.densities import log_laplace, log_normal, log_student_t
+from pyrovae.parts.likelihoods.likelihood import Elementwise
 
 # Where a learned scale starts. If it is much wider, the code is not worth its KL at first, and often never becomes so.
-START = {"grey": 0.2, "standardized": 0.7}
+START = {"grey": 0.2, "standardized": 0.7, "real": 0.7}
 
 
-class LocationScale(nn.Module):
+class LocationScale(Elementwise):
     """The base of likelihoods whose location μ is the decoder's feature; `scale` says what their scale is.
 
-    A number fixes it; `shared` learns one for all pixels; with `pixel` a second feature is its logarithm at each pixel.
+    A number fixes it; `shared` learns one for all values; with `pixel` a second feature is its logarithm at each one.
     """
 
     features = 1
-    domain: tuple[str, ...] = ("grey", "standardized")
+    domain: tuple[str, ...] = ("grey", "standardized", "real")
     family: Callable[..., dist.TorchDistribution]
     floor = 1e-3  # the least scale of a pixel: without it, one that is always black makes the density infinite
 
@@ -36,11 +37,11 @@ class LocationScale(nn.Module):
             self.log_scale = nn.Parameter(log_scale, requires_grad=not fixed)
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
-        return self.distribution(*self.loc_scale(h)).to_event(3)
+        return self.distribution(*self.loc_scale(h)).to_event(self.dims)
 
     def loc_scale(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the location (..., C, H, W), and a scale that broadcasts with it."""
-        loc, *log_scale = h.unbind(-4)
+        """Return the location (..., *shape), and a scale that broadcasts with it."""
+        loc, *log_scale = self.split(h)
         return loc, (log_scale[0] + self.start).exp() + self.floor if log_scale else self.log_scale.exp()
 
     def distribution(self, loc: Tensor, scale: Tensor) -> dist.TorchDistribution:

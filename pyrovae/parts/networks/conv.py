@@ -5,7 +5,7 @@ import math
 from torch import nn
 
 from pyrovae.parts.networks.context import ImageDecoder, ImageEncoder, channels, quarter, quarter_channels
-from pyrovae.parts.networks.network import Shape
+from pyrovae.parts.networks.network import Shape, expect_images
 
 
 class Conv:
@@ -17,6 +17,7 @@ class Conv:
     """
 
     def __init__(self, shape: Shape, activation: type[nn.Module] = nn.Tanh, unit: float = 1.0) -> None:
+        expect_images("conv", shape)
         _, height, width = shape
         if not (8 <= height <= 64 and 8 <= width <= 64):
             raise ValueError(f"network conv: expected images of 8 to 64 pixels a side, got {height}×{width}")

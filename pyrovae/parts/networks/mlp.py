@@ -20,7 +20,7 @@ class MLP:
 
     def encoder(self, context: Shape = ()) -> "MLPEncoder":
         body = self.layers(math.prod(self.shape) + units(context), self.hidden)
-        return MLPEncoder(body, self.hidden[-1], context, self.unit)
+        return MLPEncoder(body, self.hidden[-1], context, self.unit, len(self.shape))
 
     def decoder(self, latent_dim: int, features: int, context: Shape = ()) -> "MLPDecoder":
         out = (features, *self.shape)
@@ -54,14 +54,17 @@ class GatedMLP(MLP):
 
 
 class MLPEncoder(Encoder):
-    """Runs `body` on the pixels of the image and the entries of the context, side by side in one vector."""
+    """Runs `body` on the pixels of the image and the entries of the context, side by side in one vector.
 
-    def __init__(self, body: nn.Sequential, features: int, context: Shape, unit: float) -> None:
+    `dims` is 3 for images (..., C, H, W) and 1 for vectors (..., D).
+    """
+
+    def __init__(self, body: nn.Sequential, features: int, context: Shape, unit: float, dims: int = 3) -> None:
         super().__init__()
-        self.body, self.features, self.context, self.unit = body, features, context, unit
+        self.body, self.features, self.context, self.unit, self.dims = body, features, context, unit, dims
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        h = (x / self.unit if self.unit != 1 else x).flatten(-3)
+        h = (x / self.unit if self.unit != 1 else x).flatten(-self.dims)
         if y is None:
             return self.body(h)
         y = as_vectors(y, self.unit, self.context)
@@ -77,7 +80,7 @@ class MLPEncoder(Encoder):
 
 
 class MLPDecoder(nn.Module):
-    """Runs `body` on the code and the entries of the context, and reshapes the result to `out`: (features, C, H, W)."""
+    """Runs `body` on the code and the entries of the context, and reshapes the result to `out`: (features, *shape)."""
 
     def __init__(self, body: nn.Sequential, out: Shape, context: Shape, unit: float) -> None:
         super().__init__()

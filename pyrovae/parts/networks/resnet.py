@@ -5,7 +5,7 @@ import math
 from torch import Tensor, nn
 
 from pyrovae.parts.networks.context import ImageDecoder, ImageEncoder, channels, quarter, quarter_channels
-from pyrovae.parts.networks.network import Shape
+from pyrovae.parts.networks.network import Shape, expect_images
 
 WIDTHS = (16, 32, 64)  # channels at full, half and quarter size
 
@@ -17,6 +17,7 @@ class ResNet:
     """
 
     def __init__(self, shape: Shape, unit: float = 1.0) -> None:
+        expect_images("resnet", shape)
         if min(shape[1:]) < 4:
             raise ValueError(f"network resnet: expected images of 4 pixels a side or more, got {shape[1]}×{shape[2]}")
         self.shape, self.unit = tuple(shape), unit

@@ -5,7 +5,7 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
 
 from pyrovae.parts.networks.network import Encoder
-from pyrovae.parts.priors.levels import Levels
+from pyrovae.parts.priors.levels import Levels, Values
 
 
 class EncodedMixture(nn.Module):
@@ -22,12 +22,12 @@ class EncodedMixture(nn.Module):
         self.register_buffer("started", torch.tensor(False))
         self.shared = (encoder, posterior)  # a tuple: as attributes, these modules would be saved again with the prior
 
-    def stored(self) -> tuple[Tensor | Levels, Tensor | Levels | None]:
-        """Return the images (K, C, H, W), and their contexts (K, ...) or None."""
+    def stored(self) -> tuple[Tensor | Levels | Values, Tensor | Levels | None]:
+        """Return the images (K, C, H, W) or vectors (K, D), and their contexts (K, ...) or None."""
         raise NotImplementedError
 
     def initialise(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Start from training images x (K, C, H, W) and their contexts y; a prior that has started keeps its own."""
+        """Start from training images x (K, *shape) and their contexts y; a prior that has started keeps its own."""
         if self.started:
             return
         images, contexts = self.stored()

@@ -12,7 +12,7 @@ from pyrovae.parts.densities import log_equal_mixture, log_normal
 from pyrovae.parts.networks.network import Encoder
 from pyrovae.parts.priors.encoded_mixture import EncodedMixture
 from pyrovae.parts.priors.equal_mixture import EqualMixture
-from pyrovae.parts.priors.levels import Levels
+from pyrovae.parts.priors.levels import Levels, Values
 
 
 class Exemplar(EncodedMixture):
@@ -42,14 +42,15 @@ class Exemplar(EncodedMixture):
         components: int,
         encoder: Encoder,
         posterior: nn.Module,
+        missing: bool = False,
     ) -> None:
         super().__init__(encoder, posterior)
-        self.images = Levels(components, shape)
+        self.images = (Levels if len(shape) == 3 and not missing else Values)(components, shape)
         self.contexts = Levels(components, context) if context else None
         self.log_scale = nn.Parameter(torch.zeros(()))
         self.cache: tuple[list[Tensor], Tensor] | None = None  # weights, and the means of all exemplars under them
 
-    def stored(self) -> tuple[Levels, Levels | None]:
+    def stored(self) -> tuple[Levels | Values, Levels | None]:
         return self.images, self.contexts
 
     def forward(self, y: Tensor | None = None) -> EqualMixture:

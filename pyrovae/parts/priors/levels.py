@@ -1,4 +1,4 @@
-"""Images stored exactly, in one byte a pixel."""
+"""Images stored exactly, in one byte a pixel; and what is no bytes, as it is."""
 
 import torch
 from torch import Tensor, nn
@@ -34,3 +34,23 @@ class Levels(nn.Module):
         self.levels[: len(levels)] = levels
         for stored, part in zip(self.bytes.split(1000), images.split(1000)):
             stored.copy_(torch.bucketize(part, levels))
+
+
+class Values(nn.Module):
+    """Stores n vectors, or images of which pixels are missing, as they are. `values[rows]` returns them."""
+
+    values: Tensor
+
+    def __init__(self, n: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.register_buffer("values", torch.zeros(n, *shape))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, rows: Tensor | slice) -> Tensor:
+        return self.values[rows]
+
+    def copy_(self, x: Tensor) -> None:
+        """Store these vectors or images (n, ...)."""
+        self.values.copy_(x)

@@ -36,6 +36,11 @@ class Vamp(EncodedMixture):
     def stored(self) -> tuple[Tensor, Tensor | None]:
         return self.inputs, self.contexts
 
+    def initialise(self, x: Tensor, y: Tensor | None = None) -> None:
+        """Start from training images x (K, *shape); what is missing in one starts at the mean of the others."""
+        mean = x.nanmean(0).nan_to_num()
+        super().initialise(torch.where(x.isnan(), mean, x), y)
+
     def forward(self, y: Tensor | None = None) -> dist.TorchDistribution:
         parts = self.encoded(self.inputs, self.contexts)
         gaussian = isinstance(parts, dist.Independent) and isinstance(parts.base_dist, dist.Normal)

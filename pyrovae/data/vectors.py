@@ -1,0 +1,86 @@
+"""The gate for tables: rows of numbers that are no images, and that keep their units."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyrovae.config.values import IMAGES, VECTORS
+from pyrovae.errors import InputError
+
+EXACT = 2**24  # the largest count up to which float32 holds every one
+SHOWN = 5  # names of columns in a message, at most
+
+
+def is_table(protocol: str, dims: int, shape: Sequence[int]) -> bool:
+    """Say whether arrays of so many dimensions are vectors (N, D): by the protocol, or as no image's shape is given.
+
+    `standardized` is a protocol of images and of vectors.
+    """
+    return protocol in VECTORS and (protocol not in IMAGES or (dims == 2 and not shape))
+
+
+def read_vectors(
+    arrays: Mapping[str, np.ndarray], place: str, protocol: str, columns: Sequence[str] = ()
+) -> dict[str, Tensor]:
+    """Return rows of numbers (N, D) as float32, in their own units; NaN stands for a value that is missing.
+
+    `columns` names them for messages, and `place` says where the arrays are from. A warning says which share of the
+    values is missing. Raises `InputError` for anything but finite numbers and NaN in (N, D), for a column without any
+    value, and for numbers that are no `counts` (0, 1, 2, ...) or not `binary` (0 or 1), if that is the protocol.
+
+    >>> read_vectors({"images": np.array([[1.5, 2.0], [3.0, 4.0]])}, "x", "real")["images"].shape
+    torch.Size([2, 2])
+    """
+    arrays = {name.replace("images", "rows"): array for name, array in arrays.items()}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "buif":
+            raise InputError(f"dataset: expected {name} in {place} to be numbers, got type {array.dtype.name}")
+        if array.ndim != 2 or 0 in array.shape:
+            raise InputError(
+                f"dataset: expected {name} (N, D) in {place}, as pixels are {protocol!r}, got shape {array.shape}"
+            )
+    if len(widths := {array.shape[1] for array in arrays.values()}) > 1:
+        raise InputError(f"dataset: expected {' and '.join(arrays)} of one width in {place}, got {sorted(widths)}")
+    tensors = {}
+    for name, array in arrays.items():
+        _check(array, f"{name} in {place}", protocol, columns)
+        with np.errstate(over="ignore"):  # the next check says so
+            tensors[name] = torch.from_numpy(array.astype(np.float32))
+        if not (tensors[name].isfinite() | tensors[name].isnan()).all():
+            raise InputError(
+                f"dataset: expected {name} in {place} up to {np.finfo(np.float32).max:.2g}, got larger ones"
+            )
+    rows = next(iter(tensors.values()))
+    if (empty := rows.isnan().all(0)).any():
+        raise InputError(f"dataset: expected values in every column of {place}, got none in {_named(empty, columns)}")
+    share = sum(float(tensor.isnan().sum()) for tensor in tensors.values()) / sum(map(torch.numel, tensors.values()))
+    if share:
+        warnings.warn(f"dataset: {share:.2%} of the values in {place} are missing (NaN or empty)", stacklevel=3)
+    return {name.replace("rows", "images"): tensor for name, tensor in tensors.items()}
+
+
+def _check(array: np.ndarray, what: str, protocol: str, columns: Sequence[str]) -> None:
+    infinite = np.isinf(array) if array.dtype.kind == "f" else np.zeros_like(array, bool)
+    if (bad := infinite.any(0)).any():
+        raise InputError(f"dataset: expected finite numbers, or NaN, in {what}, got infinity in {_named(bad, columns)}")
+    known = np.nan_to_num(array)
+    if protocol == "counts":
+        bad = ((known < 0) | (known != np.rint(known)) | (known > EXACT)).any(0)
+        wanted = f"counts, whole numbers from 0 to {EXACT:,}"
+    elif protocol == "binary":
+        bad, wanted = ~np.isin(known, (0, 1)).all(0), "0 and 1"
+    else:
+        return
+    if bad.any():
+        raise InputError(f"dataset: expected {wanted}, in {what}, got others in {_named(bad, columns)}")
+
+
+def _named(chosen: Any, columns: Sequence[str]) -> str:
+    """Name the columns that are chosen, by their numbers if they have no names."""
+    names = [columns[i] if columns else f"{i + 1}" for i, yes in enumerate(chosen.tolist()) if yes]
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{'column' if len(names) == 1 else 'columns'} {', '.join(names[:SHOWN])}{more}"

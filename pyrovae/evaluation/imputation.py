@@ -1,0 +1,100 @@
+"""Impute missing values: their mean, and draws of them, given what was seen."""
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from pyrovae.data.data import Data, Images
+from pyrovae.errors import InputError, at_least
+from pyrovae.evaluation.elbo import EVALUATION_BATCH, arguments
+from pyrovae.evaluation.importance import NUMBERS, expect_density, weighted
+from pyrovae.inference.effects import mean_of
+from pyrovae.program import Program
+
+
+class Imputed(NamedTuple):
+    """A batch of n images or vectors with their missing values filled in, in their own units; the others as they were.
+
+    Units are those of a table's columns; of images, x/255, or 0..255 with `bytes`.
+    """
+
+    mean: Tensor  # (n, *shape), E[x_missing | x_seen]
+    draws: Tensor  # (draws, n, *shape) from p(x_missing | x_seen)
+    effective_samples: Tensor  # (n,)
+
+
+def impute(
+    program: Program, data: Data, images: Images | Any, samples: int = 1000, draws: int = 0
+) -> Iterator[Imputed]:
+    r"""Fill in the missing values, NaN, of batch after batch of images, or of rows of a table; yields `Imputed`.
+
+    `samples` codes are drawn from the guide and weighted by w = p(x_seen, z) / q(z | x). The mean is
+    Σ w E[x_missing | z] / Σ w. A draw takes a code with probability w / Σ w, and x_missing from p(x | z). Both are
+    exact as the number of samples grows; `effective_samples` is (Σ w)² / Σ w². Mattei & Frellsen (2019), MIWAE,
+    arXiv:1812.02633. Images in hand, such as an array, are read by `Data.images`. Raises `InputError` for a posterior
+    without a density, and for a program that was built without `missing`.
+
+    >>> data = Data.of(torch.tensor([[1.0, 2.0], [3.0, torch.nan]]).repeat(20, 1), pixels="standardized")
+    >>> program = build(Config(likelihood="gaussian", pixels="standardized"), data.shape, missing=data.missing)
+    >>> (batch,) = impute(program, data, data.test, samples=10, draws=3)
+    >>> batch.mean.shape, batch.draws.shape, bool(batch.mean.isnan().any())
+    (torch.Size([8, 2]), torch.Size([3, 8, 2]), False)
+    """
+    images = data.images(images)
+    at_least(1, samples=samples, images=len(images))
+    at_least(0, draws=draws)
+    expect_density(program)
+    program.eval()
+    per_image = samples * program.features * math.prod(data.shape)
+    at_once = max(1, min(EVALUATION_BATCH, NUMBERS // per_image))
+    for start in range(0, len(images), at_once):
+        some = images[slice(start, start + at_once)]
+        x, y = arguments(program, data.batch(some, slice(None)))
+        mean, drawn, effective = _imputed(program, x, y, samples, draws)
+        seen = some.images.to(x) if x.dim() == 2 else data.pixels.to_own_units(x)  # of a table, without rounding
+        mean, drawn = (torch.where(x.isnan(), data.pixels.to_own_units(values), seen) for values in (mean, drawn))
+        yield Imputed(mean, drawn, effective)
+
+
+@torch.no_grad()
+def _imputed(program: Program, x: Tensor, y: Tensor | None, samples: int, draws: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return mean and draws of all values, and the effective samples, taking as many at once as fit in memory.
+
+    Sums of weights are relative to the largest weight so far. A draw is the code of the largest log w + g, with g
+    Gumbel noise, so that it can be chosen part by part.
+    """
+    missing, n = x.isnan(), len(x)
+    if missing.any() and not program.missing:
+        raise InputError("missing: expected a program that was built for missing values, got one that was not")
+    part = max(1, NUMBERS // (n * program.features * math.prod(x.shape[1:])))
+    largest, sums = x.new_full((n,), -math.inf), x.new_zeros(2, n)
+    mean = torch.zeros_like(x)
+    best, drawn = x.new_full((draws, n), -math.inf), x.new_zeros(draws, *x.shape)
+    for first in range(0, samples, part):
+        log_w, trace = weighted(program.model, program.guide, min(part, samples - first), x, y)
+        distribution: Any = trace.nodes[program.image]["fn"]
+        shape, log_w = (*log_w.shape, *x.shape[1:]), log_w.flatten(0, -2)  # log_w: (S, n)
+        means = mean_of(distribution).expand(shape).reshape(-1, *x.shape)
+        now = torch.maximum(largest, log_w.max(0).values)
+        w = (log_w - now).exp()
+        old = (largest - now).exp().nan_to_num()
+        mean = mean * _rows(old, x) + torch.einsum("sn,sn...->n...", w, means)
+        sums = torch.stack([sums[0] * old + w.sum(0), sums[1] * old**2 + w.square().sum(0)])
+        largest = now
+        if draws:
+            values = distribution.sample().expand(shape).reshape(-1, *x.shape)
+            for draw in range(draws):
+                score, chosen = (log_w - torch.empty_like(log_w).exponential_().log()).max(0)
+                better = score > best[draw]
+                taken = values[chosen, torch.arange(n, device=x.device)]
+                drawn[draw] = torch.where(_rows(better, x), taken, drawn[draw])
+                best[draw] = torch.where(better, score, best[draw])
+    return mean / _rows(sums[0], x), drawn, sums[0].square() / sums[1]
+
+
+def _rows(values: Tensor, x: Tensor) -> Tensor:
+    """Return values (n,) with as many dimensions as x (n, *shape) has."""
+    return values.view(-1, *[1] * (x.dim() - 1))

@@ -1,0 +1,177 @@
+"""Figures of tables: the columns of the data beside those of samples, and missing values as they are imputed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from pyrovae.data.data import Data
+from pyrovae.evaluation.imputation import impute
+from pyrovae.figures.names import families, legend, plain
+from pyrovae.figures.style import INK, PALE, TRAIN, Unfit, image_figure, new_figure
+from pyrovae.program import Program
+
+MOST_COLUMNS, MOST_PAIRS = 12, 4
+ACROSS = 4  # panels in a row
+SAMPLES = 2000  # rows drawn from the model, at most as many as the test set has
+BINS = 30
+ROWS, DRAWS = 6, 4  # of images with missing pixels
+
+
+def marginals(vae: Program, data: Data) -> Figure:
+    """Draw the histogram of each column of the test set, and of as many rows drawn from the model; the first twelve."""
+    rows, drawn = _test_and_samples(vae, data, "marginals")
+    chosen = range(min(MOST_COLUMNS, rows.shape[1]))
+    figure, panels = _grid(len(chosen))
+    for panel, column in zip(panels, chosen):
+        _histograms(panel, rows[:, column], drawn[:, column], data.pixels.protocol)
+        _name(panel, data, column)
+    left_out = f" (the first {len(chosen)} of {rows.shape[1]})" if len(chosen) < rows.shape[1] else ""
+    figure.suptitle(f"Columns of the test set, and of rows drawn from the model{left_out}", fontsize=11, color=INK)
+    _key(figure, "test set", "model")
+    return figure
+
+
+def pairs(vae: Program, data: Data) -> Figure:
+    """Draw pairs of columns against each other, of the test set and of the model: the four that depend the most."""
+    rows, drawn = _test_and_samples(vae, data, "pairs")
+    if rows.shape[1] < 2:
+        raise Unfit("figure pairs: expected two or more columns, got 1")
+    chosen = _dependent(rows)[:MOST_PAIRS]
+    n = len(chosen)
+    figure, axes = new_figure(2.1 * n + 0.6, 2.0 * n + 0.8, n, n)
+    size = max(1.0, min(9.0, 6000 / len(rows)))
+    for i, vertical in enumerate(chosen):
+        for j, across in enumerate(chosen):
+            panel = axes[i, j]
+            if i == j:
+                _histograms(panel, rows[:, across], drawn[:, across], data.pixels.protocol)
+            else:  # below the diagonal the data, above it the model
+                values, colour = (rows, INK) if i > j else (drawn, TRAIN)
+                panel.scatter(values[:, across], values[:, vertical], s=size, color=colour, alpha=0.5, linewidths=0)
+                panel.set_xlim(*_reach(rows[:, across]))
+                panel.set_ylim(*_reach(rows[:, vertical]))
+            panel.tick_params(labelsize=7)
+            panel.locator_params(nbins=3)
+            if i == n - 1:
+                panel.set_xlabel(_named(data, across), fontsize=8, family=families([_named(data, across)]))
+            if j == 0:
+                panel.set_ylabel(_named(data, vertical), fontsize=8, family=families([_named(data, vertical)]))
+    figure.suptitle("Below the diagonal the test set, above it rows drawn from the model", fontsize=11, color=INK)
+    _key(figure, "test set", "model")
+    return figure
+
+
+def imputations(vae: Program, data: Data) -> Figure:
+    """Draw missing values of the test set as they are imputed: draws of them and, of images, their mean and spread."""
+    if not data.missing:
+        raise Unfit("figure imputations: expected data of which values are missing, got whole ones")
+    if not vae.has_kl:
+        raise Unfit("figure imputations: expected a posterior that is a density, got a plain autoencoder")
+    return _imputed_columns(vae, data) if len(data.shape) == 1 else _imputed_images(vae, data)
+
+
+def _imputed_images(vae: Program, data: Data) -> Figure:
+    rows = data.test.images.isnan().flatten(1).any(1).nonzero()[:ROWS, 0]
+    batch = torch.cat([part.draws for part in impute(vae, data, data.test[rows], draws=50)], 1)
+    full = 255 if data.pixels.protocol == "bytes" else 1
+    draws = (batch / full).clamp(0, 1).cpu()
+    seen = data.pixels.to_unit(data.batch(data.test, rows).x).cpu()
+    spread = draws.std(0)
+    images = torch.stack([seen, *draws[:DRAWS], draws.mean(0), spread / max(float(spread.max()), 1e-6)], 1)
+    heads = ["seen", *(f"draw {i + 1}" for i in range(DRAWS)), "mean", "spread"]
+    title = "Test images with missing pixels, grey, and what they are imputed by"
+    return image_figure(images.flatten(0, 1), len(heads), title, column_labels=heads)
+
+
+def _imputed_columns(vae: Program, data: Data) -> Figure:
+    missing = data.test.images.isnan().cpu()
+    chosen = missing.sum(0).argsort(descending=True, stable=True)[:MOST_COLUMNS].tolist()
+    chosen = sorted(column for column in chosen if missing[:, column].any())
+    draws = torch.cat([part.draws for part in impute(vae, data, data.test, draws=20)], 1).cpu()
+    figure, panels = _grid(len(chosen))
+    for panel, column in zip(panels, chosen):
+        gaps = missing[:, column]
+        seen, imputed = draws[0, ~gaps, column].numpy(), draws[:, gaps, column].flatten().numpy()
+        _histograms(panel, seen, imputed, data.pixels.protocol)
+        _name(panel, data, column, f"{gaps.float().mean():.0%} missing")
+    figure.suptitle("Values of the test set that were seen, and draws of missing ones", fontsize=11, color=INK)
+    _key(figure, "seen", "imputed")
+    return figure
+
+
+def _test_and_samples(vae: Program, data: Data, figure: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of the test set, and as many that are drawn from the model, in the units of the table."""
+    if len(data.shape) != 1:
+        raise Unfit(f"figure {figure}: expected a table, whose rows are vectors, got images")
+    n = min(SAMPLES, len(data.test))
+    x, labels = data.batch(data.test, slice(0, n))
+    y = vae.given(x, labels) if vae.context is not None else None
+    drawn = vae.generate(n if y is None else None, labels if y is not None else None, mean=False)
+    return data.pixels.to_own_units(x).cpu().numpy(), data.pixels.to_own_units(drawn).cpu().numpy()
+
+
+def _grid(n: int) -> tuple[Figure, Sequence[Axes]]:
+    """Return a figure of n panels; those of the last row that are left over are empty."""
+    across = min(ACROSS, n)
+    down = -(-n // across)
+    figure, axes = new_figure(2.5 * across + 0.4, 1.9 * down + 0.9, down, across)
+    for panel in axes.flat[n:]:
+        panel.set_axis_off()
+    return figure, [*axes.flat[:n]]
+
+
+def _histograms(panel: Axes, data: np.ndarray, model: np.ndarray, protocol: str) -> None:
+    """Draw both as densities; counts and truth values have a bar for each number, where those are few."""
+    data = data[np.isfinite(data)]
+    low, high = _reach(data)
+    if protocol in ("counts", "binary") and high - low <= 2 * BINS:
+        edges = np.arange(np.floor(low), np.ceil(high) + 2) - 0.5
+    else:
+        edges = np.linspace(low, high, BINS + 1)
+    panel.hist(data, edges.tolist(), density=True, color=PALE)
+    inside = model[(model >= edges[0]) & (model <= edges[-1])]
+    weight = 1 / (len(model) * (edges[1] - edges[0]))  # what lies beyond the edges counts, and is not drawn
+    panel.hist(
+        inside, edges.tolist(), weights=np.full(len(inside), weight), histtype="step", color=TRAIN, linewidth=1.3
+    )
+    panel.set_yticks([])
+    panel.tick_params(labelsize=7)
+    panel.xaxis.set_major_locator(MaxNLocator(4))
+
+
+def _reach(values: np.ndarray) -> tuple[float, float]:
+    """Return the ends of an axis: those of the values, and a little more."""
+    values = values[np.isfinite(values)]
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    margin = 0.05 * (high - low) or 0.5
+    return low - margin, high + margin
+
+
+def _dependent(rows: np.ndarray) -> list[int]:
+    """Return the columns in the order of their largest correlation with another; missing values are at the mean."""
+    means = np.nanmean(rows, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlation = np.nan_to_num(np.abs(np.corrcoef(np.where(np.isnan(rows), means, rows), rowvar=False)))
+    np.fill_diagonal(correlation, 0)
+    return [int(i) for i in np.argsort(-correlation.max(0), kind="stable")]
+
+
+def _named(data: Data, column: int) -> str:
+    return plain(data.columns[column]) if data.columns else f"column {column + 1}"
+
+
+def _key(figure: Figure, filled: str, line: str) -> None:
+    """Say below the figure what its histograms show."""
+    handles = [Patch(color=PALE), Line2D([], [], color=TRAIN)]
+    legend(figure, handles, [filled, line], loc="outside lower center", ncols=2)
+
+
+def _name(panel: Axes, data: Data, column: int, more: str = "") -> None:
+    name = _named(data, column)
+    panel.set_title(f"{name}, {more}" if more else name, fontsize=8, color=INK, family=families([name]))

@@ -1,0 +1,61 @@
+"""Encoders around an encoder: for values that are missing, and for counts."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyrovae.parts.networks.network import Encoder, Network, Shape
+
+
+class Reading:
+    """A network like `network`, whose encoders are those of `encoding`, each inside the `wrappers`, one by one."""
+
+    def __init__(self, network: Network, encoding: Network, wrappers: Sequence[Callable[[Encoder], Encoder]]) -> None:
+        self.network, self.encoding, self.wrappers = network, encoding, wrappers
+
+    def encoder(self, context: Shape = ()) -> Encoder:
+        encoder = self.encoding.encoder(context)
+        for wrap in self.wrappers:
+            encoder = wrap(encoder)
+        return encoder
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.network, name)
+
+
+class Observed(Encoder):
+    """Encodes images or vectors of `shape` with missing values, NaN: as 0, beside a mask that is 1 where one is there.
+
+    The mask follows as further channels or entries, so `encoder` is one for `doubled(shape)`. Nazábal et al. (2020),
+    arXiv:1807.03653; the mask as an input: Ma et al. (2019), arXiv:1809.11142.
+    """
+
+    def __init__(self, encoder: Encoder, shape: Shape, unit: float = 1.0) -> None:
+        super().__init__()
+        self.encoder, self.features = encoder, encoder.features
+        self.axis, self.unit = -len(shape), unit
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        missing = x.isnan()
+        seen = (~missing).to(x) * self.unit  # in the units of the values, which the network divides by
+        h: Tensor = self.encoder(torch.cat([torch.where(missing, 0.0, x), seen], self.axis), y)
+        return h
+
+
+class Logarithms(Encoder):
+    """Encodes counts as log(1 + x), as Lopez et al. (2018) do: they may differ by orders of magnitude."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder, self.features = encoder, encoder.features
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        h: Tensor = self.encoder((1 + x).log(), y)
+        return h
+
+
+def doubled(shape: Shape) -> Shape:
+    """Return the shape of an observation beside its mask: (2 C, H, W) for images, (2 D,) for vectors."""
+    return (2 * shape[0], *shape[1:])
