@@ -1,8 +1,15 @@
 """Fixtures for all tests, and the profiles of hypothesis."""
 
+# ruff: noqa: E402 - the folder of what is compiled is set before pyrovae is imported
+
 import os
 import shutil
+import tempfile
 from pathlib import Path
+
+# What one test compiles, others take from there, in this process or another: set before pyrovae is imported.
+COMPILED = None if "TORCHINDUCTOR_CACHE_DIR" in os.environ else tempfile.mkdtemp(prefix="pyrovae-tests-")
+os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", COMPILED or "")
 
 import pyro
 import pyro.distributions as dist
@@ -21,6 +28,12 @@ from pyrovae.inference.threads import NAMING, Choice
 settings.register_profile("quick", derandomize=True, deadline=None, max_examples=200)
 settings.register_profile("thorough", deadline=None, max_examples=3000)
 settings.load_profile("quick")
+
+
+def pytest_unconfigure() -> None:
+    """Delete what was compiled; the workers of pytest-xdist have the folder of the process that started them."""
+    if COMPILED:
+        shutil.rmtree(COMPILED, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

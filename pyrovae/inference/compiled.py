@@ -14,6 +14,12 @@ from pyrovae.inference.onednn import use_onednn
 from pyrovae.inference.private import compile_by_inductor
 from pyrovae.inference.threads import counts
 
+# Where Inductor keeps what it compiles: beyond a restart of the machine, for other processes to take within a second or
+# two. Set here, since Inductor's import sets a folder in /tmp; where this one cannot be written, that has to do.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pyrovae/compiled"
+if os.access(next(path for path in CACHE.parents if path.exists()), os.W_OK):
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(CACHE))
+
 # In seconds, measured with mlp and gated networks on two CPU cores: compiling, and what a compiled step saves.
 COST, SAVED = 15.0, 0.003
 # Random numbers are torch's own. Arguments are not checked, because a graph is called with the tensors it was made for.
@@ -42,7 +48,6 @@ def compile_graph(graph: GraphModule, *inputs: Tensor) -> Callable[..., tuple[An
     if not any(tensor.is_cuda for tensor in inputs):
         use_onednn(graph)
     with torch.no_grad():
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path.home() / ".cache/pyrovae/compiled"))
         # Without this option, the number of threads is written into the loops.
         compiled = compile_by_inductor(graph, inputs, {**OPTIONS, "cpp.dynamic_threads": len(counts()) > 1})
 

@@ -104,11 +104,23 @@ def make_fx(function: Callable[..., Any], decompositions: dict[Any, Any] | None,
 def compile_by_inductor(graph: GraphModule, inputs: Sequence[Tensor], options: dict[str, Any]) -> Callable[..., Any]:
     """Compile a graph for inputs like these.
 
-    Unlike `torch.compile` it neither traces the graph once more nor checks at every call what cannot have changed.
+    Unlike `torch.compile` it neither traces the graph once more nor checks at every call what cannot have changed. What
+    Inductor has compiled it finds again on disk for the same graph, but only if the inputs are fake tensors of a shape
+    environment: else it bypasses its cache. Their shapes are fixed, so that no size becomes an argument. The values on
+    which the graph was traced belong to another environment, and are forgotten.
     """
     import torch._inductor
+    from torch._guards import TracingContext, tracing
+    from torch._subclasses import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
-    compiled: Callable[..., Any] = torch._inductor.compile(graph, [*inputs], options=options)
+    for node in graph.graph.nodes:
+        if node.op == "placeholder":
+            node.meta.pop("val", None)
+    mode = FakeTensorMode(shape_env=ShapeEnv(), static_shapes=True)
+    like = [mode.from_tensor(tensor, static_shapes=True) for tensor in inputs]
+    with tracing(TracingContext(mode)):
+        compiled: Callable[..., Any] = torch._inductor.compile(graph, like, options=options)
     return compiled
 
 

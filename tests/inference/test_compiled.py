@@ -113,3 +113,14 @@ def test_auto_compiles_a_training_of_many_steps(epochs, compiled):
     vae, config = small_vae(epochs=epochs)
     assert config.compile == "auto"
     assert fit(vae, small_data(pixels=config.pixels), config).to_compile is compiled
+
+
+def test_what_was_compiled_is_found_again():
+    from torch._dynamo.utils import counters
+
+    for hits in (False, True):
+        counters.clear()
+        compiled = capture(lambda x: ((x.sin() * 0.8125).cos(),), torch.ones(7))
+        torch.testing.assert_close(compiled(torch.ones(7))[0], (torch.ones(7).sin() * 0.8125).cos())
+        found = sum(count for kind in counters.values() for name, count in kind.items() if name.endswith("cache_hit"))
+        assert (found > 0) is hits
