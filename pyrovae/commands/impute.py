@@ -1,5 +1,6 @@
 """Imputes the missing values of a dataset by the model of a run."""
 
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -31,7 +32,9 @@ def imputed(run: Run, dataset: str | None = None, samples: int = 1000, draws: in
     `pyrovae.impute` for `samples` and `draws`. Raises `InputError` for data of another shape than the run's, for data
     without missing values, and for a run that was trained on whole data.
     """
-    data = _whole(run, dataset)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="dataset: .* are missing")  # which is why the caller is here
+        data = _whole(run, dataset)
     if not run.vae.missing:
         raise InputError("impute: expected a run that was trained on data with missing values, got one of whole data")
     gaps = data.test.images.isnan()

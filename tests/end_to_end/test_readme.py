@@ -140,7 +140,7 @@ def test_the_commands_run_one_after_the_other(tmp_path, monkeypatch, data_dir, i
     monkeypatch.setenv("PYROVAE_DATA", str(data_dir))
     (block,) = (text for text in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "pyrovae compare" in text)
     commands = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
-    assert {arguments[0] for arguments in commands} == {*COMMANDS}
+    assert {arguments[0] for arguments in commands} == {*COMMANDS} - {"impute"}
     for arguments in commands:
         if arguments[0] == "bench":
             continue
@@ -171,6 +171,25 @@ def test_images_of_ones_own_train_as_it_says(tmp_path, monkeypatch):
     for line in block.splitlines():
         arguments = [*shlex.split(line, comments=True)[1:], "--epochs", "1"]
         assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
+
+
+@pytest.mark.filterwarnings("ignore:dataset. .* are missing")
+def test_a_table_with_gaps_trains_and_is_imputed_as_it_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (block,) = (text for text in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "csv:table.csv" in text)
+    rows = np.random.default_rng(0).normal(size=(50, 3))
+    rows[::4, 1] = np.nan
+    kinds = ["a", "b"] * 25
+    lines = [",".join([*("" if v != v else str(v) for v in row), kind]) for row, kind in zip(rows.tolist(), kinds)]
+    (tmp_path / "table.csv").write_text("\n".join(["x,y,z,kind", *lines, ""]), encoding="utf-8")
+    for line in block.splitlines():
+        arguments = shlex.split(line, comments=True)[1:]
+        shortened = [*arguments, "--epochs", "1"] if arguments[0] == "train" else arguments
+        assert CliRunner().invoke(cli, shortened, catch_exceptions=False).exit_code == 0
+    whole = (tmp_path / "whole.csv").read_text(encoding="utf-8").splitlines()
+    assert whole[0] == "draw,x,y,z"
+    assert len(whole) == 1 + 20 * 50
+    assert ",," not in "".join(whole)
 
 
 def test_the_examples_in_docstrings_run():

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from support.drawn import drawable_run, pixels_of
+from support.drawn import drawable_gaps, drawable_run, drawable_table, pixels_of
 
 from pyrovae import InputError, figures
 from pyrovae.figures import FIGURES, draw
@@ -44,6 +44,30 @@ FITTING_PROGRAMS = {
     "mixture": FITTING["none"] - {"kl_per_dimension"} | {"clusters", "confusion"},
     "discrete": {"losses", "reconstructions", "samples", "progress"},
 }
+
+
+OF_TABLES = {"losses", "latent", "kl_per_dimension", "marginals", "pairs"}
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("protocol", ["standardized", "counts"])
+def test_all_figures_that_fit_a_table_are_drawn(protocol, missing, tmp_path):
+    drawn = dict(draw(run := drawable_table(protocol, missing)))
+    assert set(drawn) == OF_TABLES | ({"imputations"} if missing else set())
+    for name, figure in drawn.items():
+        figure.savefig(tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").stat().st_size > 5000
+    assert len(drawn["marginals"].axes) == 4
+    assert [axes.get_title() for axes in drawn["marginals"].axes] == ["age", "size", "weight", r"\$\foo\$"]
+    with pytest.raises(InputError, match="figure samples: expected images, got a table, whose rows are vectors"):
+        dict(draw(run, ["samples"]))
+    with pytest.raises(InputError, match="figure marginals: expected a table, whose rows are vectors, got images"):
+        dict(draw(drawable_run(), ["marginals"]))
+
+
+def test_images_with_missing_pixels_show_what_they_are_imputed_by():
+    figure = figures.FIGURES["imputations"](*drawable_gaps())
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()][-2:] == ["mean", "spread"]
 
 
 @pytest.mark.parametrize("program", FITTING_PROGRAMS)
@@ -109,4 +133,4 @@ def test_class_names_are_shown_as_plain_text(name, tmp_path):
 
 
 def test_every_figure_fits_some_condition_or_program():
-    assert set.union(*FITTING.values(), *FITTING_PROGRAMS.values()) == set(FIGURES)
+    assert set.union(*FITTING.values(), *FITTING_PROGRAMS.values(), OF_TABLES, {"imputations"}) == set(FIGURES)

@@ -26,6 +26,7 @@ LINES = {
     "evaluate": "evaluate run --samples 20 --images 60 --device cpu",
     "plot": "plot run",
     "sample": "sample run",
+    "impute": "impute gaps --out whole.csv",
     "explore": "explore run",
     "report": "report run",
     "compare": "compare run label --out new.png",
@@ -110,7 +111,7 @@ def test_ctrl_c_at_any_moment(command, made_world, tmp_path):
     for strike in range(STRIKES):
         folder = tmp_path.resolve() / str(strike)
         folder.mkdir()
-        for name in ("run", "label", "labelled.npz"):
+        for name in ("run", "label", "labelled.npz", "gaps", "gaps.csv"):
             (shutil.copytree if (made_world / name).is_dir() else shutil.copy)(made_world / name, folder / name)
         code, out, error, took = struck(LINES[command], folder, chance.uniform(0.02, seconds), group=strike % 2)
         if code == 0:  # it had just ended

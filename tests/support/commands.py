@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -52,6 +53,8 @@ def _make_data(root):
     np.savez(root / "labelled.npz", images=images, labels=words)
     np.savez(root / "floats.npz", images=7 * (images / 255) - 3)
     np.savez(root / "constant.npz", images=np.full_like(images, 130))
+    gaps = np.where(random.random((60, 3)) < 0.3, np.nan, random.normal(size=(60, 3)))
+    np.savetxt(root / "gaps.csv", gaps, delimiter=",", header="a,b,c", comments="")
     np.savez(root / "numbers.npz", images=images, labels=np.arange(60) / 2)
     (root / "text.npz").write_text("no archive", encoding="utf-8")
     for name in ("empty", "data", "broken", "mixture", "sizes", "folder.png"):
@@ -74,5 +77,9 @@ def _make_runs():
     assert pyrovae(f"{line} --out run") == 0
     for condition in ("label", "quadrant1"):
         assert pyrovae(f"{line} --out {condition} --dataset npz:labelled.npz --condition {condition}") == 0
+    table = "--dataset csv:gaps.csv --pixels standardized --likelihood gaussian"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="dataset: .* are missing")
+        assert pyrovae(f"{line} --out gaps {table}") == 0
     for name in ("run", "label", "quadrant1"):
         save(Run(name))  # the page without figures, which take seconds to draw
