@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 # What one test compiles, others take from there, in this process or another: set before pyrovae is imported.
-COMPILED = None if "TORCHINDUCTOR_CACHE_DIR" in os.environ else tempfile.mkdtemp(prefix="pyrovae-tests-")
+COMPILED = None if "TORCHINDUCTOR_CACHE_DIR" in os.environ else tempfile.mkdtemp(prefix="compiled-")
 os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", COMPILED or "")
 
 import pyro

@@ -67,9 +67,13 @@ class Pixels:
         return (x - _like(self.mean, x)) / _like(self.std, x)
 
     def to_unit(self, x: Tensor) -> Tensor:
-        """Convert pixels x back to brightness in [0, 1], clipped, for figures; missing ones are grey, ½."""
+        """Convert pixels x back to brightness in [0, 1], clipped, for figures."""
         unit = x / 255 if self.protocol == "bytes" else self.to_own_units(x)
-        return unit.clamp(0, 1).nan_to_num(0.5)
+        return unit.clamp(0, 1)
+
+    def shown(self, x: Tensor) -> Tensor:
+        """Return `to_unit`, with missing pixels as grey, ½."""
+        return self.to_unit(x).nan_to_num(0.5)
 
     def to_own_units(self, x: Tensor) -> Tensor:
         """Convert what the model scores back to the units of the table, or to x/255."""

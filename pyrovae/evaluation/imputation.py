@@ -37,7 +37,7 @@ def impute(
     arXiv:1812.02633. Images in hand, such as an array, are read by `Data.images`. Raises `InputError` for a posterior
     without a density, and for a program that was built without `missing`.
 
-    >>> data = Data.of(torch.tensor([[1.0, 2.0], [3.0, torch.nan]]).repeat(20, 1), pixels="standardized")
+    >>> data = Data.of(torch.rand(40, 2), pixels="standardized", missing=torch.rand(40, 2) < 0.3)
     >>> program = build(Config(likelihood="gaussian", pixels="standardized"), data.shape, missing=data.missing)
     >>> (batch,) = impute(program, data, data.test, samples=10, draws=3)
     >>> batch.mean.shape, batch.draws.shape, bool(batch.mean.isnan().any())

@@ -35,7 +35,7 @@ def clusters(vae: Program, data: Data) -> Figure:
         members = (inferred == cluster).nonzero()[:, 0]
         surest = members[probabilities[members, cluster].argsort(descending=True, stable=True)][:MEMBERS]
         if len(surest):
-            row[1 : 1 + len(surest)] = data.pixels.to_unit(data.batch(data.test, surest).x).cpu()
+            row[1 : 1 + len(surest)] = data.pixels.shown(data.batch(data.test, surest).x).cpu()
     names, shares = labels(data.classes), inferred.bincount(minlength=k) / len(inferred)
     heads = [
         f"{names[matched[cluster]] if matched[cluster] >= 0 else '–'}   {shares[cluster]:.1%}"

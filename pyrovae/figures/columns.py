@@ -81,7 +81,7 @@ def _imputed_images(vae: Program, data: Data) -> Figure:
     batch = torch.cat([part.draws for part in impute(vae, data, data.test[rows], draws=50)], 1)
     full = 255 if data.pixels.protocol == "bytes" else 1
     draws = (batch / full).clamp(0, 1).cpu()
-    seen = data.pixels.to_unit(data.batch(data.test, rows).x).cpu()
+    seen = data.pixels.shown(data.batch(data.test, rows).x).cpu()
     spread = draws.std(0)
     images = torch.stack([seen, *draws[:DRAWS], draws.mean(0), spread / max(float(spread.max()), 1e-6)], 1)
     heads = ["seen", *(f"draw {i + 1}" for i in range(DRAWS)), "mean", "spread"]

@@ -173,7 +173,7 @@ def square_figure(images: Tensor) -> Figure:
 
 def _unit(data: Data, x: Tensor) -> Tensor:
     """Bring images from the pixels of the model to [0, 1], on the CPU."""
-    return data.pixels.to_unit(x).cpu()
+    return data.pixels.shown(x).cpu()
 
 
 def _variances(codes: Tensor) -> Tensor:

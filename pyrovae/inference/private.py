@@ -118,7 +118,7 @@ def compile_by_inductor(graph: GraphModule, inputs: Sequence[Tensor], options: d
         if node.op == "placeholder":
             node.meta.pop("val", None)
     mode = FakeTensorMode(shape_env=ShapeEnv(), static_shapes=True)
-    like = [mode.from_tensor(tensor, static_shapes=True) for tensor in inputs]
+    like: list[Any] = [mode.from_tensor(tensor, static_shapes=True) for tensor in inputs]
     with tracing(TracingContext(mode)):
         compiled: Callable[..., Any] = torch._inductor.compile(graph, like, options=options)
     return compiled

@@ -39,9 +39,9 @@ def progress_of(previous: Mapping[str, Tensor], epoch: int, fit: Fit) -> bytes:
     Those of `previous` epochs are numbers in [0, 1].
     """
     x, labels = fit.data.batch(fit.data.test, shown_rows(fit.data))
-    to_unit = fit.data.pixels.to_unit
-    reconstructed = to_unit(fit.vae.reconstruct(x, fit.vae.given(x, labels)))
-    images = {**previous, "original": to_unit(x), str(epoch): reconstructed}
+    shown = fit.data.pixels.shown
+    reconstructed = shown(fit.vae.reconstruct(x, fit.vae.given(x, labels)))
+    images = {**previous, "original": shown(x), str(epoch): reconstructed}
     return save({name: (image * 255).round().byte().cpu().contiguous() for name, image in images.items()})
 
 

@@ -91,7 +91,8 @@ def test_train_leaves_a_run(trained):
     assert "digits: 1,438 images for training, 359 for testing; run folder results/digits" in process.stdout
     assert "a relaxed score, not a density" in process.stdout
     files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
-    drawn = {f"figures/{name}.png" for name in FIGURES.keys() - {"conditions", "completions", "clusters", "confusion"}}
+    others = {"conditions", "completions", "clusters", "confusion", "marginals", "pairs", "imputations"}
+    drawn = {f"figures/{name}.png" for name in FIGURES.keys() - others}
     wanted = {"config.toml", "metrics.jsonl", "model.safetensors", "checkpoint.pt", "summary.json", "report.html"}
     assert wanted | drawn <= files
     assert files - wanted - drawn <= {".lock", "progress.safetensors", "figures/traversals.png"}

@@ -15,7 +15,7 @@ from support.builders import small_data
 from support.commands import pyrovae
 
 from pyrovae import Config, InputError, build, fit
-from pyrovae.config.values import LARGEST, MOST, SCALES
+from pyrovae.config.values import IMAGES, LARGEST, MOST, SCALES
 from pyrovae.data.sources import DATASETS
 from pyrovae.inference.objectives import OBJECTIVES
 from pyrovae.parts.likelihoods import LIKELIHOODS
@@ -150,6 +150,7 @@ def unfit(config):
     scaled, delta = config.likelihood in ("laplace", "student_t"), config.posterior == "delta"
     return {
         "pixels: likelihood": config.pixels not in (*likelihood.domain, *getattr(likelihood, "relaxed", ())),
+        "pixels: expected one of": config.pixels not in IMAGES,
         "scale: 'optimal' fits": scaled and config.scale == "optimal",
         "prior flow: expected two": config.prior == "flow" and config.latent_dim < 2,
         "posterior flow: expected two": config.posterior == "flow" and config.latent_dim < 2,
