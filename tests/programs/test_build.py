@@ -37,7 +37,7 @@ def test_parts_draw_their_weights_in_one_order_whatever_the_program_names_first(
         ),
         ({"network": "unet"}, "network: expected one of mlp, gated, conv, resnet or FILE.py:Class, got 'unet'"),
         ({"activation": "rely"}, "did you mean 'relu'"),
-        ({"pixels": "standardized"}, "expects dynamic or static or threshold or grey, got 'standardized'"),
+        ({"pixels": "standardized"}, "expects dynamic or static or threshold or binary or grey, got 'standardized'"),
         ({"likelihood": "gaussian", "pixels": "static"}, "which fits likelihood bernoulli"),
         ({"condition": "label"}, "expects images with labels, got none"),
         ({"network": "conv"}, "expected images of 8 to 64 pixels a side, got 4×4"),
