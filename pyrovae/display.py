@@ -35,13 +35,15 @@ def table(title: str, rows: Mapping[str, object], picture: str = "") -> str:
 
 
 def strip(images: "Tensor", n: int = 10) -> str:
-    """Return HTML that shows the first `n` of images (N, C, H, W), uint8, side by side."""
+    """Return HTML that shows the first `n` of images (N, C, H, W) side by side, missing pixels black."""
     import torch
     from PIL import Image
     from torch.nn import functional as F
 
+    if images.dim() != 4:  # vectors have no picture
+        return ""
     every = max(1, max(images.shape[-2:]) // SIDE)
-    first = images[:n, :, ::every, ::every].cpu()
+    first = images[:n, :, ::every, ::every].cpu().clamp(min=0).byte()
     first = first[:, :3] if first.shape[1] in (3, 4) else first[:, :1].expand(-1, 3, -1, -1)
     row = torch.cat([*F.pad(first, (0, 1, 0, 0), value=255)], -1).permute(1, 2, 0)  # (H, n (W + 1), 3)
     content = io.BytesIO()

@@ -11,7 +11,7 @@ from PIL import Image
 from support.builders import small_data, small_vae
 
 from pyrovae import Data, fit
-from pyrovae.data.data import Images
+from pyrovae.data.images import Images
 from pyrovae.display import number, strip
 from pyrovae.figures import FIGURES
 

@@ -16,7 +16,8 @@ from rich.table import Table
 
 from pyrovae.commands.threads import threads_restored, use_threads
 from pyrovae.config.settings import Config
-from pyrovae.data.data import Data, Images
+from pyrovae.data.data import Data
+from pyrovae.data.images import Images
 from pyrovae.errors import InputError
 from pyrovae.inference.threads import counts
 from pyrovae.programs.build import build

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from pyrovae.config.settings import Config
-from pyrovae.data.data import Data, Images
+from pyrovae.data.data import Data
+from pyrovae.data.images import Images
 from pyrovae.evaluation.elbo import arguments
 from pyrovae.evaluation.importance import IMAGES, Weigher
 from pyrovae.programs.build import build

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from pyrovae.data.data import Data, Images
+from pyrovae.data.data import Data
+from pyrovae.data.images import Images
 
 MOST = 2**26  # bytes of a tensor that are read, in a fraction of a second; of larger ones every so many rows are
 

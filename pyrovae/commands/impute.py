@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pyrovae.data.data import Data, Images
-from pyrovae.data.sources import read_source
+from pyrovae.data.data import Data, read
+from pyrovae.data.images import Images
 from pyrovae.errors import InputError
 from pyrovae.evaluation.imputation import impute
 from pyrovae.inference import seeded
@@ -37,7 +37,7 @@ def imputed(run: Run, dataset: str | None = None, samples: int = 1000, draws: in
         data = _whole(run, dataset)
     if not run.vae.missing:
         raise InputError("impute: expected a run that was trained on data with missing values, got one of whole data")
-    gaps = data.test.images.isnan()
+    gaps = data.test.gaps()
     if not gaps.any():
         raise InputError(f"impute: expected missing values in {data.name}, got none")
     with seeded(seed):
@@ -54,16 +54,7 @@ def imputed(run: Run, dataset: str | None = None, samples: int = 1000, draws: in
 def _whole(run: Run, dataset: str | None) -> Data:
     """Return all rows of a dataset in the order of its files, as the run's protocol reads them."""
     config = located(run.trusted, run.path) if dataset is None else run.trusted.replace(dataset=dataset)
-    raw = read_source(
-        config.dataset,
-        config.data_dir,
-        config.image_size,
-        shape=config.shape,
-        label_column=config.label_column,
-        background=config.background,
-        on_broken=config.on_broken,
-        pixels=config.pixels,
-    )
+    raw = read(config)
     sets = [part for part in (raw.images, raw.validation_images, raw.test_images) if part is not None]
     labels = [part for part in (raw.labels, raw.validation_labels, raw.test_labels) if part is not None]
     if tuple(raw.images.shape[1:]) != run.vae.shape:
@@ -74,6 +65,6 @@ def _whole(run: Run, dataset: str | None) -> Data:
         raise InputError(
             f"impute: expected the classes {', '.join(run.classes)}, as the run's, got {', '.join(raw.classes)}"
         )
-    values = run.pixels.fix(torch.cat(sets).float(), drawn_once=True, seed=config.seed)
+    values = run.pixels.fix(torch.cat(sets), drawn_once=True, seed=config.seed)
     images = Images(values, torch.cat(labels) if labels else None)
     return Data(config.dataset, images, images, None, raw.classes, run.pixels, columns=run.columns)

@@ -1,6 +1,7 @@
 """Datasets of images: where they are read from, how they are split, and what a pixel is."""
 
-from pyrovae.data.data import Batch, Data, Images, load
+from pyrovae.data.data import Batch, Data, load
+from pyrovae.data.images import Images
 from pyrovae.data.pixels import Pixels
 
 __all__ = ["Batch", "Data", "Images", "Pixels", "load"]

@@ -11,77 +11,17 @@ from torch import Tensor
 from pyrovae.config.settings import Config, group_of
 from pyrovae.config.values import expect_protocol
 from pyrovae.data.gate import expect_different
+from pyrovae.data.images import Images
 from pyrovae.data.in_hand import read_in_hand
 from pyrovae.data.pixels import Pixels
 from pyrovae.data.sources import read_source
 from pyrovae.data.sources.raw_data import RawData
-from pyrovae.data.storage import PART, fits, select
+from pyrovae.data.splits import FIXED_SEED, count_of, shuffled, train_and_test, with_labels
 from pyrovae.display import strip, table
 from pyrovae.errors import InputError
 
 # The settings that decide what `load` returns, beside the seed if labels are hidden.
 READ = (*(name for name, each in Config.model_fields.items() if group_of(each) == "Data"), "validation", "labelled")
-FIXED_SEED = 1  # the seed of all that is drawn once for every run: splits, and sets that are binarised once
-
-
-@dataclass(frozen=True)
-class Images:
-    """Images (N, C, H, W) as uint8 from 0 to 255, and their labels (N,) as int64, if there are any; -1: not known.
-
-    Or vectors, the rows (N, D) of a table, as float32. A missing value is NaN; images with such are float32, too.
-    """
-
-    images: Tensor
-    labels: Tensor | None = None
-
-    def __post_init__(self) -> None:
-        images = self.images
-        kind = (images.dim(), images.dtype) if isinstance(images, Tensor) else ()
-        if kind not in ((4, torch.uint8), (4, torch.float32), (2, torch.float32)):
-            got = f"{tuple(images.shape)} of {images.dtype}" if hasattr(images, "dtype") else type(images).__name__
-            raise InputError(
-                "images: expected a tensor (N, C, H, W) of torch.uint8, or rows (N, D) of torch.float32, got"
-                f" {got}; Data.of(x) reads other arrays"
-            )
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __repr__(self) -> str:
-        shape = "×".join(map(str, self.images.shape[1:]))
-        kind = "Images" if self.images.dim() == 4 else "Vectors"
-        return f"{kind}({len(self):,} of {shape}, {'unlabelled' if self.labels is None else 'labelled'})"
-
-    def _repr_html_(self) -> str:
-        return table(repr(self), {}, strip(self.images))
-
-    @property
-    def missing(self) -> float:
-        """The share of the values that are missing."""
-        if not self.images.is_floating_point():
-            return 0.0
-        return sum(float(part.isnan().sum()) for part in self.images.split(PART)) / self.images.numel()
-
-    def __getitem__(self, rows: Tensor | slice) -> "Images":
-        return Images(self.images[rows], None if self.labels is None else self.labels[rows])
-
-    def take(self, rows: Tensor) -> "Images":
-        """Copy these rows to a set of their own, on disk if it does not fit in memory."""
-        return Images(select(self.images, rows), None if self.labels is None else self.labels[rows])
-
-    def known(self) -> Tensor:
-        """Return which images have a label, (N,) on the CPU; without any labels none has."""
-        return torch.zeros(len(self), dtype=torch.bool) if self.labels is None else self.labels.cpu() >= 0
-
-    def fits(self, device: torch.device | str) -> bool:
-        """Return whether all images may be kept on the device."""
-        return fits(self.images.nbytes, device)
-
-    def to(self, device: torch.device | str) -> "Images":
-        """Move all images to the device if they fit there; else return them where they are."""
-        if not self.fits(device):
-            return self
-        return Images(self.images.to(device), None if self.labels is None else self.labels.to(device))
 
 
 class Batch(NamedTuple):
@@ -161,8 +101,8 @@ class Data:
             value, n = parts[part], len(images["images"])
             if part in images or (part == "validation_images" and not value):
                 continue
-            count = _count(part, value, n)
-            order = _shuffled(n)
+            count = count_of(part, value, n)
+            order = shuffled(n)
             for tensors in (images, numbers):
                 if "images" in tensors:
                     whole = tensors["images"]
@@ -253,7 +193,12 @@ def load(config: Config) -> Data:
     >>> data.batch(data.train, slice(0, 10)).x.unique()
     tensor([0., 1.])
     """
-    raw = read_source(
+    return data_of(read(config), config)
+
+
+def read(config: Config) -> RawData:
+    """Read the images of the dataset that `config` names, as its files have them: not split, and by no protocol."""
+    return read_source(
         config.dataset,
         config.data_dir,
         config.image_size,
@@ -263,12 +208,11 @@ def load(config: Config) -> Data:
         on_broken=config.on_broken,
         pixels=config.pixels,
     )
-    return data_of(raw, config)
 
 
 def data_of(raw: RawData, config: Config) -> "Data":
     """Split what a source returned into sets, and fix their pixels, as `load` does."""
-    train, test = _split(raw)
+    train, test = train_and_test(raw)
     validation = None if raw.validation_images is None else Images(raw.validation_images, raw.validation_labels)
     if config.validation and validation is not None:
         raise InputError(
@@ -277,7 +221,7 @@ def data_of(raw: RawData, config: Config) -> "Data":
     if config.validation:
         if config.validation >= len(train):
             raise InputError(f"validation: expected fewer than the {len(train)} images, got {config.validation}")
-        order = _shuffled(len(train))
+        order = shuffled(len(train))
         validation, train = train.take(order[: config.validation]), train.take(order[config.validation :])
     if config.labelled:
         train = with_labels(train, config.labelled, len(raw.classes), config.seed)
@@ -296,56 +240,3 @@ def data_of(raw: RawData, config: Config) -> "Data":
         pixels=pixels,
         columns=raw.columns,
     )
-
-
-def _count(part: str, value: Any, n: int) -> int:
-    """Return how many of n images a share or a number of them is; raise `InputError` unless some remain."""
-    what = part.removesuffix("_images")
-    count = max(1, round(value * n)) if isinstance(value, float) and 0 < value < 1 else value
-    if isinstance(value, bool) or count != int(count) or not 0 < count < n:
-        raise InputError(
-            f"{what}: expected a share between 0 and 1, a number of images from 1 to {n - 1}, or images, got {value!r}"
-        )
-    return int(count)
-
-
-def _split(raw: RawData) -> tuple[Images, Images]:
-    """Return training and test set: those of the source, or, if it has no test set, 80 % and 20 % of its images.
-
-    The images of each part are a fixed draw.
-    """
-    images = Images(raw.images, raw.labels)
-    if raw.test_images is not None:
-        return images, Images(raw.test_images, raw.test_labels)
-    if len(images) < 2:
-        raise InputError(f"dataset: expected at least 2 images, to train and to test on, got {len(images)}")
-    order = _shuffled(len(images))
-    cut = min(max(1, round(0.8 * len(images))), len(images) - 1)
-    return images.take(order[:cut]), images.take(order[cut:])
-
-
-def with_labels(images: Images, labelled: int, classes: int, seed: int) -> Images:
-    """Hide the labels of all but `labelled` images, as -1; as many of each class as there are, or one more.
-
-    The seed decides which. Raises `InputError` if fewer images have a label, or if a class has too few.
-
-    >>> images = Images(torch.zeros(9, 1, 8, 8, dtype=torch.uint8), torch.arange(9) % 3)
-    >>> with_labels(images, 4, 3, seed=0).labels.ge(0).sum()
-    tensor(4)
-    """
-    known = int(images.known().sum())
-    if images.labels is None or labelled > known:
-        raise InputError(f"labelled: expected at most the {known} training images that have a label, got {labelled}")
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
-    labels, kept = images.labels[order], torch.zeros(len(images), dtype=torch.bool)
-    for label in range(classes):
-        wanted = labelled // classes + (label < labelled % classes)
-        rows = order[labels == label]
-        if len(rows) < wanted:
-            raise InputError(f"labelled: expected {wanted} training images of class {label + 1}, got {len(rows)}")
-        kept[rows[:wanted]] = True
-    return replace(images, labels=torch.where(kept, images.labels, -1))
-
-
-def _shuffled(n: int) -> Tensor:
-    return torch.randperm(n, generator=torch.Generator().manual_seed(FIXED_SEED))

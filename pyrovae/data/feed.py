@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pyrovae.data.data import Batch, Data, Images
+from pyrovae.data.data import Batch, Data
+from pyrovae.data.images import Images
 
 WORKERS = 2  # processes that read images ahead for a GPU; on a CPU they would compete with the training
 

@@ -34,8 +34,8 @@ def read_images(
     in [−1, 1]. A warning says how any but bytes are read. Shapes may be (N, H, W); (N, H, W, C) or (N, C, H, W), with
     C of `CHANNELS`; or (N, D), if `shape` says what D numbers are: (H, W), (C, H, W) or (H, W, C). Transparent pixels
     are drawn on `background`. `place` says in messages where arrays are from. Raises `InputError` for anything else.
-    If floats are NaN somewhere, those pixels are missing, in all of their channels: all sets are then float32, in
-    0..255 or NaN, and a warning says which share is missing. With `plain`, nothing is said of truth values and of
+    If floats are NaN somewhere, those pixels are missing, in all of their channels: all sets are then int16, −1 where
+    one is missing, and a warning says which share is. With `plain`, nothing is said of truth values and of
     floats in [0, 1], which have no other reading.
 
     >>> read_images({"images": np.linspace(-1, 1, 8).reshape(2, 2, 2)}, "x").values()
@@ -59,7 +59,7 @@ def read_images(
         share = sum(float(gap.sum()) for gap in gaps.values()) / sum(gap.size for gap in gaps.values())
         warnings.warn(f"dataset: {share:.2%} of the pixels in {place} are missing (NaN)", stacklevel=3)
     tensors = {name: _as_tensor(array, reading.convert, background, name, place) for name, array in parts.items()}
-    return {name: _with_gaps(tensor, gaps[name]) if gaps else tensor for name, tensor in tensors.items()}
+    return {name: with_gaps(tensor, gaps[name]) if gaps else tensor for name, tensor in tensors.items()}
 
 
 @dataclass(frozen=True)
@@ -231,9 +231,10 @@ def _is_missing(array: np.ndarray) -> np.ndarray:
     return gaps
 
 
-def _with_gaps(images: Tensor, missing: np.ndarray) -> Tensor:
-    """Return images as float32, in 0..255, with NaN in place of missing pixels."""
-    return images.float().masked_fill(torch.from_numpy(missing), torch.nan)
+def with_gaps(images: Tensor, missing: np.ndarray) -> Tensor:
+    """Return images as int16, −1 where a pixel is missing; or vectors with NaN there."""
+    gaps = torch.from_numpy(missing)
+    return images.masked_fill(gaps, torch.nan) if images.dim() == 2 else images.short().masked_fill(gaps, -1)
 
 
 def expect_different(train: Tensor, test: Tensor | None, place: str) -> None:

@@ -17,7 +17,7 @@ from torch.utils.data import (
     default_collate,
 )
 
-from pyrovae.data.gate import read_images
+from pyrovae.data.gate import read_images, with_gaps
 from pyrovae.data.labels import read_labels
 from pyrovae.data.vectors import is_table, read_vectors
 from pyrovae.errors import InputError
@@ -63,17 +63,17 @@ def read_in_hand(
         columns = ()
         images = read_images(arrays, place, shape, background, plain=True)
     if missing:
-        images = {name: _with_gaps(values, missing.get(name), name) for name, values in images.items()}
+        images = {name: with_gaps(values, _mask(values, missing.get(name), name)) for name, values in images.items()}
     numbers, names = read_labels(with_labels, {name: len(arrays[name]) for name in arrays}, place, classes)
     return InHand(images, numbers, names, columns)
 
 
-def _with_gaps(values: Tensor, mask: Any, name: str) -> Tensor:
-    """Return images or vectors as float32, NaN where the mask is true; of images, in all channels of a pixel."""
-    if mask is None:
-        return values.float()
-    array = _array(mask, "missing")
+def _mask(values: Tensor, mask: Any, name: str) -> np.ndarray:
+    """Return where a mask says that values are missing, (N, D), or (N, 1, H, W) for all channels of images."""
     n, *shape = values.shape
+    if mask is None:
+        return np.zeros((n, 1, *shape[1:]) if len(shape) == 3 else (n, *shape), bool)
+    array = _array(mask, "missing")
     gaps = array[:, None] if values.dim() == 4 and array.ndim == 3 else array
     if gaps.ndim == 4 and gaps.shape[1:3] == (*shape[1:],):  # channels behind
         gaps = gaps.transpose(0, 3, 1, 2)
@@ -85,7 +85,7 @@ def _with_gaps(values: Tensor, mask: Any, name: str) -> Tensor:
             f"missing: expected truth values for each value of {name}, of shape {tuple(values.shape)}, got"
             f" {array.shape} of {array.dtype.name}"
         )
-    return values.float().masked_fill(torch.from_numpy(np.ascontiguousarray(gaps)), torch.nan)
+    return np.ascontiguousarray(gaps)
 
 
 def _columns_of(data: Any, label: Any) -> tuple[str, ...]:

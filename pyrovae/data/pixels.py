@@ -6,7 +6,7 @@ from functools import lru_cache, reduce
 import torch
 from torch import Tensor
 
-from pyrovae.data.storage import PART, convert
+from pyrovae.data.storage import PART, convert, missing
 from pyrovae.errors import InputError
 
 Moment = float | tuple[float, ...]  # of all pixels together, or of each column of a table
@@ -18,7 +18,7 @@ class Pixels:
 
     For images, uint8, `protocol` is grey (x/255), dynamic, static or threshold (0 or 1), bytes (0..255) or
     standardized. For vectors (N, D), float32, it is real, counts or binary, which leave them as they are, or
-    standardized, by column. A value that is missing is NaN, in images as in vectors, which are then float32.
+    standardized, by column. Where a value is missing, −1 in images and NaN in a table, the model reads NaN.
     """
 
     protocol: str = "grey"
@@ -47,20 +47,24 @@ class Pixels:
     def fix(self, images: Tensor, drawn_once: bool, seed: int) -> Tensor:
         """Binarise a whole set once: for `threshold`, for `static`, and for `dynamic` if `drawn_once`."""
         if self.protocol == "threshold":
-            return convert(images, lambda part: torch.where(part.isnan(), part, (part > 127).to(part) * 255))
+            return convert(images, lambda part: torch.where(missing(part), part, (part > 127).to(part) * 255))
         if self.protocol == "static" or (self.protocol == "dynamic" and drawn_once):
             generator = torch.Generator().manual_seed(seed)
-            return convert(images, lambda part: (_bernoulli(part / 255, part, generator) * 255).to(part))
+            return convert(images, lambda part: _binary(part, generator))
         return images
 
     def read(self, images: Tensor) -> Tensor:
         """Convert what a set keeps to what the model scores; `dynamic` draws here, with torch's random state."""
         x = images.to(torch.get_default_dtype())
+        gaps = missing(images) if images.dtype == torch.int16 else None
+        x = x if gaps is None else x.clamp(min=0)
         if x.dim() > 2 and self.protocol != "bytes":
             x = x / 255
         if self.protocol == "dynamic":
-            return _bernoulli(x, images)
-        return self.standardized(x) if self.protocol == "standardized" else x
+            x = torch.bernoulli(x)
+        elif self.protocol == "standardized":
+            x = self.standardized(x)
+        return x if gaps is None else x.masked_fill(gaps, torch.nan)
 
     def standardized(self, x: Tensor) -> Tensor:
         """Return (x − mean)/std."""
@@ -94,15 +98,14 @@ def _moments_of_columns(train: Tensor) -> tuple[tuple[float, ...], tuple[float, 
 
 
 def _bytes(part: Tensor) -> Tensor:
-    """Return the pixels that are not missing, as integers."""
-    return part[~part.isnan()].long() if part.is_floating_point() else part
+    """Return the pixels that are not missing."""
+    return part[part >= 0] if part.dtype == torch.int16 else part
 
 
-def _bernoulli(share: Tensor, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Draw 0 or 1 with probability `share`; NaN, which float images may have, stays NaN."""
-    if not images.is_floating_point():
-        return torch.bernoulli(share, generator=generator)
-    return torch.where(share.isnan(), torch.nan, torch.bernoulli(share.nan_to_num(), generator=generator))
+def _binary(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw each pixel of images, 0 or 255, with its own brightness as the probability of 255; gaps stay."""
+    drawn = (torch.bernoulli(images.clamp(min=0) / 255, generator=generator) * 255).to(images)
+    return torch.where(missing(images), images, drawn)
 
 
 def _like(moment: Moment, x: Tensor) -> Tensor | float:

@@ -64,3 +64,8 @@ def select(images: Tensor, rows: Tensor) -> Tensor:
     for target, part in zip(out.split(PART), rows.split(PART)):
         target.copy_(images[part])
     return out
+
+
+def missing(images: Tensor) -> Tensor:
+    """Return where values that a set keeps are missing: NaN in a table, and −1 in images."""
+    return images.isnan() if images.is_floating_point() else images < 0

@@ -35,32 +35,30 @@ def read_vectors(
     >>> read_vectors({"images": np.array([[1.5, 2.0], [3.0, 4.0]])}, "x", "real")["images"].shape
     torch.Size([2, 2])
     """
-    arrays = {name.replace("images", "rows"): array for name, array in arrays.items()}
-    for name, array in arrays.items():
-        if array.dtype.kind not in "buif":
-            raise InputError(f"dataset: expected {name} in {place} to be numbers, got type {array.dtype.name}")
-        if array.ndim != 2 or 0 in array.shape:
-            raise InputError(
-                f"dataset: expected {name} (N, D) in {place}, as pixels are {protocol!r}, got shape {array.shape}"
-            )
-    if len(widths := {array.shape[1] for array in arrays.values()}) > 1:
-        raise InputError(f"dataset: expected {' and '.join(arrays)} of one width in {place}, got {sorted(widths)}")
     tensors = {}
     for name, array in arrays.items():
-        _check(array, f"{name} in {place}", protocol, columns)
+        what = f"{name.replace('images', 'rows')} in {place}"
+        if array.dtype.kind not in "buif":
+            raise InputError(f"dataset: expected {what} to be numbers, got type {array.dtype.name}")
+        if array.ndim != 2 or 0 in array.shape:
+            raise InputError(f"dataset: expected {what} (N, D), as pixels are {protocol!r}, got shape {array.shape}")
+        _check(array, what, protocol, columns)
         with np.errstate(over="ignore"):  # the next check says so
             tensors[name] = torch.from_numpy(array.astype(np.float32))
-        if not (tensors[name].isfinite() | tensors[name].isnan()).all():
-            raise InputError(
-                f"dataset: expected {name} in {place} up to {np.finfo(np.float32).max:.2g}, got larger ones"
-            )
+        if tensors[name].isinf().any():
+            most = np.finfo(np.float32).max
+            raise InputError(f"dataset: expected {what} up to {most:.2g}, got larger numbers")
+    if len(widths := {tensor.shape[1] for tensor in tensors.values()}) > 1:
+        raise InputError(
+            f"dataset: expected rows of one width in {place}, got {' and '.join(map(str, sorted(widths)))}"
+        )
     rows = next(iter(tensors.values()))
     if (empty := rows.isnan().all(0)).any():
         raise InputError(f"dataset: expected values in every column of {place}, got none in {_named(empty, columns)}")
     share = sum(float(tensor.isnan().sum()) for tensor in tensors.values()) / sum(map(torch.numel, tensors.values()))
     if share:
         warnings.warn(f"dataset: {share:.2%} of the values in {place} are missing (NaN or empty)", stacklevel=3)
-    return {name.replace("rows", "images"): tensor for name, tensor in tensors.items()}
+    return tensors
 
 
 def _check(array: np.ndarray, what: str, protocol: str, columns: Sequence[str]) -> None:

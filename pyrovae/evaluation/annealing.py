@@ -9,9 +9,10 @@ import pyro
 import torch
 from torch import Tensor
 
-from pyrovae.data.data import Data, Images
+from pyrovae.data.data import Data
+from pyrovae.data.images import Images
 from pyrovae.errors import at_least
-from pyrovae.evaluation.elbo import arguments
+from pyrovae.evaluation.elbo import arguments, expect_reads
 from pyrovae.evaluation.importance import NUMBERS, expect_density, numbers_per_sample
 from pyrovae.evaluation.paths import Path, Point, path_of
 from pyrovae.inference.parameters import hidden
@@ -73,6 +74,7 @@ def annealed_log_likelihoods(
     torch.Size([5])
     """
     images = data.images(images)
+    expect_reads(vae, images.missing > 0)
     at_least(1, chains=chains, steps=steps, images=len(images))
     expect_density(vae)
     vae.eval()

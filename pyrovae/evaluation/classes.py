@@ -5,7 +5,8 @@ from typing import NotRequired, TypedDict
 import torch
 from torch import Tensor
 
-from pyrovae.data.data import Data, Images
+from pyrovae.data.data import Data
+from pyrovae.data.images import Images
 from pyrovae.evaluation.elbo import EVALUATION_BATCH
 from pyrovae.program import Program
 

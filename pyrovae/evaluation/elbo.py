@@ -6,7 +6,8 @@ from typing import Any, NotRequired, TypedDict
 import torch
 from torch import Tensor
 
-from pyrovae.data.data import Batch, Data, Images
+from pyrovae.data.data import Batch, Data
+from pyrovae.data.images import Images
 from pyrovae.errors import InputError, at_least
 from pyrovae.evaluation.active_units import ActiveUnits
 from pyrovae.inference import SVI, seeded
@@ -80,13 +81,18 @@ def sites_of_images(vae: Program, data: Data, images: Images) -> dict[str, Site]
 
     Raises `InputError` if guide and model do not fit each other.
     """
-    if data.missing and not vae.missing:
+    expect_reads(vae, data.missing or images.missing > 0)
+    with seeded(0):  # binary pixels are drawn, too
+        return vae.sites(*arguments(vae, data.batch(images, slice(0, 1))))
+
+
+def expect_reads(vae: Program, missing: bool) -> None:
+    """Raise `InputError` if values are missing that the program was not built to leave out."""
+    if missing and not vae.missing:
         raise InputError(
             "missing: expected a program built for missing values, by build(config, data.shape, len(data.classes),"
             " missing=True), as some are missing in the data, got one that was not"
         )
-    with seeded(0):  # binary pixels are drawn, too
-        return vae.sites(*arguments(vae, data.batch(images, slice(0, 1))))
 
 
 def arguments(

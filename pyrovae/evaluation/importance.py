@@ -14,9 +14,10 @@ from pyro.poutine import Trace
 from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor, nn
 
-from pyrovae.data.data import Data, Images
+from pyrovae.data.data import Data
+from pyrovae.data.images import Images
 from pyrovae.errors import InputError, at_least
-from pyrovae.evaluation.elbo import arguments
+from pyrovae.evaluation.elbo import arguments, expect_reads
 from pyrovae.inference import seeded
 from pyrovae.inference.compiled import capture
 from pyrovae.inference.not_finite import not_finite
@@ -76,6 +77,7 @@ def log_likelihoods(
     (torch.Size([20]), True)
     """
     images = data.images(images)
+    expect_reads(vae, images.missing > 0)
     at_least(1, samples=samples, images=len(images))
     expect_density(vae)
     vae.eval()

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pyrovae.data.data import Data, Images
-from pyrovae.errors import InputError, at_least
-from pyrovae.evaluation.elbo import EVALUATION_BATCH, arguments
+from pyrovae.data.data import Data
+from pyrovae.data.images import Images
+from pyrovae.errors import at_least
+from pyrovae.evaluation.elbo import EVALUATION_BATCH, arguments, expect_reads
 from pyrovae.evaluation.importance import NUMBERS, expect_density, weighted
 from pyrovae.inference.effects import mean_of
 from pyrovae.program import Program
@@ -44,6 +45,7 @@ def impute(
     (torch.Size([8, 2]), torch.Size([3, 8, 2]), False)
     """
     images = data.images(images)
+    expect_reads(program, images.missing > 0)
     at_least(1, samples=samples, images=len(images))
     at_least(0, draws=draws)
     expect_density(program)
@@ -66,9 +68,7 @@ def _imputed(program: Program, x: Tensor, y: Tensor | None, samples: int, draws:
     Sums of weights are relative to the largest weight so far. A draw is the code of the largest log w + g, with g
     Gumbel noise, so that it can be chosen part by part.
     """
-    missing, n = x.isnan(), len(x)
-    if missing.any() and not program.missing:
-        raise InputError("missing: expected a program that was built for missing values, got one that was not")
+    n = len(x)
     part = max(1, NUMBERS // (n * program.features * math.prod(x.shape[1:])))
     largest, sums = x.new_full((n,), -math.inf), x.new_zeros(2, n)
     mean = torch.zeros_like(x)

@@ -12,7 +12,8 @@ from pyro.distributions.torch_distribution import ExpandedDistribution
 from torch import Tensor
 from torch.distributions import Independent, Normal, TransformedDistribution
 
-from pyrovae.data.data import Data, Images
+from pyrovae.data.data import Data
+from pyrovae.data.images import Images
 from pyrovae.evaluation.active_units import ACTIVE, ActiveUnits
 from pyrovae.evaluation.classes import agreement
 from pyrovae.evaluation.elbo import arguments, elbo_scores, sites_of_images

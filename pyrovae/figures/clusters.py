@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from pyrovae.data.data import Data
 from pyrovae.evaluation.classes import counts, label_probabilities, matching
 from pyrovae.figures.names import labels
-from pyrovae.figures.style import Unfit, image_figure, of_images
+from pyrovae.figures.style import Unfit, image_figure, of_images, shown
 from pyrovae.inference.effects import mean_of
 from pyrovae.program import Program
 
@@ -28,14 +28,14 @@ def clusters(vae: Program, data: Data) -> Figure:
     matched = matching(table) if table.any() else torch.full((k,), -1)
     rows = matched.where(matched >= 0, len(data.classes)).argsort(stable=True)[:MOST_ROWS]
     means = vae.decode(mean_of(vae.code_prior(k, torch.eye(k, device=vae.device))), torch.arange(k))
-    means = data.pixels.to_unit(means).cpu()
+    means = shown(data, means)
     images = torch.ones(len(rows), 1 + MEMBERS, *means.shape[1:])
     images[:, 0] = means[rows]
     for row, cluster in zip(images, rows.tolist()):
         members = (inferred == cluster).nonzero()[:, 0]
         surest = members[probabilities[members, cluster].argsort(descending=True, stable=True)][:MEMBERS]
         if len(surest):
-            row[1 : 1 + len(surest)] = data.pixels.shown(data.batch(data.test, surest).x).cpu()
+            row[1 : 1 + len(surest)] = shown(data, data.batch(data.test, surest).x)
     names, shares = labels(data.classes), inferred.bincount(minlength=k) / len(inferred)
     heads = [
         f"{names[matched[cluster]] if matched[cluster] >= 0 else '–'}   {shares[cluster]:.1%}"

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from pyrovae.data.data import Data
 from pyrovae.evaluation.imputation import impute
 from pyrovae.figures.names import families, legend, plain
-from pyrovae.figures.style import INK, PALE, TRAIN, Unfit, image_figure, new_figure
+from pyrovae.figures.style import INK, PALE, TRAIN, Unfit, image_figure, new_figure, shown
 from pyrovae.program import Program
 
 MOST_COLUMNS, MOST_PAIRS = 12, 4
@@ -77,20 +77,21 @@ def imputations(vae: Program, data: Data) -> Figure:
 
 
 def _imputed_images(vae: Program, data: Data) -> Figure:
-    rows = data.test.images.isnan().flatten(1).any(1).nonzero()[:ROWS, 0]
+    rows = data.test.gaps().flatten(1).any(1).nonzero()[:ROWS, 0]
     batch = torch.cat([part.draws for part in impute(vae, data, data.test[rows], draws=50)], 1)
     full = 255 if data.pixels.protocol == "bytes" else 1
     draws = (batch / full).clamp(0, 1).cpu()
-    seen = data.pixels.shown(data.batch(data.test, rows).x).cpu()
+    seen = shown(data, data.batch(data.test, rows).x)
     spread = draws.std(0)
-    images = torch.stack([seen, *draws[:DRAWS], draws.mean(0), spread / max(float(spread.max()), 1e-6)], 1)
+    others = [*draws[:DRAWS], draws.mean(0), spread / max(float(spread.max()), 1e-6)]
+    images = torch.stack([seen, *(image.expand_as(seen) for image in others)], 1)
     heads = ["seen", *(f"draw {i + 1}" for i in range(DRAWS)), "mean", "spread"]
-    title = "Test images with missing pixels, grey, and what they are imputed by"
+    title = "Missing pixels, light blue, and what they are imputed by"
     return image_figure(images.flatten(0, 1), len(heads), title, column_labels=heads)
 
 
 def _imputed_columns(vae: Program, data: Data) -> Figure:
-    missing = data.test.images.isnan().cpu()
+    missing = data.test.gaps()
     chosen = missing.sum(0).argsort(descending=True, stable=True)[:MOST_COLUMNS].tolist()
     chosen = sorted(column for column in chosen if missing[:, column].any())
     draws = torch.cat([part.draws for part in impute(vae, data, data.test, draws=20)], 1).cpu()

@@ -21,6 +21,7 @@ from pyrovae.figures.style import (
     new_figure,
     of_images,
     show_mosaic,
+    shown,
 )
 from pyrovae.inference.effects import mean_of
 from pyrovae.parts.contexts import Quadrants
@@ -35,7 +36,7 @@ def reconstructions(vae: Program, data: Data) -> Figure:
     """Draw test images, each with its reconstruction below."""
     columns, pairs = min(10, len(data.test)), max(1, min(3, len(data.test) // 10))
     x, labels = data.batch(data.test, slice(0, columns * pairs))
-    above, below = _unit(data, x), _unit(data, vae.reconstruct(x, vae.given(x, labels)))
+    above, below = shown(data, x), shown(data, vae.reconstruct(x, vae.given(x, labels)))
     images = torch.stack([part.unflatten(0, (pairs, columns)) for part in (above, below)], 1).flatten(0, 2)
     return image_figure(
         images, columns, "Test images and their reconstructions", ["original", "reconstruction"] * pairs
@@ -52,7 +53,7 @@ def samples(vae: Program, data: Data) -> Figure:
     elif isinstance(vae.context, Quadrants):
         rows = torch.arange(side**2) % len(data.test)
         y, title = data.batch(data.test, rows).x, "Samples given the seen quadrants of test images"
-    return image_figure(_unit(data, vae.generate(side**2, y)), side, title)
+    return image_figure(shown(data, vae.generate(side**2, y)), side, title)
 
 
 @of_images
@@ -66,7 +67,7 @@ def manifold(vae: Program, data: Data) -> Figure:
     side, reach = 20, 3.0
     steps = torch.linspace(-reach, reach, side)
     z2, z1 = torch.meshgrid(steps.flip(0), steps, indexing="ij")  # z2 grows upwards
-    images = drawable(_unit(data, vae.decode(torch.stack([z1, z2], -1).flatten(0, 1))))
+    images = drawable(shown(data, vae.decode(torch.stack([z1, z2], -1).flatten(0, 1))))
     figure, axes = new_figure(6.4, 6.4)
     show_mosaic(axes[0, 0], images, side)
     height, width = cell_size(images.shape[-2:])
@@ -103,8 +104,8 @@ def interpolations(vae: Program, data: Data) -> Figure:
     z0, z1 = (mean_of(vae.encode(x, y)).cpu() for x in (x0, x1))
     z = torch.lerp(z0[:, None], z1[:, None], steps[None, :, None])  # (rows, steps, latent)
     between = vae.decode(z.flatten(0, 1), None if y is None else y.repeat_interleave(len(steps), 0))
-    between = _unit(data, between).unflatten(0, z.shape[:2])
-    images = torch.cat([_unit(data, x0)[:, None], between, _unit(data, x1)[:, None]], 1)
+    between = shown(data, between).unflatten(0, z.shape[:2])
+    images = torch.cat([shown(data, x0)[:, None], between, shown(data, x1)[:, None]], 1)
     heads = ["from", *(f"{step:.2g}" for step in steps.tolist()), "to"]
     return image_figure(images.flatten(0, 1), len(heads), "Between two test images", column_labels=heads)
 
@@ -125,7 +126,7 @@ def traversals(vae: Program, data: Data) -> Figure:
     z = code.repeat(len(chosen), len(steps), 1)  # (dimensions, steps, latent)
     z[torch.arange(len(chosen))[:, None], torch.arange(len(steps)), chosen[:, None]] = steps
     z = z.flatten(0, 1)
-    images = _unit(data, vae.decode(z, None if y is None else y.expand(len(z), -1)))
+    images = shown(data, vae.decode(z, None if y is None else y.expand(len(z), -1)))
     measure = "variance" if kl is None else "KL"
     name = "{}[{}]" if (vae.code or "")[-1:].isdigit() else "{}{}"  # z2[11] is no z211
     rows = [f"{name.format(vae.code, d + 1)}  {measure} {amounts[d]:.2f}" for d in chosen.tolist()]
@@ -142,7 +143,7 @@ def conditions(vae: Program, data: Data) -> Figure:
     classes, styles = data.classes[:MOST_ROWS], 10
     z = torch.randn(styles, _dimensions(vae, data))
     y = torch.arange(len(classes)).repeat_interleave(styles)
-    images = _unit(data, vae.decode(z.repeat(len(classes), 1), y))
+    images = shown(data, vae.decode(z.repeat(len(classes), 1), y))
     left_out = f" (the first {len(classes)} of {len(data.classes)})" if len(classes) < len(data.classes) else ""
     return image_figure(images, styles, f"One label per row{left_out}, one style per column", labels(classes))
 
@@ -156,9 +157,9 @@ def completions(vae: Program, data: Data) -> Figure:
         )
     rows, draws = min(10, len(data.test)), 6
     x = data.batch(data.test, slice(0, rows)).x
-    truth = _unit(data, x).expand(-1, 3, -1, -1)
+    truth = shown(data, x).expand(-1, 3, -1, -1)
     seen = torch.where(vae.context.seen.cpu(), truth, torch.tensor(UNSEEN)[:, None, None])
-    completed = [_unit(data, vae.complete(x)).expand(-1, 3, -1, -1) for _ in range(draws)]
+    completed = [shown(data, vae.complete(x)).expand(-1, 3, -1, -1) for _ in range(draws)]
     heads = ["seen", *map(str, range(1, draws + 1)), "truth"]
     images = torch.stack([seen, *completed, truth], 1)  # (rows, columns, 3, H, W)
     return image_figure(images.flatten(0, 1), len(heads), "Completions", column_labels=heads, cell=CELL)
@@ -169,11 +170,6 @@ def square_figure(images: Tensor) -> Figure:
     columns = max(1, round(len(images) ** 0.5))
     blank = images.new_ones((-len(images)) % columns, *images.shape[1:])
     return image_figure(torch.cat([images, blank]), columns, "")
-
-
-def _unit(data: Data, x: Tensor) -> Tensor:
-    """Bring images from the pixels of the model to [0, 1], on the CPU."""
-    return data.pixels.shown(x).cpu()
 
 
 def _variances(codes: Tensor) -> Tensor:

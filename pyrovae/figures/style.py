@@ -23,7 +23,7 @@ from pyrovae.program import Program
 
 TRAIN, TEST, VALIDATION = "#4C78A8", "#E45756", "#8C8C8C"
 INK, PALE = "#333333", "#B0B0B0"
-UNSEEN = (0.80, 0.87, 0.94)  # a light blue, which no grey image contains
+UNSEEN = (0.80, 0.87, 0.94)  # a light blue, which no grey image contains, for pixels that are not there
 LABELS = ["#4C78A8", "#F58518", "#54A24B", "#E45756", "#72B7B2", "#B279A2", "#9D755D", "#EECA3B", "#FF9DA6", "#5F5F5F"]
 STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -58,6 +58,15 @@ def of_images(figure: Drawing) -> Drawing:
         return figure(vae, data)
 
     return drawn  # type: ignore[return-value]
+
+
+def shown(data: Data, x: Tensor) -> Tensor:
+    """Bring images from the pixels of the model to [0, 1], on the CPU; missing pixels are light blue, the rest in RGB."""
+    unit = data.pixels.to_unit(x).cpu()
+    if not data.missing:
+        return unit
+    unseen = torch.tensor(UNSEEN)[:, None, None]
+    return torch.where(unit.isnan(), unseen, unit.expand(-1, 3, -1, -1))
 
 
 def expect_code(figure: str, vae: Program) -> None:

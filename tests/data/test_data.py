@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from pyrovae.config.settings import Config
-from pyrovae.data.data import Images, load
+from pyrovae.data.data import load
+from pyrovae.data.images import Images
 from pyrovae.errors import InputError
 
 

@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, SubsetRandomSampler, TensorDataset
 
 from pyrovae import Config, Data, InputError, build, elbo_scores, fit, log_likelihoods
-from pyrovae.data.data import Images
+from pyrovae.data.images import Images
 from pyrovae.evaluation.annealing import annealed_log_likelihoods
 from pyrovae.inference import seeded
 

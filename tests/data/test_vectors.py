@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyrovae import Config, Data, InputError, build, fit, load
+from pyrovae import Config, Data, InputError, build, elbo_scores, fit, load, log_likelihoods
 from pyrovae.data import Images, Pixels
 
 ROWS = np.random.default_rng(0).normal(3, 2, (60, 4))
@@ -95,9 +95,9 @@ BAD = {
     "images": (
         np.zeros((9, 4, 4)),
         "real",
-        r"expected rows \(N, D\) in data, as pixels are 'real', got",
+        r"expected rows in data \(N, D\), as pixels are 'real', got",
     ),
-    "one row": (ROWS[0], "real", r"expected rows \(N, D\)"),
+    "one row": (ROWS[0], "real", r"expected rows in data \(N, D\)"),
     "a column of nothing": (
         ROWS * [1, np.nan, 1, 1],
         "real",
@@ -191,8 +191,36 @@ def test_a_program_for_whole_data_refuses_gaps():
         fit(build(config, (4,)), data, config)
 
 
+def test_gaps_of_further_rows_are_refused_by_a_program_for_whole_data():
+    data = Data.of(ROWS, pixels="real")
+    program = build(Config(pixels="real", likelihood="gaussian", device="cpu"), (4,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for function in (elbo_scores, lambda *args: [*log_likelihoods(*args, samples=2)]):
+            with pytest.raises(InputError, match="missing: expected a program built for missing values"):
+                function(program, data, np.where(ROWS > 4, np.nan, ROWS))
+
+
+def test_a_table_shows_itself_in_a_notebook():
+    data = Data.of(ROWS, pixels="real")
+    assert "60" not in data._repr_html_()
+    assert "48" in data._repr_html_()
+    assert "<img" not in data.train._repr_html_()
+
+
+def test_sets_of_other_widths_are_refused():
+    with pytest.raises(InputError, match="expected rows of one width in data, got 3 and 4"):
+        Data.of(ROWS, test=ROWS[:, :3], pixels="real")
+
+
 def test_other_tensors_are_no_images():
-    for tensor in (torch.zeros(3, 4, dtype=torch.uint8), torch.zeros(3, 4, 4), torch.zeros(3, 4).double()):
+    # Floats in [0, 1] would be divided by 255 again.
+    for tensor in (
+        torch.rand(3, 1, 4, 4),
+        torch.zeros(3, 4, dtype=torch.uint8),
+        torch.zeros(3, 4, 4),
+        torch.zeros(3, 4).double(),
+    ):
         with pytest.raises(InputError, match=r"or rows \(N, D\) of torch.float32, got"):
             Images(tensor)
 

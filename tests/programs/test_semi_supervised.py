@@ -12,7 +12,8 @@ from support.linear import LINEAR
 from support.losses import expect_exact
 
 from pyrovae import SVI, Config, InputError, build, fit, load
-from pyrovae.data.data import Images, with_labels
+from pyrovae.data.images import Images
+from pyrovae.data.splits import with_labels
 from pyrovae.evaluation.classes import agreement
 from pyrovae.evaluation.importance import log_weights
 from pyrovae.inference import seeded

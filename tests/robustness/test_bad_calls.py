@@ -19,7 +19,7 @@ from pyrovae import (
     load,
     log_likelihoods,
 )
-from pyrovae.data.data import Images
+from pyrovae.data.images import Images
 from pyrovae.inference import SVI
 from pyrovae.inference.gradient_noise import gradient_noise
 from pyrovae.inference.objectives import TraceELBO
@@ -82,7 +82,10 @@ CALLS = {
             "'label' expects images with labels, got none",
         ),
         "unknown": (lambda: build(Config(prior="norml"), (1, 8, 8)), "prior: expected .*, got 'norml'; did you mean"),
-        "no channels": (lambda: build(Config(), (8, 8)), r"shape: expected \(channels, height, width\), got \(8, 8\)"),
+        "no channels": (
+            lambda: build(Config(), (8, 8)),
+            r"shape: expected \(channels, height, width\), or .columns,. of a vector, got \(8, 8\)",
+        ),
         "no height": (lambda: build(Config(), (1, 0, 8)), "height: expected 1 or more, got 0"),
         "no number": (lambda: build(Config(), (1, 8.0, 8)), "height: expected a whole number, got 8.0"),
         "small": (lambda: build(Config(network="resnet"), (1, 3, 8)), "expected images of 4 pixels a side .*, got 3×8"),

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from pyrovae.config.settings import Config
-from pyrovae.data.data import Data, Images
+from pyrovae.data.data import Data
+from pyrovae.data.images import Images
 from pyrovae.programs.build import build
 from pyrovae.training.fit import fit
 

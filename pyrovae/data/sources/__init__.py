@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from pyrovae.data.background import colour_of
@@ -116,7 +117,7 @@ def _exists(name: str) -> bool:
 def _resized(data: RawData, size: int | None) -> RawData:
     if size is None:
         return data
-    if data.images.dim() == 2 or data.images.is_floating_point():
+    if data.images.dtype != torch.uint8:
         raise InputError(f"image_size: expected images without missing pixels to resize, or nothing, got {size}")
 
     def resized(images: Tensor) -> Tensor:

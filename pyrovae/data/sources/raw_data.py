@@ -12,7 +12,7 @@ from pyrovae.errors import InputError, expect_text
 class RawData:
     """Images (N, C, H, W) as uint8, labels (N,) as int64 if there are any, and the other sets that the source has.
 
-    The rows (N, D) of a table are float32, and images of which pixels are missing, as NaN, are float32 in 0..255.
+    The rows (N, D) of a table are float32, and images of which pixels are missing are int16, −1 there.
     `classes` names the labels 0, 1, 2, ...; it is empty without labels. A label that is not known is -1. `columns`
     names the columns of a table.
     """
@@ -43,7 +43,7 @@ def checked(data: RawData, name: str) -> RawData:
         if images is None:
             continue
         nbytes = images.untyped_storage().nbytes()
-        kinds = ((4, torch.uint8), (4, torch.float32), (2, torch.float32))
+        kinds = ((4, torch.uint8), (4, torch.int16), (2, torch.float32))
         if (images.dim(), images.dtype) not in kinds or not 0 < images.numel() * images.dtype.itemsize <= nbytes:
             got = f"{tuple(images.shape)} of {images.dtype} in {nbytes} bytes"
             raise InputError(

@@ -7,7 +7,7 @@ import torch
 from matplotlib.colors import to_hex
 from torch import Tensor
 
-from pyrovae.data.data import Images
+from pyrovae.data.images import Images
 from pyrovae.evaluation.latents import has_standard_prior
 from pyrovae.figures.style import colours
 from pyrovae.inference import seeded

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pyrovae.data.data import Data, Images
+from pyrovae.data.data import Data
+from pyrovae.data.images import Images
 from pyrovae.errors import InputError, reason
 from pyrovae.evaluation.latents import code_means, kl_per_dimension
 from pyrovae.pages.explorer.export import Calibration, PictureModel
