@@ -61,7 +61,7 @@ def of_images(figure: Drawing) -> Drawing:
 
 
 def shown(data: Data, x: Tensor) -> Tensor:
-    """Bring images from the pixels of the model to [0, 1], on the CPU; missing pixels are light blue, the rest in RGB."""
+    """Bring images from the pixels of the model to [0, 1], on the CPU; missing ones are light blue, the rest RGB."""
     unit = data.pixels.to_unit(x).cpu()
     if not data.missing:
         return unit
