@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.fx import GraphModule
 
 from pyrovae.inference.graphs import shared_as_inputs, trace_graph
+from pyrovae.inference.kernels import few_files
 from pyrovae.inference.onednn import use_onednn
 from pyrovae.inference.private import compile_by_inductor
 from pyrovae.inference.threads import counts
@@ -47,7 +48,7 @@ def compile_graph(graph: GraphModule, *inputs: Tensor) -> Callable[..., tuple[An
     """
     if not any(tensor.is_cuda for tensor in inputs):
         use_onednn(graph)
-    with torch.no_grad():
+    with torch.no_grad(), few_files():
         # Without this option, the number of threads is written into the loops.
         compiled = compile_by_inductor(graph, inputs, {**OPTIONS, "cpp.dynamic_threads": len(counts()) > 1})
 

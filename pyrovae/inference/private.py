@@ -62,6 +62,7 @@ __all__ = [
     "foreach_sub",
     "fused_adam_",
     "handlers",
+    "inductor_kernels",
     "is_identically_zero",
     "is_mutable",
     "linalg_check_errors",
@@ -122,6 +123,14 @@ def compile_by_inductor(graph: GraphModule, inputs: Sequence[Tensor], options: d
     with tracing(TracingContext(mode)):
         compiled: Callable[..., Any] = torch._inductor.compile(graph, like, options=options)
     return compiled
+
+
+def inductor_kernels() -> tuple[Any, Callable[..., Callable[[], Any]]]:
+    """Return the class by which a graph names its kernels and waits for them, and the loader of C++ for Python."""
+    from torch._inductor.async_compile import AsyncCompile
+    from torch._inductor.codecache import CppPythonBindingsCodeCache
+
+    return AsyncCompile, CppPythonBindingsCodeCache.load_async
 
 
 def decompositions(operations: Sequence[Any]) -> dict[Any, Callable[..., Any]]:
