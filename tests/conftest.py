@@ -49,7 +49,7 @@ def _clean_slate():
 
 @pytest.fixture(autouse=True, scope="session")
 def _uncounted_compiler():
-    """Let coverage count no lines while Inductor compiles: none of them is ours, and counting takes half as long again."""
+    """Let coverage count no lines while Inductor compiles: none of them is ours, and counting takes as long again."""
     compile_by_inductor = compiled.compile_by_inductor
 
     def uncounted(*args):
