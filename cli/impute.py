@@ -44,9 +44,10 @@ def command(
 
     The values are those of the run's own dataset, or of DATA, as csv:FILE, with the same columns.
 
-    A value becomes its mean given what was seen in its row, by importance sampling from the guide. With --draws it is
-    drawn N times from its distribution, for multiple imputation: the csv file then has N tables, one after another,
-    numbered in a first column `draw`. Values that were seen stay as they are. Rows are in the order of the file.
+    A value becomes its mean given what was seen in its row, or the most probable of its categories, by importance
+    sampling from the guide. With --draws it is drawn N times from its distribution, for multiple imputation: the csv
+    file then has N tables, one after another, numbered in a first column `draw`. Values that were seen stay as they
+    are. Rows are in the order of the file.
     """
     check_out(out, (".csv", ".npz"), force)
     from pyrovae.commands.impute import imputed
@@ -58,7 +59,7 @@ def command(
         raise InputError(f"out: expected a file ending in .npz, as the model is one of images, got {out.name!r}")
     result = imputed(opened, data, samples, draws, seed)
     name = f"imputed.{'csv' if table else 'npz'}"
-    content = _csv(result, opened.columns) if (out or Path(name)).suffix == ".csv" else _npz(result)
+    content = _csv(result, opened.columns, opened.kinds) if (out or Path(name)).suffix == ".csv" else _npz(result)
     if out is None:
         out = opened.save_table(name, content)
     else:
@@ -71,14 +72,14 @@ def command(
     )
 
 
-def _csv(result: Any, columns: tuple[str, ...]) -> bytes:
+def _csv(result: Any, columns: tuple[str, ...], kinds: tuple[Any, ...]) -> bytes:
     from pyrovae.runs.as_csv import as_csv
 
     if not len(result.draws):
-        return as_csv(result.mean.numpy(), columns).encode()
+        return as_csv(result.mean.numpy(), columns, kinds=kinds).encode()
     draws, n = result.draws.shape[:2]
     numbers = [draw + 1 for draw in range(draws) for _ in range(n)]
-    return as_csv(result.draws.flatten(0, 1).numpy(), columns, {"draw": numbers}).encode()
+    return as_csv(result.draws.flatten(0, 1).numpy(), columns, {"draw": numbers}, kinds).encode()
 
 
 def _npz(result: Any) -> bytes:

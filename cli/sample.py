@@ -70,7 +70,7 @@ def command(
         if out is not None and out.suffix == ".npz":
             save_out(out, _npz(rows=rows, **labels))
         else:
-            content = as_csv(rows, opened.columns, labels).encode()
+            content = as_csv(rows, opened.columns, labels, opened.kinds).encode()
             out = opened.save_table("sample.csv", content) if out is None else save_out(out, content)
     elif out is not None and out.suffix == ".npz":
         save_out(out, _npz(images=(opened.pixels.to_unit(x) * 255).round().byte().numpy(), **labels))

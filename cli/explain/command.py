@@ -119,7 +119,7 @@ def _load(path: Path | None, config: Config, settings: dict[str, str], trust: bo
         about += f", as {changed[0]} is changed" if changed else ", as the run holds none"
     data = load(config)
     on_cpu = config.replace(device="cpu", precision="fp32", compile="no")
-    program = build(on_cpu, data.shape, len(data.classes), data.missing)
+    program = build(on_cpu, data.shape, len(data.classes), data.missing, data.kinds)
     fit(program, data, on_cpu)  # some priors start from training images
     return program, data, about
 

@@ -29,7 +29,7 @@ def _begin(runs: Sequence[Run], settings: Mapping[str, object]) -> Iterator[Fit]
     data = load(runs[0].trusted.replace(**settings))
     for run in runs:
         config = run.trusted.replace(**settings)
-        begun = fit(build(config, data.shape, len(data.classes), data.missing), data, config)
+        begun = fit(build(config, data.shape, len(data.classes), data.missing, data.kinds), data, config)
         if run.begun:
             run.resume(begun, config)
         else:

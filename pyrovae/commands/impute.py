@@ -54,7 +54,7 @@ def imputed(run: Run, dataset: str | None = None, samples: int = 1000, draws: in
 def _whole(run: Run, dataset: str | None) -> Data:
     """Return all rows of a dataset in the order of its files, as the run's protocol reads them."""
     config = located(run.trusted, run.path) if dataset is None else run.trusted.replace(dataset=dataset)
-    raw = read(config)
+    raw = read(config, run.kinds)
     sets = [part for part in (raw.images, raw.validation_images, raw.test_images) if part is not None]
     labels = [part for part in (raw.labels, raw.validation_labels, raw.test_labels) if part is not None]
     if tuple(raw.images.shape[1:]) != run.vae.shape:
@@ -67,4 +67,4 @@ def _whole(run: Run, dataset: str | None) -> Data:
         )
     values = run.pixels.fix(torch.cat(sets), drawn_once=True, seed=config.seed)
     images = Images(values, torch.cat(labels) if labels else None)
-    return Data(config.dataset, images, images, None, raw.classes, run.pixels, columns=run.columns)
+    return Data(config.dataset, images, images, None, raw.classes, run.pixels, columns=run.columns, kinds=run.kinds)

@@ -192,7 +192,7 @@ def _check(grid: Grid, evaluated: bool) -> None:
         checked.add(config.to_toml())
         try:
             data = loaded[source] = loaded.get(source) or load(config)
-            vae = fit(build(config, data.shape, len(data.classes), data.missing), data, config).vae
+            vae = fit(build(config, data.shape, len(data.classes), data.missing, data.kinds), data, config).vae
             if evaluated and not vae.has_kl:
                 raise InputError("evaluate: expected a posterior that is a density, got a plain autoencoder")
         except InputError as error:

@@ -226,7 +226,7 @@ def _prepare(config: Config, resumes: bool) -> Fit:
     data = load(config)
     if rank() == 0:
         expect_same()
-    prepared = fit(build(config, data.shape, len(data.classes), data.missing), data, config)
+    prepared = fit(build(config, data.shape, len(data.classes), data.missing, data.kinds), data, config)
     use_threads(prepared)
     if size() > 1:
         shapes = {name: tuple(value.shape) for name, value in prepared.vae.state_dict().items()}

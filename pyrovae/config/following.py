@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 LAYERED = ("hierarchical", "stacked")  # the programs with several codes
-FOLLOWERS = ("activation", "prior", "latent_dim", "objective")  # the settings whose default does
+FOLLOWERS = ("activation", "prior", "latent_dim", "objective", "likelihood")  # the settings whose default does
 
 
 def following(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the defaults that `program`, `gradient`, `network` and `condition` replace, with their new values."""
+    """Return the defaults that `program`, `gradient`, `network`, `condition` and `pixels` replace, and by what."""
     follow: dict[str, Any] = {}
     if str(settings.get("program")) == "discrete" and settings.get("gradient") not in ("score_function", "enumeration"):
         follow["objective"] = "analytic"
@@ -18,6 +18,8 @@ def following(settings: Mapping[str, Any]) -> dict[str, Any]:
         follow["activation"] = "tanh"
     if str(settings.get("condition")).startswith("quadrant"):
         follow["prior"] = "conditional"
+    if str(settings.get("pixels")) == "columns":
+        follow["likelihood"] = "columns"
     return follow
 
 

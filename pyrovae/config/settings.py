@@ -64,13 +64,19 @@ class Config(BaseModel):
     on_broken: Literal["stop", "skip"] = setting(
         "stop", "Data", "what to do with files of a folder that cannot be read as images"
     )
-    pixels: Literal["grey", "dynamic", "static", "threshold", "bytes", "standardized", "real", "counts", "binary"] = (
-        setting(
-            "grey",
-            "Data",
-            "values of pixels: x/255; Bernoulli(x/255) drawn at each visit; drawn once; x > 127; 0..255; "
-            "(x - mean)/std; and of the columns of a table: as they are; counts; 0 and 1; or standardized",
-        )
+    pixels: Literal[
+        "grey", "dynamic", "static", "threshold", "bytes", "standardized", "real", "counts", "binary", "columns"
+    ] = setting(
+        "grey",
+        "Data",
+        "values of pixels: x/255; Bernoulli(x/255) drawn at each visit; drawn once; x > 127; 0..255; "
+        "(x - mean)/std; and of the columns of a table: as they are; counts; 0 and 1; standardized; "
+        "or each by its own kind, with likelihood columns",
+    )
+    columns: tuple[str, ...] = setting(
+        (),
+        "Data",
+        "pixels columns: the kinds or likelihoods of columns where the values mislead: NAME=KIND,..., or FILE.toml",
     )
     condition: Literal["none", "label", "quadrant1", "quadrant2", "quadrant3"] = setting(
         "none", "Data", "what the model is given: nothing, the label, or one, two or three quadrants of the image"
@@ -192,6 +198,8 @@ class Config(BaseModel):
 
     _data_dir = field_validator("data_dir", mode="before")(values.folder)
     _listed = field_validator("hidden", "upper_hidden", "shape", mode="before")(values.listed)
+    _kinds = field_validator("columns", mode="before")(values.kinds)
+    _named_kinds = field_validator("columns")(values.named_kinds)
     _shape = field_validator("shape")(values.shape)
     _widths = field_validator("hidden", "upper_hidden")(values.widths)
     _hidden = field_validator("hidden")(values.some)
@@ -205,6 +213,8 @@ class Config(BaseModel):
     def _settings_agree(self) -> "Config":
         if self.patience and not self.validation:
             raise ValueError("patience: expected validation > 0 beside it, got validation = 0")
+        if self.columns and self.pixels != "columns":
+            raise ValueError(f"columns: expected pixels = 'columns' beside it, got pixels = {self.pixels!r}")
         if self.cycle and not 0 < self.warmup <= self.cycle:
             raise ValueError(f"cycle: expected warmup from 1 to cycle beside it, got warmup = {self.warmup}")
         if self.prior == "conditional" and self.condition == "none":

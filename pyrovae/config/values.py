@@ -2,6 +2,7 @@
 
 import math
 import re
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ SCALES = ("shared", "pixel", "optimal")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 # The pixel protocols of images, and those of the rows of a table, which are vectors.
 IMAGES = ("grey", "dynamic", "static", "threshold", "bytes", "standardized")
-VECTORS = ("standardized", "real", "counts", "binary")
+VECTORS = ("standardized", "real", "counts", "binary", "columns")
 MOST = 1_000_000_000  # the largest count: products of larger ones overflow
 MOST_LAYERS = 100
 LARGEST = 1e30  # the largest number: 32-bit floats overflow beyond it
@@ -46,6 +47,28 @@ def listed(value: object) -> object:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return (value,) if isinstance(value, int) else value
+
+
+def kinds(value: object) -> object:
+    """Return NAME=KIND for each column of a dict, of a text, or of a TOML file, whose keys are the columns."""
+    if isinstance(value, str | Path) and str(value).endswith(".toml"):
+        try:
+            value = tomllib.loads(Path(value).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise ValueError(f"expected a TOML file of columns and their kinds ({error})") from None
+    if isinstance(value, dict):
+        if other := next((name for name, kind in value.items() if not isinstance(kind, str)), None):
+            raise ValueError(f'expected a text, as in {other} = "count"')
+        return tuple(f"{name}={kind}" for name, kind in value.items())
+    return listed(value)
+
+
+def named_kinds(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what is not NAME=KIND, and a column that is named twice."""
+    names = [name for name, equals, kind in (each.rpartition("=") for each in value) if name and equals and kind]
+    if len(names) < len(value) or len({*names}) < len(names):
+        raise ValueError("expected NAME=KIND for each column once, as age=count, or a TOML file of them")
+    return value
 
 
 def widths(value: tuple[int, ...]) -> tuple[int, ...]:

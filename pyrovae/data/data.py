@@ -1,6 +1,6 @@
 """A dataset: images or the rows of a table, and labels, split into sets, and the protocol that reads them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from pyrovae.data.sources.raw_data import RawData
 from pyrovae.data.splits import FIXED_SEED, count_of, shuffled, train_and_test, with_labels
 from pyrovae.display import strip, table
 from pyrovae.errors import InputError
+from pyrovae.parts.kinds import Kind
 
 # The settings that decide what `load` returns, beside the seed if labels are hidden.
 READ = (*(name for name, each in Config.model_fields.items() if group_of(each) == "Data"), "validation", "labelled")
@@ -53,6 +54,7 @@ class Data:
     pixels: Pixels = field(default_factory=Pixels)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     columns: tuple[str, ...] = ()  # the names of a table's columns, if they have any
+    kinds: tuple[Kind, ...] = ()  # what they hold, if the protocol is `columns`
 
     @classmethod
     def of(
@@ -68,6 +70,7 @@ class Data:
         background: str = "white",
         name: str = "data",
         missing: Any = None,
+        columns: Mapping[str, str] | None = None,
     ) -> "Data":
         """Make a dataset of images in hand: arrays, tensors, Datasets or DataLoaders of torch, or a data frame.
 
@@ -78,8 +81,10 @@ class Data:
         labels; `validation` likewise. Which images are drawn is the same every time. `classes` names the labels
         0, 1, .... Nothing is shared with the caller's arrays. Raises `InputError` for anything else.
 
-        With `pixels` real, standardized, counts or binary, x are vectors, the rows (N, D) of a table, in their own
-        units. A value that is NaN, or at which `missing`, of the shape of x, is true, is missing.
+        With `pixels` real, standardized, counts, binary or columns, x are vectors, the rows (N, D) of a table, in their
+        own units. With `columns` each column has its kind (`read_columns`); the argument of that name says the kind of
+        columns whose values mislead, as {"age": "count"}. A value that is NaN, or at which `missing`, of the shape of
+        x, is true, is missing.
 
         >>> Data.of(torch.rand(50, 8, 8), torch.arange(50) % 3, validation=5)
         Data('data': 35 training, 5 validation, 10 testing images of 1×8×8; pixels grey)
@@ -95,6 +100,7 @@ class Data:
             classes,
             pixels,
             None if missing is None else {"images": missing},
+            Config(pixels=pixels, columns=dict(columns or {})).columns,
         )
         images, numbers = read.images, read.labels
         for part in ("test_images", "validation_images"):
@@ -116,6 +122,7 @@ class Data:
             images.get("validation_images"),
             numbers.get("validation_images"),
             read.columns,
+            read.kinds,
         )
         expect_different(raw.images, raw.test_images, name)
         return data_of(raw, Config(dataset=name, pixels=pixels))
@@ -129,7 +136,15 @@ class Data:
             return x
         shape: tuple[int, ...] = self.shape if len(self.shape) == 3 else ()
         read = read_in_hand(
-            {"images": x}, {"images": labels}, "data", shape, "white", self.classes, self.pixels.protocol
+            {"images": x},
+            {"images": labels},
+            "data",
+            shape,
+            "white",
+            self.classes,
+            self.pixels.protocol,
+            kinds=self.kinds,
+            further=True,
         )
         images = read.images["images"]
         if (shape := tuple(images.shape[1:])) != self.shape:
@@ -182,8 +197,10 @@ class Data:
         return replace(self, train=train, test=test, validation=validation, device=torch.device(device))
 
 
-def load(config: Config) -> Data:
+def load(config: Config, kinds: Sequence[Kind] = ()) -> Data:
     """Read the dataset that `config` names, by its settings of the group Data, `validation` and `labelled`.
+
+    `kinds` are those of the columns of a table that was read before, and that this one must have, too.
 
     Raises `InputError` if files are missing or damaged, or if their images do not have one shape; it names the files.
 
@@ -193,11 +210,14 @@ def load(config: Config) -> Data:
     >>> data.batch(data.train, slice(0, 10)).x.unique()
     tensor([0., 1.])
     """
-    return data_of(read(config), config)
+    return data_of(read(config, kinds), config)
 
 
-def read(config: Config) -> RawData:
-    """Read the images of the dataset that `config` names, as its files have them: not split, and by no protocol."""
+def read(config: Config, kinds: Sequence[Kind] = ()) -> RawData:
+    """Read the images of the dataset that `config` names, as its files have them: not split, and by no protocol.
+
+    `kinds` are those of the columns of a table that was read before, which this one has, too.
+    """
     return read_source(
         config.dataset,
         config.data_dir,
@@ -207,6 +227,8 @@ def read(config: Config) -> RawData:
         background=config.background,
         on_broken=config.on_broken,
         pixels=config.pixels,
+        columns=config.columns,
+        kinds=kinds,
     )
 
 
@@ -239,4 +261,5 @@ def data_of(raw: RawData, config: Config) -> "Data":
         classes=raw.classes,
         pixels=pixels,
         columns=raw.columns,
+        kinds=tuple(kind.fitted(values) for kind, values in zip(raw.kinds, train.images.T)),
     )

@@ -17,21 +17,24 @@ from torch.utils.data import (
     default_collate,
 )
 
+from pyrovae.data.columns import read_mixed
 from pyrovae.data.gate import read_images, with_gaps
 from pyrovae.data.labels import read_labels
 from pyrovae.data.vectors import is_table, read_vectors
 from pyrovae.errors import InputError
+from pyrovae.parts.kinds import Kind
 
 Labels = Any  # an array, a tensor or a list of labels, or the name of a column
 
 
 class InHand(NamedTuple):
-    """What was read of data in hand: images or vectors and labels by set, the names of classes and of columns."""
+    """What was read of data in hand: images or vectors, and labels, by set; names of classes and columns; kinds."""
 
     images: dict[str, Tensor]
     labels: dict[str, Tensor]
     classes: tuple[str, ...]
     columns: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
 
 
 KINDS = "an array, a tensor, a Dataset or DataLoader of torch, or a data frame"
@@ -46,8 +49,14 @@ def read_in_hand(
     classes: Sequence[str],
     pixels: str = "grey",
     missing: Mapping[str, Any] | None = None,
+    columns: Sequence[str] = (),
+    kinds: Sequence[Kind] = (),
+    further: bool = False,
 ) -> InHand:
-    """Read sets in hand and their labels, by name; `missing` are masks by the same names, true at gaps."""
+    """Read sets in hand and their labels, by name; `missing` are masks by the same names, true at gaps.
+
+    `columns` and `kinds` are those of `read_columns`, for the protocol of that name. `further` rows may lack a column.
+    """
     arrays, own = {}, {}
     for name, data in sets.items():
         arrays[name], own[name] = _taken_apart(data, labels.get(name), name)
@@ -57,15 +66,18 @@ def read_in_hand(
             f"labels: expected labels for {' and '.join(arrays)} alike, got some for {' and '.join(with_labels)} alone"
         )
     if is_table(pixels, max(array.ndim for array in arrays.values()), shape):
-        columns = _columns_of(next(iter(sets.values())), next(iter(labels.values()), None))
-        images = read_vectors(arrays, place, pixels, columns)
+        names = _columns_of(next(iter(sets.values())), next(iter(labels.values()), None))
+        if pixels == "columns":
+            images, kinds = read_mixed(arrays, place, names, columns, kinds)
+        else:
+            images = read_vectors(arrays, place, pixels, names, further)
     else:
-        columns = ()
+        names = ()
         images = read_images(arrays, place, shape, background, plain=True)
     if missing:
         images = {name: with_gaps(values, _mask(values, missing.get(name), name)) for name, values in images.items()}
-    numbers, names = read_labels(with_labels, {name: len(arrays[name]) for name in arrays}, place, classes)
-    return InHand(images, numbers, names, columns)
+    numbers, found = read_labels(with_labels, {name: len(arrays[name]) for name in arrays}, place, classes)
+    return InHand(images, numbers, found, names, tuple(kinds))
 
 
 def _mask(values: Tensor, mask: Any, name: str) -> np.ndarray:

@@ -24,13 +24,14 @@ def is_table(protocol: str, dims: int, shape: Sequence[int]) -> bool:
 
 
 def read_vectors(
-    arrays: Mapping[str, np.ndarray], place: str, protocol: str, columns: Sequence[str] = ()
+    arrays: Mapping[str, np.ndarray], place: str, protocol: str, columns: Sequence[str] = (), further: bool = False
 ) -> dict[str, Tensor]:
     """Return rows of numbers (N, D) as float32, in their own units; NaN stands for a value that is missing.
 
     `columns` names them for messages, and `place` says where the arrays are from. A warning says which share of the
     values is missing. Raises `InputError` for anything but finite numbers and NaN in (N, D), for a column without any
-    value, and for numbers that are no `counts` (0, 1, 2, ...) or not `binary` (0 or 1), if that is the protocol.
+    value, unless these are `further` rows of a table that has been read, and for numbers that are no `counts` (0, 1, 2,
+    ...) or not `binary` (0 or 1), if that is the protocol.
 
     >>> read_vectors({"images": np.array([[1.5, 2.0], [3.0, 4.0]])}, "x", "real")["images"].shape
     torch.Size([2, 2])
@@ -53,7 +54,7 @@ def read_vectors(
             f"dataset: expected rows of one width in {place}, got {' and '.join(map(str, sorted(widths)))}"
         )
     rows = next(iter(tensors.values()))
-    if (empty := rows.isnan().all(0)).any():
+    if (empty := rows.isnan().all(0)).any() and not further:
         raise InputError(f"dataset: expected values in every column of {place}, got none in {_named(empty, columns)}")
     share = sum(float(tensor.isnan().sum()) for tensor in tensors.values()) / sum(map(torch.numel, tensors.values()))
     if share:

@@ -13,6 +13,7 @@ from pyrovae.errors import at_least
 from pyrovae.evaluation.elbo import EVALUATION_BATCH, arguments, expect_reads
 from pyrovae.evaluation.importance import NUMBERS, expect_density, weighted
 from pyrovae.inference.effects import mean_of
+from pyrovae.parts.likelihoods.columns import ByColumn
 from pyrovae.program import Program
 
 
@@ -33,10 +34,11 @@ def impute(
     r"""Fill in the missing values, NaN, of batch after batch of images, or of rows of a table; yields `Imputed`.
 
     `samples` codes are drawn from the guide and weighted by w = p(x_seen, z) / q(z | x). The mean is
-    Σ w E[x_missing | z] / Σ w. A draw takes a code with probability w / Σ w, and x_missing from p(x | z). Both are
-    exact as the number of samples grows; `effective_samples` is (Σ w)² / Σ w². Mattei & Frellsen (2019), MIWAE,
-    arXiv:1812.02633. Images in hand, such as an array, are read by `Data.images`. Raises `InputError` for a posterior
-    without a density, and for a program that was built without `missing`.
+    Σ w E[x_missing | z] / Σ w; of a category it is the most probable value. A draw takes a code with probability
+    w / Σ w, and x_missing from p(x | z). Both are exact as the number of samples grows; `effective_samples` is
+    (Σ w)² / Σ w². Mattei & Frellsen (2019), MIWAE, arXiv:1812.02633. Images in hand, such as an array, are read by
+    `Data.images`. Raises `InputError` for a posterior without a density, and for a program that was built without
+    `missing`.
 
     >>> data = Data.of(torch.rand(40, 2), pixels="standardized", missing=torch.rand(40, 2) < 0.3)
     >>> program = build(Config(likelihood="gaussian", pixels="standardized"), data.shape, missing=data.missing)
@@ -71,7 +73,7 @@ def _imputed(program: Program, x: Tensor, y: Tensor | None, samples: int, draws:
     n = len(x)
     part = max(1, NUMBERS // (n * program.features * math.prod(x.shape[1:])))
     largest, sums = x.new_full((n,), -math.inf), x.new_zeros(2, n)
-    mean = torch.zeros_like(x)
+    mean, categories = torch.zeros_like(x), dict[int, Tensor]()  # of a category: the weight of each of its values
     best, drawn = x.new_full((draws, n), -math.inf), x.new_zeros(draws, *x.shape)
     for first in range(0, samples, part):
         log_w, trace = weighted(program.model, program.guide, min(part, samples - first), x, y)
@@ -82,6 +84,10 @@ def _imputed(program: Program, x: Tensor, y: Tensor | None, samples: int, draws:
         w = (log_w - now).exp()
         old = (largest - now).exp().nan_to_num()
         mean = mean * _rows(old, x) + torch.einsum("sn,sn...->n...", w, means)
+        for column, probabilities in _probabilities(distribution).items():
+            weights = probabilities.expand(*shape[:-1], -1).reshape(*log_w.shape, -1)
+            before = categories.get(column, torch.zeros_like(weights[0]))
+            categories[column] = before * old[:, None] + torch.einsum("sn,snk->nk", w, weights)
         sums = torch.stack([sums[0] * old + w.sum(0), sums[1] * old**2 + w.square().sum(0)])
         largest = now
         if draws:
@@ -92,7 +98,16 @@ def _imputed(program: Program, x: Tensor, y: Tensor | None, samples: int, draws:
                 taken = values[chosen, torch.arange(n, device=x.device)]
                 drawn[draw] = torch.where(_rows(better, x), taken, drawn[draw])
                 best[draw] = torch.where(better, score, best[draw])
-    return mean / _rows(sums[0], x), drawn, sums[0].square() / sums[1]
+    mean = mean / _rows(sums[0], x)
+    for column, weights in categories.items():
+        mean[:, column] = weights.argmax(-1).to(mean)
+    return mean, drawn, sums[0].square() / sums[1]
+
+
+def _probabilities(distribution: Any) -> dict[int, Tensor]:
+    """Return the probabilities of the values of each column of a table that is a category."""
+    of_values = getattr(getattr(distribution, "base_dist", None), "base", None)
+    return of_values.probabilities if isinstance(of_values, ByColumn) else {}
 
 
 def _rows(values: Tensor, x: Tensor) -> Tensor:

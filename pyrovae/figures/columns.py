@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -20,6 +21,8 @@ MOST_COLUMNS, MOST_PAIRS = 12, 4
 ACROSS = 4  # panels in a row
 SAMPLES = 2000  # rows drawn from the model, at most as many as the test set has
 BINS = 30
+GOLDEN, SILVER = 0.6180339887, 0.4142135624  # multiples of them spread evenly over [0, 1), and apart from each other
+MOST_NAMED, LONGEST = 6, 9  # categories whose names fit on an axis, and letters of a name
 ROWS, DRAWS = 6, 4  # of images with missing pixels
 
 
@@ -29,7 +32,8 @@ def marginals(vae: Program, data: Data) -> Figure:
     chosen = range(min(MOST_COLUMNS, rows.shape[1]))
     figure, panels = _grid(len(chosen))
     for panel, column in zip(panels, chosen):
-        _histograms(panel, rows[:, column], drawn[:, column], data.pixels.protocol)
+        _histograms(panel, rows[:, column], drawn[:, column], _discrete(data, column))
+        _name_values(panel.xaxis, data, column)
         _name(panel, data, column)
     left_out = f" (the first {len(chosen)} of {rows.shape[1]})" if len(chosen) < rows.shape[1] else ""
     figure.suptitle(f"Columns of the test set, and of rows drawn from the model{left_out}", fontsize=11, color=INK)
@@ -50,14 +54,19 @@ def pairs(vae: Program, data: Data) -> Figure:
         for j, across in enumerate(chosen):
             panel = axes[i, j]
             if i == j:
-                _histograms(panel, rows[:, across], drawn[:, across], data.pixels.protocol)
+                _histograms(panel, rows[:, across], drawn[:, across], _discrete(data, across))
             else:  # below the diagonal the data, above it the model
                 values, colour = (rows, INK) if i > j else (drawn, TRAIN)
-                panel.scatter(values[:, across], values[:, vertical], s=size, color=colour, alpha=0.5, linewidths=0)
-                panel.set_xlim(*_reach(rows[:, across]))
-                panel.set_ylim(*_reach(rows[:, vertical]))
+                x = _spread(values[:, across], _discrete(data, across), GOLDEN)
+                y = _spread(values[:, vertical], _discrete(data, vertical), SILVER)
+                panel.scatter(x, y, s=size, color=colour, alpha=0.5, linewidths=0)
+                panel.set_xlim(*_reach(rows[:, across], _discrete(data, across)))
+                panel.set_ylim(*_reach(rows[:, vertical], _discrete(data, vertical)))
             panel.tick_params(labelsize=7)
             panel.locator_params(nbins=3)
+            _name_values(panel.xaxis, data, across)
+            if i != j:
+                _name_values(panel.yaxis, data, vertical)
             if i == n - 1:
                 panel.set_xlabel(_named(data, across), fontsize=8, family=families([_named(data, across)]))
             if j == 0:
@@ -99,7 +108,8 @@ def _imputed_columns(vae: Program, data: Data) -> Figure:
     for panel, column in zip(panels, chosen):
         gaps = missing[:, column]
         seen, imputed = draws[0, ~gaps, column].numpy(), draws[:, gaps, column].flatten().numpy()
-        _histograms(panel, seen, imputed, data.pixels.protocol)
+        _histograms(panel, seen, imputed, _discrete(data, column))
+        _name_values(panel.xaxis, data, column)
         _name(panel, data, column, f"{gaps.float().mean():.0%} missing")
     figure.suptitle("Values of the test set that were seen, and draws of missing ones", fontsize=11, color=INK)
     _key(figure, "seen", "imputed")
@@ -127,12 +137,12 @@ def _grid(n: int) -> tuple[Figure, Sequence[Axes]]:
     return figure, [*axes.flat[:n]]
 
 
-def _histograms(panel: Axes, data: np.ndarray, model: np.ndarray, protocol: str) -> None:
-    """Draw both as densities; counts and truth values have a bar for each number, where those are few."""
+def _histograms(panel: Axes, data: np.ndarray, model: np.ndarray, discrete: bool) -> None:
+    """Draw both as densities; discrete values have a bar for each of them, where those are few."""
     data = data[np.isfinite(data)]
     low, high = _reach(data)
-    if protocol in ("counts", "binary") and high - low <= 2 * BINS:
-        edges = np.arange(np.floor(low), np.ceil(high) + 2) - 0.5
+    if discrete and high - low <= 2 * BINS:
+        edges = np.arange(data.min(), data.max() + 2) - 0.5
     else:
         edges = np.linspace(low, high, BINS + 1)
     panel.hist(data, edges.tolist(), density=True, color=PALE)
@@ -146,11 +156,36 @@ def _histograms(panel: Axes, data: np.ndarray, model: np.ndarray, protocol: str)
     panel.xaxis.set_major_locator(MaxNLocator(4))
 
 
-def _reach(values: np.ndarray) -> tuple[float, float]:
-    """Return the ends of an axis: those of the values, and a little more."""
+def _discrete(data: Data, column: int) -> bool:
+    """Say whether the values of a column are counts, truth values or categories."""
+    if data.kinds:
+        return data.kinds[column].kind in ("count", "binary", "category")
+    return data.pixels.protocol in ("counts", "binary")
+
+
+def _name_values(axis: Axis, data: Data, column: int) -> None:
+    """Label an axis of few discrete values with the values, and no axis of discrete values between two of them."""
+    kind = data.kinds[column] if data.kinds else None
+    if kind and kind.categories and len(kind.categories) <= MOST_NAMED:
+        names = [plain(name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…") for name in kind.categories]
+        axis.set_ticks(range(len(names)), names, family=families(names))
+    elif data.pixels.protocol == "binary" or (kind and kind.kind == "binary"):
+        axis.set_ticks([0, 1])
+    elif _discrete(data, column):
+        axis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def _spread(values: np.ndarray, discrete: bool, step: float) -> np.ndarray:
+    """Return where to draw dots: discrete values side by side about their place, so that none hides another."""
+    beside = np.arange(len(values)) * step % 1 - 0.5  # evenly spread, and the same at each drawing
+    return values + 0.5 * beside if discrete else values
+
+
+def _reach(values: np.ndarray, discrete: bool = False) -> tuple[float, float]:
+    """Return the ends of an axis: those of the values, and a little more; of discrete ones, half a step."""
     values = values[np.isfinite(values)]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
-    margin = 0.05 * (high - low) or 0.5
+    margin = max(0.05 * (high - low) or 0.5, 0.5 if discrete else 0.0)
     return low - margin, high + margin
 
 

@@ -1,7 +1,7 @@
 """Build the program that a config describes: look up what it is made of, make it, and check that all fits together."""
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from pyrovae.inference import seeded
 from pyrovae.inference.parameters import hidden
 from pyrovae.inference.traces import guide_then_model, sample_sites
 from pyrovae.parts.contexts import Context, Label, Quadrants
+from pyrovae.parts.kinds import Kind
 from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import ACTIVATIONS, NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
@@ -43,13 +44,16 @@ READ_AS = {
 }
 
 
-def build(config: Config, shape: tuple[int, ...], classes: int = 0, missing: bool = False) -> Program:
+def build(
+    config: Config, shape: tuple[int, ...], classes: int = 0, missing: bool = False, kinds: Sequence[Kind] = ()
+) -> Program:
     """Build the program that `config` describes, for images (C, H, W) or vectors (D,), and so many classes.
 
-    If values may be `missing`, as NaN, the likelihood leaves them out, and the encoder reads where they are. The seed
-    decides the weights. Raises `InputError` for unknown names (with the nearest one), for settings that the program
-    does not read, for parts and sites that do not fit each other, and for a model that does not fit in memory. A model
-    of pyrovae's own parts that is too large is refused before it allocates any.
+    If values may be `missing`, as NaN, the likelihood leaves them out, and the encoder reads where they are. `kinds`
+    are those of a table's columns, for pixels `columns`. The seed decides the weights. Raises `InputError` for unknown
+    names (with the nearest one), for settings that the program does not read, for parts and sites that do not fit each
+    other, and for a model that does not fit in memory. A model of pyrovae's own parts that is too large is refused
+    before it allocates any.
 
     >>> vae = build(Config(hidden=(32,), latent_dim=4, prior="mixture", components=5), (1, 8, 8))
     >>> vae.prior().event_shape, sum(parameter.numel() for parameter in vae.parameters())
@@ -61,13 +65,14 @@ def build(config: Config, shape: tuple[int, ...], classes: int = 0, missing: boo
     members = {family: lookup(family, getattr(config, family), known) for family, known in FAMILIES.items()}
     _check_settings(config, members["program"])
     _check_pixels(config, members["likelihood"])
-    _expect_fit(config, shape)
+    _expect_fit(config, shape, kinds)
     context = _context(config, shape, classes, missing)
     more = {
         "shape": tuple(shape),
         "activation": lookup("activation", config.activation, ACTIVATIONS),
         "unit": 255.0 if config.pixels == "bytes" else 1.0,
         "missing": missing,
+        "kinds": tuple(kinds),
     }
     parts: list[Parts] = []
 
@@ -94,7 +99,7 @@ def _assembled(parts: Parts, classes: int) -> Program:
         program = call("program", parts.members["program"], offered)
     if not isinstance(program, Program):
         raise InputError(f"program: expected a subclass of pyrovae.Program, got {parts.config.program!r}")
-    program.shape = program.shape or parts["shape"]
+    program.shape = parts["shape"]
     program.missing = parts["missing"]
     return program.eval()
 
@@ -140,11 +145,15 @@ def _check_pixels(config: Config, likelihood: Any) -> None:
         )
 
 
-def _expect_fit(config: Config, shape: tuple[int, ...]) -> None:
-    """Raise `InputError` for vectors read as pixels, and for images read as a table."""
+def _expect_fit(config: Config, shape: tuple[int, ...], kinds: Sequence[Kind]) -> None:
+    """Raise `InputError` for vectors read as pixels, for images read as a table, and for columns without kinds."""
     values.expect_protocol(config.pixels, len(shape))
     if len(shape) == 1 and config.condition.startswith("quadrant"):
         raise InputError(f"condition: expected none or label for a table, got {config.condition!r}")
+    if config.pixels == "columns" and len(kinds) != shape[0]:
+        raise InputError(f"kinds: expected one for each of {shape[0]} columns, as a dataset has, got {len(kinds)}")
+    if config.pixels == "columns" and config.prior == "vamp":
+        raise InputError("prior: expected another than 'vamp' for pixels 'columns', as categories cannot be learned")
 
 
 def _check_sites(program: Program, parts: Parts) -> None:
@@ -160,25 +169,32 @@ def _check_sites(program: Program, parts: Parts) -> None:
     ]
     try:
         with torch.no_grad(), seeded(parts.config.seed):
-            x, labels = torch.rand(2, *parts["shape"]), torch.zeros(2, dtype=torch.long)
-            sites, others = (
-                program.sites(images, program.given(images, labels)) for images in (x, torch.zeros_like(x))
-            )
+            (x, blank, whole), labels = _probes(parts["shape"], parts["kinds"]), torch.zeros(2, dtype=torch.long)
+            sites, others = (program.sites(images, program.given(images, labels)) for images in (x, blank))
     except ValueError as error:
         raise InputError(reason(ValueError(str(error).partition("\nTrace Shapes")[0]))) from None  # Pyro adds shapes
     finally:
         for hook in hooks:
             hook.remove()
     if program.missing:
-        _check_missing(program, torch.ones_like(x), labels)
+        _check_missing(program, whole, labels)
     if [*sites.values()] != [*others.values()]:
         raise InputError("program: expected the same sites for all images, got others for blank ones than for noise")
     if (shape := sites[program.image].event_shape) != parts["shape"]:
         raise InputError(f"image: expected event shape {parts['shape']} of {program.image!r}, got {shape}")
 
 
+def _probes(shape: tuple[int, ...], kinds: Sequence[Kind]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return pairs of images to try a program on: noise, blank ones, and some that every likelihood can score."""
+    if not kinds:
+        return torch.rand(2, *shape), torch.zeros(2, *shape), torch.ones(2, *shape)
+    usual = torch.tensor([kind.typical for kind in kinds]).repeat(2, 1)
+    other = torch.tensor([kind.typical or 1.0 for kind in kinds]).repeat(2, 1)
+    return usual, other, usual.clone()
+
+
 def _check_missing(program: Program, x: Tensor, labels: Tensor) -> None:
-    """Raise `InputError` unless the program scores images x, of ones, of which values are missing."""
+    """Raise `InputError` unless the program scores images x of which values are missing."""
     x.flatten(1)[:, 0] = torch.nan
     with torch.no_grad(), hidden():
         _, model = guide_then_model(program.model, program.guide, x, program.given(x, labels))

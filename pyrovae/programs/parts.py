@@ -12,7 +12,8 @@ from pyrovae.errors import InputError
 from pyrovae.parts.contexts import Context, Quadrants
 from pyrovae.parts.likelihoods import Elementwise, Seen, Unseen
 from pyrovae.parts.networks import MLP
-from pyrovae.parts.networks.observed import Logarithms, Observed, Reading, doubled
+from pyrovae.parts.networks.network import Encoder
+from pyrovae.parts.networks.observed import ByKind, Logarithms, Observed, Reading, doubled, width
 from pyrovae.parts.registry import call
 
 
@@ -99,13 +100,20 @@ class Parts(Mapping[str, Any]):
         return Unseen(likelihood, ~self.context.seen) if isinstance(self.context, Quadrants) else likelihood
 
     def _network(self) -> Any:
-        """Make the network; its encoders read missing values, if there are any, and counts."""
-        network = self._network_for(shape := self["shape"])
+        """Make the network; its encoders read missing values, if there may be any, counts, and mixed columns."""
+        shape = self["shape"]
+        if kinds := self["kinds"]:
+            network = self._network_for((self["likelihood"].width,))
+            return Reading(network, self._network_for((width(kinds, self["missing"]),)), [self._by_kind])
+        network = self._network_for(shape)
         encoding = self._network_for(doubled(shape)) if self["missing"] else network
         wrappers: list[Callable[..., Any]] = [Logarithms] if self.config.pixels == "counts" else []
         if self["missing"]:
             wrappers.append(partial(Observed, shape=shape, unit=self["unit"]))
         return Reading(network, encoding, wrappers) if wrappers else network
+
+    def _by_kind(self, encoder: Encoder) -> Encoder:
+        return ByKind(encoder, self["kinds"], self["missing"])
 
     def _network_for(self, shape: tuple[int, ...]) -> Any:
         offered = ChainMap[str, Any]({"shape": shape}, self)  # type: ignore[arg-type]

@@ -2,15 +2,24 @@
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from pyrovae.parts.kinds import Kind
 
-def as_csv(rows: np.ndarray, columns: Sequence[str] = (), more: Mapping[str, Sequence[object]] | None = None) -> str:
+
+def as_csv(
+    rows: np.ndarray,
+    columns: Sequence[str] = (),
+    more: Mapping[str, Sequence[object]] | None = None,
+    kinds: Sequence[Kind] = (),
+) -> str:
     r"""Return rows (N, D) as comma-separated text with a line of names; NaN is an empty cell.
 
-    `columns` names the D columns, else column1, ... `more` are further columns by name, which come first.
+    `columns` names the D columns, else column1, ... `more` are further columns by name, which come first. A column
+    whose kind is a category has the names of its categories.
 
     >>> as_csv(np.array([[1.5, np.nan]]), more={"draw": [1]})
     'draw,column1,column2\n1,1.5,\n'
@@ -20,5 +29,12 @@ def as_csv(rows: np.ndarray, columns: Sequence[str] = (), more: Mapping[str, Seq
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*more, *(columns or (f"column{i + 1}" for i in range(rows.shape[1])))])
     for i, row in enumerate(rows.tolist()):
-        writer.writerow([*(values[i] for values in more.values()), *("" if v != v else f"{v:.9g}" for v in row)])
+        cells = map(_cell, row, [*kinds] or [None] * len(row))
+        writer.writerow([*(values[i] for values in more.values()), *cells])
     return text.getvalue()
+
+
+def _cell(value: float, kind: Kind | None) -> str:
+    if math.isnan(value):
+        return ""
+    return kind.categories[int(value)] if kind and kind.categories else f"{value:.9g}"

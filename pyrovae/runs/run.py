@@ -24,6 +24,7 @@ from pyrovae.data.pixels import Pixels
 from pyrovae.display import table
 from pyrovae.errors import InputError
 from pyrovae.figures.style import as_png
+from pyrovae.parts.kinds import Kind
 from pyrovae.program import Program
 from pyrovae.programs.build import build
 from pyrovae.runs import evaluating, schema
@@ -132,13 +133,14 @@ class Run:
         if not self.trust:
             check_places(self.config, self.repeated, self.path)
         own = self.trust or is_signed(self.path)  # a stranger's run finds no file that it does not name
-        return load(located(self.trusted, self.path) if own else self.trusted)
+        mixed = self.config.pixels == "columns" and (self.path / schema.WEIGHTS).exists()
+        return load(located(self.trusted, self.path) if own else self.trusted, self.kinds if mixed else ())
 
     @cached_property
     def vae(self) -> Program:
         """The trained program in evaluation mode on the CPU, built without its data."""
         about = self._about
-        vae = build(self.trusted, tuple(about["shape"]), len(self.classes), about.get("missing", False))
+        vae = build(self.trusted, tuple(about["shape"]), len(self.classes), about.get("missing", False), self.kinds)
         self._read("model.safetensors", lambda path: vae.load_state_dict(load_file(path)))
         return vae
 
@@ -150,6 +152,14 @@ class Run:
     def columns(self) -> tuple[str, ...]:
         """The names of a table's columns, if they have any."""
         return tuple(self._about.get("columns", ()))
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What the columns of a table hold, if its protocol is `columns`."""
+        return tuple(
+            Kind(kind["kind"], kind["likelihood"], tuple(kind["categories"]), kind["mean"], kind["std"])
+            for kind in self._about.get("kinds", ())
+        )
 
     @property
     def pixels(self) -> Pixels:

@@ -17,6 +17,7 @@ from torch import Tensor
 from pyrovae.config.presets import presets
 from pyrovae.config.settings import Config, group_of
 from pyrovae.errors import InputError, reason
+from pyrovae.parts.kinds import LIKELIHOODS_OF
 from pyrovae.runs.checks import expect, json_of
 from pyrovae.runs.files import expect_own
 from pyrovae.training.record import Record, losses_of
@@ -138,6 +139,16 @@ class PixelProtocol(TypedDict):
     std: float | list[float]
 
 
+class KindOfColumn(TypedDict):
+    """The fields of `pyrovae.parts.kinds.Kind`."""
+
+    kind: str
+    likelihood: str
+    categories: list[str]
+    mean: float
+    std: float
+
+
 class About(TypedDict):
     """The metadata of weights: the images (C, H, W), or vectors (D,), that they were trained on, and the version."""
 
@@ -146,6 +157,7 @@ class About(TypedDict):
     pixels: PixelProtocol
     missing: NotRequired[bool]  # whether values may be missing
     columns: NotRequired[list[str]]  # the names of a table's columns
+    kinds: NotRequired[list[KindOfColumn]]  # what they hold, with pixels `columns`
     version: NotRequired[str]  # the first runs of 0.1.0 did not write it
 
 
@@ -255,6 +267,9 @@ def read_about(path: Path) -> About:
         raise ValueError(f"shape {about['shape']}")
     if not all(isinstance(name, str) for name in about["classes"]):
         raise ValueError(f"classes {about['classes']}")
+    for kind in about.get("kinds", ()):
+        if kind["likelihood"] not in LIKELIHOODS_OF.get(kind["kind"], ()):
+            raise ValueError(f"likelihood {kind['likelihood']} of kind {kind['kind']}")
     return about
 
 

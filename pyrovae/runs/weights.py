@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
+from typing import cast
 
 import torch
 from safetensors.torch import save
@@ -10,7 +12,7 @@ from torch import Tensor
 from pyrovae import __version__
 from pyrovae.data.data import Data
 from pyrovae.data.pixels import Moment
-from pyrovae.runs.schema import About
+from pyrovae.runs.schema import About, KindOfColumn
 from pyrovae.training.fit import Fit
 
 PROGRESS_EPOCHS = (1, 3, 5, 10, 20, 30, 40, 50)  # epochs whose reconstructions are kept, beside the last one
@@ -29,6 +31,8 @@ def weights_of(fit: Fit) -> bytes:
         about["missing"] = True
     if fit.data.columns:
         about["columns"] = list(fit.data.columns)
+    if fit.data.kinds:
+        about["kinds"] = [cast(KindOfColumn, asdict(kind)) for kind in fit.data.kinds]
     weights = {name: tensor.contiguous() for name, tensor in fit.vae.state_dict().items()}
     return save(weights, {"pyrovae": json.dumps(about)})
 

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 from support.builders import small_data, small_vae
+from support.likelihoods import LIKELIHOODS
 
 from pyrovae import fit
-from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.priors import PRIORS

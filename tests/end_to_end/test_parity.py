@@ -7,12 +7,12 @@ import pytest
 import torch
 from pyro.infer import RenyiELBO, Trace_ELBO, TraceMeanField_ELBO
 from support.builders import small_data, small_fit, small_vae
+from support.likelihoods import LIKELIHOODS
 
 from pyrovae import fit
 from pyrovae.inference import seeded
 from pyrovae.inference.compiled import capture
 from pyrovae.inference.objectives import OBJECTIVES
-from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.priors import PRIORS

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from support.builders import small_data
+from support.likelihoods import LIKELIHOODS
 from support.linear import LINEAR
 
 from pyrovae import Config, Data, InputError, build, fit, impute, log_likelihoods
 from pyrovae.data import Images
-from pyrovae.parts.likelihoods import LIKELIHOODS, Seen
+from pyrovae.parts.likelihoods import Seen
 
 D, SCALE = 5, 0.5
 

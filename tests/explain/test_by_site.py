@@ -5,13 +5,13 @@ import pyro.distributions as dist
 import pytest
 import torch
 from support.explanations import explanation_of
+from support.likelihoods import LIKELIHOODS
 from support.programs import BRIGHT, Clusters, Symbols
 
 from pyrovae.data.data import Batch
 from pyrovae.explain.explanation import explain
 from pyrovae.explain.families import FAMILIES
 from pyrovae.explain.graph import is_of_vae
-from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.posteriors.gaussian import Diagonal
 from pyrovae.parts.priors import PRIORS

@@ -5,11 +5,11 @@ import pytest
 import torch
 from support.builders import small_data, small_vae
 from support.explanations import explanation_of
+from support.likelihoods import LIKELIHOODS
 from torch.autograd import functional
 
 from pyrovae import fit
 from pyrovae.explain.explanation import explain
-from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.posteriors.gaussian import Diagonal
 from pyrovae.parts.priors import PRIORS

@@ -2,13 +2,13 @@
 
 import pytest
 from support.explanations import explanation_of
+from support.likelihoods import LIKELIHOODS
 from torch import nn
 
 from pyrovae import Config, build
 from pyrovae.explain.formulas import Symbols, formulas, network
 from pyrovae.inference.objectives import OBJECTIVES
 from pyrovae.parts.densities import declared
-from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.posteriors.gaussian import Diagonal
 from pyrovae.parts.priors import PRIORS

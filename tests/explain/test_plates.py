@@ -8,12 +8,12 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import FancyArrowPatch
 from support.builders import small_data, small_vae
 from support.explanations import explanation_of
+from support.likelihoods import LIKELIHOODS
 
 from pyrovae.explain.formulas import Symbols
 from pyrovae.explain.plates import plate_figure, render_by_graphviz, typeset
 from pyrovae.figures.style import TRAIN, as_picture
 from pyrovae.inference.objectives import OBJECTIVES
-from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.priors import PRIORS
 

@@ -12,6 +12,7 @@ import torch
 from pyro.infer import TraceEnum_ELBO
 from support.builders import expect_resumed, small_data, small_vae
 from support.commands import pyrovae
+from support.likelihoods import LIKELIHOODS
 from torch.distributions import Categorical, kl_divergence
 
 from pyrovae import Config, InputError, build, fit, gradients
@@ -25,7 +26,6 @@ from pyrovae.figures.style import Unfit
 from pyrovae.inference import seeded
 from pyrovae.inference.graphs import trace_graph
 from pyrovae.inference.objectives import EnumeratedELBO, TraceELBO
-from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import NETWORKS
 from pyrovae.programs.symbols import RELAXATIONS, OneHotSymbols
 from pyrovae.training.batched import fit_batched

@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 from support.builders import small_data, small_vae
+from support.likelihoods import LIKELIHOODS
 
 from pyrovae import fit
 from pyrovae.data.data import Batch
 from pyrovae.evaluation.importance import log_weights
 from pyrovae.explain.explanation import explain
 from pyrovae.inference import seeded
-from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import NETWORKS
 from pyrovae.programs import PROGRAMS
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from support.builders import expect_resumed, small_data, small_vae
+from support.likelihoods import LIKELIHOODS
 from support.linear import LINEAR
 from support.losses import expect_exact
 from torch import nn
@@ -10,7 +11,6 @@ from torch import nn
 from pyrovae import InputError, fit
 from pyrovae.evaluation.importance import log_weights
 from pyrovae.inference import seeded
-from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.posteriors.gaussian import Diagonal

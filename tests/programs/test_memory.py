@@ -6,9 +6,9 @@ import time
 import pytest
 import torch
 from support.builders import small_vae
+from support.likelihoods import LIKELIHOODS
 
 from pyrovae import Config, InputError, build
-from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.priors import PRIORS

@@ -9,6 +9,7 @@ from pyro.distributions import MixtureSameFamily, MultivariateNormal
 from pyro.infer import TraceEnum_ELBO
 from support.builders import small_data, small_vae
 from support.drawn import drawable_run
+from support.likelihoods import LIKELIHOODS
 from support.losses import expect_exact
 from torch import nn
 
@@ -19,7 +20,6 @@ from pyrovae.evaluation.latents import report
 from pyrovae.figures import draw
 from pyrovae.inference import seeded
 from pyrovae.inference.objectives import EnumeratedELBO
-from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.programs.mixture import Mixture

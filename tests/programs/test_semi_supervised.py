@@ -8,6 +8,7 @@ import torch
 from pyro.infer import TraceEnum_ELBO
 from support.builders import expect_resumed_with_few_labels, small_data, small_vae
 from support.commands import pyrovae
+from support.likelihoods import LIKELIHOODS
 from support.linear import LINEAR
 from support.losses import expect_exact
 
@@ -18,7 +19,6 @@ from pyrovae.evaluation.classes import agreement
 from pyrovae.evaluation.importance import log_weights
 from pyrovae.inference import seeded
 from pyrovae.inference.objectives import SUMMED, EnumeratedELBO
-from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import NETWORKS
 
 CONFIG = Config(program="semi_supervised", labelled=150, hidden=(64,), latent_dim=4, epochs=25, device="cpu", threads=1)

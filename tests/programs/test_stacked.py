@@ -6,6 +6,7 @@ import pyro
 import pytest
 import torch
 from support.builders import expect_resumed_with_few_labels, small_data, small_vae
+from support.likelihoods import LIKELIHOODS
 from support.linear import LINEAR
 from support.losses import expect_exact
 
@@ -14,7 +15,6 @@ from pyrovae.evaluation.elbo import arguments
 from pyrovae.evaluation.importance import log_weights
 from pyrovae.inference import seeded
 from pyrovae.inference.objectives import EnumeratedELBO
-from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import NETWORKS
 from pyrovae.training.batched import fit_batched
 from pyrovae.training.step import TrainingStep

@@ -13,12 +13,12 @@ from hypothesis import example, given, reject
 from hypothesis import strategies as st
 from support.builders import small_data
 from support.commands import pyrovae
+from support.likelihoods import LIKELIHOODS
 
 from pyrovae import Config, InputError, build, fit
 from pyrovae.config.values import IMAGES, LARGEST, MOST, SCALES
 from pyrovae.data.sources import DATASETS
 from pyrovae.inference.objectives import OBJECTIVES
-from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import ACTIVATIONS, NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.priors import PRIORS

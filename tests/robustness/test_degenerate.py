@@ -8,6 +8,7 @@ import pytest
 import torch
 from matplotlib import pyplot
 from support.files import noise
+from support.likelihoods import LIKELIHOODS
 
 from pyrovae import Config, InputError, build, fit, load
 from pyrovae.config.values import IMAGES
@@ -15,7 +16,6 @@ from pyrovae.evaluation.importance import log_likelihoods
 from pyrovae.evaluation.latents import report
 from pyrovae.figures import draw
 from pyrovae.figures.style import drawable
-from pyrovae.parts.likelihoods import LIKELIHOODS
 
 IN_TURN = np.arange(20) % 3
 ONE_PIXEL = np.zeros((20, 8, 8), np.uint8)

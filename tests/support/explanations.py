@@ -1,10 +1,10 @@
 """Explanations of small VAEs."""
 
 from support.builders import small_data, small_vae
+from support.likelihoods import LIKELIHOODS
 
 from pyrovae import fit
 from pyrovae.explain.explanation import explain
-from pyrovae.parts.likelihoods import LIKELIHOODS
 
 
 def explanation_of(trained=True, shape=(1, 8, 8), n=12, **settings):

@@ -8,9 +8,9 @@ from importlib.resources import files
 import pytest
 import torch
 from support.builders import small_data, small_vae
+from support.likelihoods import LIKELIHOODS
 
 from pyrovae.pages.explorer.export import TOLERANCES, TOLERANCES_OF_DRAWS, PictureModel
-from pyrovae.parts.likelihoods import LIKELIHOODS
 
 CLOSE = 1e-4  # the largest difference between what the browser and what PyTorch decodes
 NODE = shutil.which("node")

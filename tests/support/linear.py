@@ -7,6 +7,7 @@ import pyro.distributions as dist
 import torch
 from torch import nn
 
+from pyrovae.inference.graphs import trace_graph
 from pyrovae.inference.objectives import OBJECTIVES
 
 LINEAR = """
@@ -68,10 +69,18 @@ def value(objective, program, x, seed=0):
 
 
 def gradients(objective, program, x, repeats):
-    """Return gradients (repeats, parameters) at independent draws, those of seeds 0, 1, ..."""
-    rows = []
-    for seed in range(repeats):
-        torch.manual_seed(seed)
+    """Return gradients (repeats, parameters) at independent draws, those of seeds 0, 1, ...; Python runs once."""
+
+    def gradient(x):
         loss = objective.differentiable_loss(program.model, program.guide, x)
-        rows.append(torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(program.parameters()))]))
-    return torch.stack(rows)
+        return (torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(program.parameters()))]),)
+
+    def drawn(function, seed):
+        torch.manual_seed(seed)
+        return function(x)[0].detach()
+
+    graph = trace_graph(gradient, x)
+    with torch.no_grad():
+        rows = torch.stack([drawn(graph, seed) for seed in range(repeats)])
+    assert torch.equal(rows[-1], drawn(gradient, repeats - 1))
+    return rows

@@ -31,6 +31,7 @@ from pyrovae.data.sources.raw_data import RawData, checked
 from pyrovae.data.sources.torchvision_sets import TORCHVISION_SETS
 from pyrovae.data.storage import convert
 from pyrovae.errors import InputError, did_you_mean
+from pyrovae.parts.kinds import Kind
 
 DATASETS: dict[str, Callable[[Path], RawData]] = {
     "digits": read_digits,
@@ -50,13 +51,17 @@ def read_source(
     background: str = "white",
     on_broken: str = "stop",
     pixels: str = "grey",
+    columns: Sequence[str] = (),
+    kinds: Sequence[Kind] = (),
 ) -> RawData:
     """Read the images called `dataset`, and resize them to `image_size` pixels a side if that is not None.
 
     `dataset` is a name in `DATASETS`, `folder:PATH`, `npz:PATH` or `csv:PATH`. `shape` is that of images which a file
     holds as flat rows, `label_column` names the column of a table that has the labels, and transparent pixels are drawn
     on `background`. Files of a folder that are no images are refused, or, with `on_broken` "skip", left out. `pixels`,
-    a protocol, says whether a file's rows are images or the rows of a table. Raises `InputError` for any other name,
+    a protocol, says whether a file's rows are images or the rows of a table; if it is `columns`, then `columns` names
+    kinds that differ from what the values look like, as NAME=KIND, and `kinds` are those of a table that was read
+    before. Raises `InputError` for any other name,
     with the nearest known one.
     """
     kind, _, path = dataset.partition(":")
@@ -64,9 +69,9 @@ def read_source(
     if path and kind == "folder":
         return _own(read_folder(_home(path), image_size, background, on_broken), path)
     if path and kind == "npz":
-        return _resized(_own(read_npz(_home(path), shape, background, pixels), path), image_size)
+        return _resized(_own(read_npz(_home(path), shape, background, pixels, columns, kinds), path), image_size)
     if path and kind == "csv":
-        return _resized(_own(read_csv(_home(path), shape, label_column, pixels), path), image_size)
+        return _resized(_own(read_csv(_home(path), shape, label_column, pixels, columns, kinds), path), image_size)
     if dataset not in DATASETS:
         known = [*DATASETS, "folder:PATH", "npz:PATH", "csv:PATH"]
         if _exists(dataset):

@@ -6,9 +6,11 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from pyrovae.data.columns import numbered, read_columns
 from pyrovae.data.gate import read_images
 from pyrovae.data.labels import read_labels
 from pyrovae.data.layouts import LABELS
@@ -17,6 +19,7 @@ from pyrovae.data.sources.raw_data import RawData
 from pyrovae.data.storage import fits
 from pyrovae.data.vectors import is_table, read_vectors
 from pyrovae.errors import InputError, one_of, reason
+from pyrovae.parts.kinds import Kind
 
 DELIMITERS = ",;\t "
 LINE = 10**7  # the most characters of the first line
@@ -24,13 +27,21 @@ EMPTY = {"", "nan", "na", "n/a", "null", "none", "?"}  # how files of the field 
 LABEL_COLUMNS = {*LABELS["labels"], "class", "species"} - {"arr_1"}
 
 
-def read_csv(path: Path, shape: Sequence[int] = (), label_column: str = "", pixels: str = "grey") -> RawData:
+def read_csv(
+    path: Path,
+    shape: Sequence[int] = (),
+    label_column: str = "",
+    pixels: str = "grey",
+    columns: Sequence[str] = (),
+    kinds: Sequence[Kind] = (),
+) -> RawData:
     """Read a text of numbers, one row for each image or vector, with commas, semicolons, tabs or spaces between them.
 
     A first line that is not all numbers has the names of the columns. The label is the column `label_column`; without
     that, one of the name label, class, target or the like, or, in a table without names that has one column more than
     `shape` has pixels, the first, which a warning says. In a table, which it is if `pixels` says so, an empty cell, or
-    one of `EMPTY`, is a value that is missing. Raises `InputError` for anything else.
+    one of `EMPTY`, is a value that is missing; for `columns` and `kinds`, see `read_columns`. Raises
+    `InputError` for anything else.
     """
     try:
         check_file(path)
@@ -41,32 +52,48 @@ def read_csv(path: Path, shape: Sequence[int] = (), label_column: str = "", pixe
         delimiter = max(DELIMITERS, key=first.count)
         cells = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter), [])]
         table = is_table(pixels, 2, shape)
-        named = not all(_is_number(cell) or (table and cell.lower() in EMPTY) for cell in cells)
+        mixed = pixels == "columns"
+        numbers_of_first = [_is_number(cell) or (table and cell.lower() in EMPTY) for cell in cells]
+        named = not any(numbers_of_first) if mixed else not all(numbers_of_first)  # words are values, too, if mixed
         names = cells if named else []
         label = _label(names, len(cells), shape, label_column, path, table)
         read = partial(_columns, path, delimiter, int(named))
         others = [column for column in range(len(cells)) if column != label]
-        numbers = read(others, np.float64, converters=_value) if table else _as_bytes(read(others, np.float32))
+        if mixed:
+            numbers = read(others, str)
+        else:
+            numbers = read(others, np.float64, converters=_value) if table else _as_bytes(read(others, np.float32))
         words = None if label is None else read([label], str)
     except InputError:
         raise
     except Exception as error:  # numpy names the row and the column
         raise InputError(f"dataset: expected a table of numbers at {path}, got: {reason(error)}") from None
-    columns = tuple(names[column] for column in others) if table and named else ()
-    if table:
-        rows = read_vectors({"images": numbers}, str(path), pixels, columns)["images"]
+    called = tuple(names[column] for column in others) if table and named else ()
+    about: dict[str, Any] = {"columns": called}
+    if mixed:
+        called = called or numbered(len(others))
+        table_of = {name: _as_numbers(_without_gaps(numbers[:, i])) for i, name in enumerate(called)}
+        rows, about["kinds"] = read_columns(table_of, str(path), columns, kinds)
+    elif table:
+        rows = read_vectors({"images": numbers}, str(path), pixels, called)["images"]
     else:
         rows = read_images({"images": numbers}, str(path), shape, plain=True)["images"]
     if words is None:
-        return RawData(rows, columns=columns)
+        return RawData(rows, **about)
     labels, classes = read_labels({"labels": _as_numbers(words[:, 0])}, {"labels": len(words)}, str(path))
-    return RawData(rows, labels["labels"], classes=classes, columns=columns)
+    return RawData(rows, labels["labels"], classes=classes, **about)
 
 
 def _value(cell: str) -> float:
     """Return the number in a cell of a table, NaN for one that is missing."""
     cell = cell.strip()
     return math.nan if cell.lower() in EMPTY else float(cell)
+
+
+def _without_gaps(cells: np.ndarray) -> np.ndarray:
+    """Return the cells of a column, with the empty text for each that is missing."""
+    cells = np.char.strip(cells)
+    return np.where(np.isin(np.char.lower(cells), [*EMPTY]), "", cells)
 
 
 def _columns(

@@ -6,13 +6,15 @@ import shutil
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from pyrovae.data.columns import read_mixed
 from pyrovae.data.gate import expect_images, read_images
 from pyrovae.data.labels import WORD, read_labels
 from pyrovae.data.layouts import IMAGES, named
@@ -21,6 +23,7 @@ from pyrovae.data.sources.raw_data import RawData
 from pyrovae.data.storage import allocate, fits
 from pyrovae.data.vectors import is_table, read_vectors
 from pyrovae.errors import InputError, reason
+from pyrovae.parts.kinds import Kind
 
 CHUNK = 2**26  # bytes read at a time
 MUCH, PACKED = 2**30, 400  # bytes, and how often zip makes them fewer: zeros 1,000 times, images of shapes 100 times
@@ -79,37 +82,47 @@ class _Array:
         return array.reshape(self.shape[::-1]).T if self.by_columns else array.reshape(self.shape)
 
 
-def read_npz(path: Path, shape: Sequence[int] = (), background: str = "white", pixels: str = "grey") -> RawData:
+def read_npz(
+    path: Path,
+    shape: Sequence[int] = (),
+    background: str = "white",
+    pixels: str = "grey",
+    columns: Sequence[str] = (),
+    kinds: Sequence[Kind] = (),
+) -> RawData:
     """Read the images and labels of an npz file, or the images of an npy file.
 
     Their arrays may have any of the names in `pyrovae.data.layouts`; others are not read, and a warning names them. See
-    `read_images`, or, if `pixels` are those of a table, `read_vectors`, and `read_labels` for what they may hold. The
+    `read_images`, or, if `pixels` are those of a table, `read_vectors` or
+    `read_columns`, and `read_labels` for what they may hold. The
     headers are checked before any values are read, and nothing is unpickled. Raises `InputError` for anything else.
     """
+
+    def read(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, Tensor], tuple[Kind, ...]]:
+        if pixels == "columns":
+            return read_mixed(arrays, str(path), (), columns, kinds)
+        if is_table(pixels, max(array.ndim for array in arrays.values()), shape):
+            return read_vectors(arrays, str(path), pixels), ()
+        return read_images(arrays, str(path), shape, background), ()
+
     try:
         check_file(path)
         with path.open("rb") as file:
             if file.read(len(NPY)) == NPY:
                 array = np.load(path, mmap_mode="r", allow_pickle=False)
-                return RawData(_read({"images": array}, path, shape, background, pixels)["images"])
+                tensors, found = read({"images": array})
+                return RawData(tensors["images"], kinds=found)
         with zipfile.ZipFile(path) as archive:
-            return _raw_data(archive, path, shape, background, pixels)
+            return _raw_data(archive, path, shape, pixels, read)
     except (InputError, Warning):
         raise
     except Exception as error:
         raise InputError(f"dataset: expected an npz or npy file at {path}, got: {reason(error)}") from None
 
 
-def _read(
-    arrays: Mapping[str, np.ndarray], path: Path, shape: Sequence[int], background: str, pixels: str
-) -> dict[str, Tensor]:
-    """Read arrays as images, or as the rows of a table."""
-    if is_table(pixels, max(array.ndim for array in arrays.values()), shape):
-        return read_vectors(arrays, str(path), pixels)
-    return read_images(arrays, str(path), shape, background)
-
-
-def _raw_data(archive: zipfile.ZipFile, path: Path, shape: Sequence[int], background: str, pixels: str) -> RawData:
+def _raw_data(
+    archive: zipfile.ZipFile, path: Path, shape: Sequence[int], pixels: str, read: Callable[..., Any]
+) -> RawData:
     entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
     parts = named(entries, str(path))
     arrays = {part: _Array.of(archive, entries[name]) for part, name in parts.items()}
@@ -124,9 +137,9 @@ def _raw_data(archive: zipfile.ZipFile, path: Path, shape: Sequence[int], backgr
     if others := sorted(set(entries) - set(parts.values())):
         warnings.warn(f"dataset: {', '.join(others)} in {path} are not read", stacklevel=2)
     counts = {part: images[part.replace("labels", "images")].shape[0] for part in labels}
-    read, classes = read_labels({part: array.read() for part, array in labels.items()}, counts, str(path))
-    tensors = _read({part: array.read() for part, array in images.items()}, path, shape, background, pixels)
-    return RawData(**tensors, **read, classes=classes, columns=())
+    numbers, classes = read_labels({part: array.read() for part, array in labels.items()}, counts, str(path))
+    tensors, kinds = read({part: array.read() for part, array in images.items()})
+    return RawData(**tensors, **numbers, classes=classes, columns=(), kinds=kinds)
 
 
 def _checked_labels(arrays: Mapping[str, _Array], parts: Mapping[str, str], path: Path) -> dict[str, _Array]:

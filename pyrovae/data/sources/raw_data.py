@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pyrovae.errors import InputError, expect_text
+from pyrovae.parts.kinds import Kind
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class RawData:
 
     The rows (N, D) of a table are float32, and images of which pixels are missing are int16, −1 there.
     `classes` names the labels 0, 1, 2, ...; it is empty without labels. A label that is not known is -1. `columns`
-    names the columns of a table.
+    names the columns of a table, and `kinds` says what they hold if the protocol is `columns`.
     """
 
     images: Tensor
@@ -25,6 +26,7 @@ class RawData:
     validation_images: Tensor | None = None
     validation_labels: Tensor | None = None
     columns: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
 
 
 def checked(data: RawData, name: str) -> RawData:
@@ -34,6 +36,7 @@ def checked(data: RawData, name: str) -> RawData:
     """
     expect_text(f"dataset: a class in {name}", *data.classes)
     expect_text(f"dataset: a column in {name}", *data.columns)
+    expect_text(f"dataset: a category in {name}", *(word for kind in data.kinds for word in kind.categories))
     parts = [
         (data.images, data.labels, "images"),
         (data.test_images, data.test_labels, "test images"),

@@ -6,7 +6,7 @@ must end in `.to_event(3)`, so that `Unseen` can leave pixels out. Two class att
 
 - `features`: how many numbers the decoder returns for each value of a pixel, such as 2 for a location and a scale.
 - `domain`: the pixel protocols over which it is a density or a mass function (`--pixels`: grey, dynamic, static,
-  threshold, bytes, standardized).
+  threshold, bytes, standardized, and of tables real, counts, binary, columns).
 
 Its constructor may ask, by the names of its parameters, for `shape` (C, H, W) and any setting of `Config`. It raises
 `ValueError` for what it cannot be made of. For example:
@@ -29,6 +29,7 @@ A likelihood may have more than this:
 from pyrovae.parts.likelihoods.bernoulli import Bernoulli
 from pyrovae.parts.likelihoods.beta import Beta
 from pyrovae.parts.likelihoods.categorical import Categorical
+from pyrovae.parts.likelihoods.columns import Columns
 from pyrovae.parts.likelihoods.continuous_bernoulli import ContinuousBernoulli
 from pyrovae.parts.likelihoods.counts import NegativeBinomial, Poisson
 from pyrovae.parts.likelihoods.discretized_logistic import DiscretizedLogistic, DiscretizedLogisticMixture
@@ -51,4 +52,5 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
     "discretized_logistic_mixture": DiscretizedLogisticMixture,
     "poisson": Poisson,
     "negative_binomial": NegativeBinomial,
+    "columns": Columns,
 }

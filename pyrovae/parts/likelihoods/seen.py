@@ -20,6 +20,7 @@ class Seen(nn.Module):
     def __init__(self, likelihood: Likelihood) -> None:
         super().__init__()
         self.likelihood, self.features = likelihood, likelihood.features
+        self.width = getattr(likelihood, "width", None)  # of `columns`
 
     def forward(self, h: Tensor) -> TorchDistribution:
         whole = self.likelihood(h)
@@ -84,4 +85,6 @@ class _OrMissing(constraints.Constraint):
 
 def inside(distribution: TorchDistribution) -> float:
     """Return a number in the support of a distribution of single values: 0, or 1 if that must be positive."""
+    if hasattr(distribution, "inside"):
+        return float(distribution.inside)
     return 1.0 if isinstance(distribution.support, type(constraints.positive)) else 0.0

@@ -1,4 +1,4 @@
-"""Encoders around an encoder: for values that are missing, and for counts."""
+"""Encoders around an encoder: for values that are missing, for counts, and for columns of several kinds."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pyrovae.parts.kinds import Kind
 from pyrovae.parts.networks.network import Encoder, Network, Shape
 
 
@@ -54,6 +55,36 @@ class Logarithms(Encoder):
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         h: Tensor = self.encoder((1 + x).log(), y)
         return h
+
+
+class ByKind(Encoder):
+    """Encodes the rows of a table by the kinds of its columns: scaled numbers, and categories as one-hot vectors.
+
+    Where a value is missing, NaN, its inputs are 0; if there may be such, a mask as in `Observed` follows.
+    """
+
+    def __init__(self, encoder: Encoder, kinds: Sequence[Kind], missing: bool) -> None:
+        super().__init__()
+        self.encoder, self.features = encoder, encoder.features
+        self.kinds, self.missing = tuple(kinds), missing
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        inputs = []
+        for kind, values in zip(self.kinds, x.unbind(-1), strict=True):
+            if kind.categories:
+                inputs += [(values == category).to(x) for category in range(len(kind.categories))]
+            else:
+                inputs.append(kind.scaled(values))
+        read = torch.stack(inputs, -1).nan_to_num(0.0)
+        if self.missing:
+            read = torch.cat([read, (~x.isnan()).to(x)], -1)
+        h: Tensor = self.encoder(read, y)
+        return h
+
+
+def width(kinds: Sequence[Kind], missing: bool) -> int:
+    """Return how many numbers `ByKind` makes of a row."""
+    return sum(len(kind.categories) or 1 for kind in kinds) + missing * len(kinds)
 
 
 def doubled(shape: Shape) -> Shape:

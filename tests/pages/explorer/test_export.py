@@ -5,13 +5,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from support.explorer import CLOSE, as_lists, needs_node, picture_model, row, run_in_node, tolerances_of
+from support.likelihoods import LIKELIHOODS
 from torch import nn
 
 from pyrovae import InputError
 from pyrovae.inference import seeded
 from pyrovae.pages.explorer.export import Calibration, export
 from pyrovae.pages.explorer.store import Store
-from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import ACTIVATIONS, NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
 

@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-
-from pyrovae.parts.likelihoods import LIKELIHOODS
+from support.likelihoods import LIKELIHOODS
 
 
 @pytest.mark.parametrize("logit", [-300.0, -30.0, -5.0, -0.11, -0.09, 1e-5, 0.0, 1.0, 100.0])

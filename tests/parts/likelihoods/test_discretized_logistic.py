@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from support.likelihoods import LIKELIHOODS
 
-from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.likelihoods.discretized_logistic import RoundedLogistic, _loc_scale
 
 

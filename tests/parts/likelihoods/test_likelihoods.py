@@ -5,11 +5,11 @@ import pytest
 import torch
 from pyro.infer import Trace_ELBO
 from support.builders import small_data, small_vae
+from support.likelihoods import LIKELIHOODS
 
 from pyrovae import SVI
 from pyrovae.config.values import IMAGES
 from pyrovae.inference.objectives import TraceELBO
-from pyrovae.parts.likelihoods import LIKELIHOODS
 
 WITH_SCALE = ("gaussian", "laplace", "student_t")
 CASES = [(name, scale) for name in WITH_SCALE for scale in ("shared", "pixel", 0.3)]

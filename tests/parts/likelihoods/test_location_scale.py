@@ -3,9 +3,9 @@
 import pytest
 import torch
 from support.builders import small_data, small_vae
+from support.likelihoods import LIKELIHOODS
 
 from pyrovae import InputError, fit
-from pyrovae.parts.likelihoods import LIKELIHOODS
 
 CASES = [(name, scale) for name in ("gaussian", "laplace", "student_t") for scale in ("shared", "pixel", 0.3)]
 CASES += [("gaussian", "optimal")]

@@ -1,0 +1,152 @@
+"""The gate for tables of mixed columns: finds out what each column holds, and makes numbers of all values."""
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyrovae.data.labels import WORD
+from pyrovae.data.vectors import EXACT
+from pyrovae.errors import InputError, one_of
+from pyrovae.parts.kinds import LIKELIHOODS_OF, Kind
+
+MOST_CATEGORIES = 1000
+KIND_OF = {likelihood: kind for kind, likelihoods in LIKELIHOODS_OF.items() for likelihood in likelihoods}
+
+
+def read_columns(
+    table: Mapping[str, np.ndarray], place: str, chosen: Sequence[str], known: Sequence[Kind] = ()
+) -> tuple[Tensor, tuple[Kind, ...]]:
+    """Return the columns of a table as float32 (N, D), NaN for what is missing, with the kind of each column.
+
+    `table` has an array (N,) for each column: numbers, NaN where one is missing, or words, empty where one is missing.
+    Words are a category; numbers are binary if they are all 0 or 1, else counts if they are 0, 1, 2, ..., else positive
+    or real. `chosen` names other kinds, or likelihoods, as NAME=KIND. Warnings say the kinds, and the share of missing
+    values. `known` are the kinds of a table that was read before, which this one must have. Raises `InputError` for
+    values that do not fit their kind.
+    """
+    named = {name: kind for name, _, kind in (each.rpartition("=") for each in chosen)}
+    for name, choice in named.items():
+        one_of("columns", name, table)
+        one_of(f"columns: {name}", choice, {**LIKELIHOODS_OF, **KIND_OF})
+    if known and len(known) != len(table):
+        raise InputError(f"dataset: expected {len(known)} columns in {place}, as before, got {len(table)}")
+    kinds: list[Kind] = []
+    read = []
+    for index, (name, values) in enumerate(table.items()):
+        kind = known[index] if known else _kind(values, named.get(name, ""), name, place)
+        read.append(_numbers(values, kind, name, place))
+        kinds.append(kind)
+    rows = torch.from_numpy(np.stack(read, 1).astype(np.float32))
+    if not known:
+        said = ", ".join(f"{name} {kind}" for name, kind in zip(table, kinds))
+        warnings.warn(f"dataset: the columns of {place} are read as {said}", stacklevel=3)
+    if share := rows.isnan().float().mean().item():
+        warnings.warn(f"dataset: {share:.2%} of the values in {place} are missing (NaN or empty)", stacklevel=3)
+    return rows, tuple(kinds)
+
+
+def read_mixed(
+    arrays: Mapping[str, np.ndarray], place: str, names: Sequence[str], chosen: Sequence[str], known: Sequence[Kind]
+) -> tuple[dict[str, Tensor], tuple[Kind, ...]]:
+    """Read the sets of a table as `read_columns` does, rows (N, D) by name; kinds are found in all sets together."""
+    if len(widths := {array.shape[-1] for array in arrays.values()}) > 1:
+        raise InputError(
+            f"dataset: expected rows of one width in {place}, got {' and '.join(map(str, sorted(widths)))}"
+        )
+    together = np.concatenate([array.astype(object) for array in arrays.values()])
+    rows, kinds = read_columns(by_column(together, names, place), place, chosen, known)
+    return dict(zip(arrays, rows.split([len(array) for array in arrays.values()]))), kinds
+
+
+def by_column(rows: np.ndarray, columns: Sequence[str], place: str) -> dict[str, np.ndarray]:
+    """Return the columns of rows (N, D) by name, each as numbers, or as words if there is one; None and NaN are gaps.
+
+    Raises `InputError` unless rows are two-dimensional, and for anything but numbers, truth values and words in them.
+    """
+    if rows.ndim != 2 or 0 in rows.shape:
+        raise InputError(f"dataset: expected rows (N, D) in {place}, as pixels are 'columns', got shape {rows.shape}")
+    names = columns or numbered(rows.shape[1])
+    return {name: _column(rows[:, i], f"column {name} of {place}") for i, name in enumerate(names)}
+
+
+def _column(values: np.ndarray, what: str) -> np.ndarray:
+    if values.dtype.kind in "buif":
+        return values.astype(np.float64)
+    cells = [None if value is None or value != value else value for value in values.tolist()]  # NaN is not itself
+    if any(isinstance(cell, str) for cell in cells):
+        return np.array(["" if cell is None else str(cell) for cell in cells])
+    try:
+        return np.array([math.nan if cell is None else float(cell) for cell in cells])
+    except (TypeError, ValueError):
+        other = next(type(cell).__name__ for cell in cells if not isinstance(cell, (int, float, type(None))))
+        raise InputError(f"dataset: expected numbers or words in {what}, got {other}") from None
+
+
+def numbered(columns: int) -> tuple[str, ...]:
+    """Name the columns of a table without names by their numbers, from 1."""
+    return tuple(f"column{column + 1}" for column in range(columns))
+
+
+def _kind(values: np.ndarray, chosen: str, name: str, place: str) -> Kind:
+    """Return the kind of a column by its values, or the one that is chosen for it."""
+    words = values.dtype.kind == "U"
+    there = values[values != ""] if words else values[~np.isnan(values)]
+    if not len(there):
+        raise InputError(f"dataset: expected values in every column of {place}, got none in {name}")
+    kind = KIND_OF.get(chosen, chosen) or _guess(there)
+    likelihood = chosen if chosen in KIND_OF else LIKELIHOODS_OF[kind][0]
+    categories: tuple[str, ...] = ()
+    if kind == "category":
+        categories = tuple(map(_word, np.unique(there).tolist()))
+        if not 2 <= len(categories) <= MOST_CATEGORIES or max(map(len, categories)) > WORD:
+            raise InputError(
+                f"dataset: expected from 2 to {MOST_CATEGORIES:,} categories in column {name} of {place}, got"
+                f" {len(categories):,}; leave it out"
+            )
+    return Kind(kind, likelihood, categories)
+
+
+def _guess(there: np.ndarray) -> str:
+    if there.dtype.kind == "U":
+        return "category"
+    if np.isin(there, (0, 1)).all():
+        return "binary"
+    if ((there >= 0) & (there == np.rint(there))).all():
+        return "count"
+    return "positive" if (there > 0).all() else "real"
+
+
+def _numbers(values: np.ndarray, kind: Kind, name: str, place: str) -> np.ndarray:
+    """Return a column as numbers, once they fit its kind."""
+    column = f"column {name} of {place}, which is {kind.kind},"
+    if kind.kind == "category":
+        index = {category: float(i) for i, category in enumerate(kind.categories)} | {"": math.nan}
+        words = [_word(value) for value in values.tolist()]
+        if other := next((word for word in words if word not in index), None):
+            raise InputError(f"dataset: expected {', '.join(kind.categories[:10])} in {column} got {other!r}")
+        return np.array([index[word] for word in words])
+    if values.dtype.kind == "U":
+        word = next(word for word in values.tolist() if word)
+        raise InputError(f"dataset: expected numbers in {column} got {word!r}")
+    there = values[~np.isnan(values)]
+    fits, wanted = {
+        "real": (np.isfinite(there), "finite numbers"),
+        "positive": (np.isfinite(there) & (there > 0), "numbers greater than 0"),
+        "count": ((there >= 0) & (there == np.rint(there)) & (there <= EXACT), f"whole numbers from 0 to {EXACT:,}"),
+        "binary": (np.isin(there, (0, 1)), "0 and 1"),
+    }[kind.kind]
+    if not fits.all():
+        raise InputError(f"dataset: expected {wanted} in {column} got {there[~fits][0]:g}")
+    return values.astype(np.float64)
+
+
+def _word(value: Any) -> str:
+    """Return a category as text; a whole number without its point."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:g}" if value == int(value) else repr(value)
+    return str(value)

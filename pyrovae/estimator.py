@@ -1,0 +1,141 @@
+"""A VAE in scikit-learn's manner: an estimator with `fit`, `transform` and `score` for arrays of rows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+
+from pyrovae.config.settings import Config
+from pyrovae.data.data import Data
+from pyrovae.data.images import Images
+from pyrovae.errors import at_least
+from pyrovae.evaluation.elbo import EVALUATION_BATCH
+from pyrovae.evaluation.importance import log_likelihoods
+from pyrovae.inference import seeded
+from pyrovae.inference.effects import mean_of
+from pyrovae.programs.build import build
+from pyrovae.training.fit import fit
+
+TESTED = 100  # rows that each epoch is tested on, at most: training is all that an estimator needs
+
+
+class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Fits a VAE to rows of numbers X (n, features), and maps rows to codes and back.
+
+    The parameters are settings of `Config`; `settings` has further ones, by name. By default columns are standardized
+    and scored by Gaussians with means and scales of their own. NaN is a missing value, if there was one in `fit`.
+    `random_state` seeds weights and draws. After `fit`, `program_` is the trained program, `data_` the dataset that it
+    was trained on, and `losses_` the negative ELBO of the training rows in each epoch, in nats per row. Raises
+    `InputError`, a `ValueError`, for rows and settings that do not fit each other.
+
+    >>> X = np.random.default_rng(0).normal(size=(200, 4)) @ np.ones((4, 6))
+    >>> vae = VariationalAutoencoder(epochs=2, random_state=0).fit(X)
+    >>> vae.transform(X).shape, vae.inverse_transform(np.zeros((3, 2))).shape, vae.sample(5).shape
+    ((200, 2), (3, 6), (5, 6))
+    >>> vae.score(X) == vae.score_samples(X).mean()
+    True
+    """
+
+    def __init__(
+        self,
+        latent_dim: int = 2,
+        *,
+        hidden: tuple[int, ...] = (128, 128),
+        network: str = "mlp",
+        likelihood: str = "gaussian",
+        scale: float | str = "pixel",
+        pixels: str = "standardized",
+        prior: str = "normal",
+        posterior: str = "diagonal",
+        objective: str = "elbo",
+        epochs: int = 100,
+        batch_size: int = 128,
+        lr: float = 1e-3,
+        samples: int = 100,
+        random_state: Any = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.latent_dim, self.hidden, self.network = latent_dim, hidden, network
+        self.likelihood, self.scale, self.pixels = likelihood, scale, pixels
+        self.prior, self.posterior, self.objective = prior, posterior, objective
+        self.epochs, self.batch_size, self.lr = epochs, batch_size, lr
+        self.samples, self.random_state, self.settings = samples, random_state, settings
+
+    def fit(self, X: Any, y: None = None) -> "VariationalAutoencoder":
+        """Train on rows X (n, features), with NaN where a value is missing; y is ignored."""
+        X = validate_data(self, X, dtype=(np.float64, np.float32), ensure_all_finite="allow-nan", ensure_min_samples=2)
+        named = ("latent_dim", "hidden", "network", "likelihood", "scale", "pixels", "prior", "posterior", "objective")
+        chosen = {name: getattr(self, name) for name in (*named, "epochs", "batch_size", "lr")}
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        config = Config(**chosen | {"seed": seed} | dict(self.settings or {}))
+        self.data_ = Data.of(X, test=X[:TESTED], pixels=config.pixels, name="X")
+        with seeded(seed):
+            program = build(config, self.data_.shape, 0, self.data_.missing, self.data_.kinds)
+            self.losses_ = np.array([epoch["train"]["loss"] for epoch in fit(program, self.data_, config)])
+        self.program_ = program.eval()
+        self._n_features_out = int(self.program_.encode(self._batches(X[:1])[0]).event_shape[0])
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return the mean of the code of each row, (n, latent_dim)."""
+        X = self._rows(X)
+        with torch.no_grad(), seeded(0):  # means without a closed form are averages of draws
+            codes = [mean_of(self.program_.encode(x)) for x in self._batches(X)]
+        return self._as(X, torch.cat(codes))
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Return the mean of p(x | z) for each code z in X (n, latent_dim), in the units of the columns."""
+        check_is_fitted(self)
+        codes = np.asarray(X)
+        at_least(1, codes=len(codes))
+        parts = torch.from_numpy(codes).to(self.program_.device).split(EVALUATION_BATCH)
+        return self._as(codes, self.data_.pixels.to_own_units(torch.cat([self.program_.decode(z) for z in parts])))
+
+    def sample(self, n_samples: int = 1) -> np.ndarray:
+        """Draw rows from the model, (n_samples, features), in the units of the columns."""
+        check_is_fitted(self)
+        with seeded(int(check_random_state(self.random_state).randint(2**31))):
+            rows = self.program_.generate(n_samples, mean=False)
+        return self.data_.pixels.to_own_units(rows).cpu().numpy().astype(np.float64)
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return log p(x) of each row in nats, of a density in the units of the columns, by importance sampling."""
+        images = Images(self._set(self._rows(X)))
+        with seeded(0):
+            batches = [*log_likelihoods(self.program_, self.data_, images, samples=self.samples)]
+        log_p = torch.cat([batch["log_likelihood"] for batch in batches]).double().cpu().numpy()
+        std = np.broadcast_to(self.data_.pixels.std, self.n_features_in_)
+        scale = np.where(images.images.isnan().numpy(), 0.0, np.log(std)).sum(1)  # what is missing has no density
+        return np.asarray(log_p - scale)
+
+    def score(self, X: Any, y: None = None) -> float:
+        """Return the mean of `score_samples`."""
+        return float(self.score_samples(X).mean())
+
+    def _rows(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        rows: np.ndarray = validate_data(
+            self, X, dtype=(np.float64, np.float32), ensure_all_finite="allow-nan", reset=False
+        )
+        return rows
+
+    def _set(self, X: np.ndarray) -> Tensor:
+        return self.data_.images(X).images
+
+    def _batches(self, X: np.ndarray) -> list[Tensor]:
+        """Return the rows as the program reads them, in batches."""
+        return [self.data_.read(part).x.to(self.program_.device) for part in self._set(X).split(EVALUATION_BATCH)]
+
+    def _as(self, like: np.ndarray, values: Tensor) -> np.ndarray:
+        return values.cpu().numpy().astype(like.dtype if like.dtype.kind == "f" else np.float64)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
