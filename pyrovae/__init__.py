@@ -22,7 +22,7 @@ _PUBLIC = {
     "log_likelihoods": "evaluation.importance",
     "annealed_log_likelihoods": "evaluation.annealing",
     "impute": "evaluation.imputation",
-    "VariationalAutoencoder": "estimator",
+    "VariationalAutoencoder": "training.estimator",
     "Run": "runs.run",
     "train": "commands.train",
     "sweep": "commands.sweep",

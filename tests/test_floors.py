@@ -16,7 +16,7 @@ FLOORS = (  # from the ground up; a room imports rooms of lower floors only
     {"vae"},
     {"programs", "evaluation"},
     {"training", "figures"},
-    {"runs", "explain", "estimator"},
+    {"runs", "explain"},
     {"pages"},
     {"commands"},
     {"cli"},

@@ -261,5 +261,5 @@ def data_of(raw: RawData, config: Config) -> "Data":
         classes=raw.classes,
         pixels=pixels,
         columns=raw.columns,
-        kinds=tuple(kind.fitted(values) for kind, values in zip(raw.kinds, train.images.T)),
+        kinds=tuple(kind.fitted(train.images[:, column]) for column, kind in enumerate(raw.kinds)),
     )

@@ -29,12 +29,12 @@ def as_csv(
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*more, *(columns or (f"column{i + 1}" for i in range(rows.shape[1])))])
     for i, row in enumerate(rows.tolist()):
-        cells = map(_cell, row, [*kinds] or [None] * len(row))
+        cells = map(_cell, row, kinds) if kinds else map(_cell, row)
         writer.writerow([*(values[i] for values in more.values()), *cells])
     return text.getvalue()
 
 
-def _cell(value: float, kind: Kind | None) -> str:
+def _cell(value: float, kind: Kind | None = None) -> str:
     if math.isnan(value):
         return ""
     return kind.categories[int(value)] if kind and kind.categories else f"{value:.9g}"

@@ -49,7 +49,7 @@ def rests(folder):
 
 
 def test_a_sweep_goes_on_after_ctrl_c_and_after_a_kill_and_equals_one_that_was_left_alone(here, capsys):
-    line, out = f"--latent-dim 2 --epochs 80 {TINY}", here / "sweep"
+    line, out = f"--latent-dim 2 --epochs 40 {TINY}", here / "sweep"
     with interrupted_when(lambda: epochs_in(out) > 2):
         assert pyrovae(f"sweep {line} --seed 0,1 --jobs 2 --out sweep") == 130
     assert capsys.readouterr().err.endswith("the same command goes on from the last epochs\n")
@@ -74,9 +74,9 @@ def test_a_sweep_goes_on_after_ctrl_c_and_after_a_kill_and_equals_one_that_was_l
         finally:
             process.send_signal(signal.SIGKILL)
     wait_for(lambda: rests(out))  # once the workers see that the sweep is gone
-    assert epochs_in(out) < 160
+    assert epochs_in(out) < 80
     assert pyrovae(f"sweep {line} --seed 0,1 --jobs 2 --out sweep") == 0
     assert pyrovae(f"train {line.replace('--no-figures', '')} --seed 1 --out alone") == 0
     one, other = metrics("sweep/seed=1"), metrics("alone")
-    assert len(one) == len(other) == 80
+    assert len(one) == len(other) == 40
     assert one[-1]["test"] == pytest.approx(other[-1]["test"], rel=1e-4)

@@ -2,14 +2,17 @@
 
 import math
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from support.commands import pyrovae
 from support.tables import tables_of_truth
 from torch.distributions import Bernoulli, Categorical, LogNormal, NegativeBinomial, Normal, Poisson, StudentT
 
-from pyrovae import Config, Data, InputError, build, fit, load, log_likelihoods
+from pyrovae import Config, Data, InputError, Run, build, fit, impute, load, log_likelihoods
+from pyrovae.data import Images
 from pyrovae.parts.kinds import Kind
 from pyrovae.parts.likelihoods.columns import Columns
 from pyrovae.parts.networks.observed import width
@@ -286,3 +289,54 @@ def test_kinds_without_columns_are_refused():
         build(Config(pixels="columns"), (5,))
     with warnings.catch_warnings(), pytest.raises(InputError, match="columns: expected pixels"):
         Data.of(np.random.rand(20, 3), pixels="real", columns={"column1": "count"})
+
+
+def mixed_file(folder, name, **other):
+    """Write a table of fifty rows, of which some values are missing."""
+    table, _ = tables_of_truth(50, torch.Generator().manual_seed(1))
+    table[::7, 0] = table[::5, 4] = ""
+    for place, value in other.items():
+        table[0, "abcde".index(place)] = value
+    lines = [",".join(map(str, row)) for row in table]
+    (folder / name).write_text("\n".join(["height,income,children,smokes,region", *lines, ""]), encoding="utf-8")
+
+
+def test_commands_write_tables_with_the_words_of_categories(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    mixed_file(tmp_path, "table.csv")
+    mixed_file(tmp_path, "other.csv", e="z")
+    settings = "--pixels columns --columns children=poisson --hidden 8 --epochs 1 --device cpu --out run"
+    assert pyrovae(f"train --dataset csv:table.csv {settings}") == 0
+    assert [kind.likelihood for kind in Run("run").kinds][2:] == ["poisson", "bernoulli", "categorical"]
+    assert {"marginals.png", "pairs.png", "imputations.png"} <= {path.name for path in Path("run/figures").iterdir()}
+    assert pyrovae("sample run -n 30") == 0
+    assert pyrovae("impute run --out whole.csv") == 0
+    assert pyrovae("impute run --draws 2 --out draws.csv") == 0
+    assert pyrovae("evaluate run --samples 5") == 0
+    for name, first, count in (("run/sample.csv", 0, 30), ("whole.csv", 0, 50), ("draws.csv", 1, 100)):
+        head, *lines = (line.split(",") for line in Path(name).read_text(encoding="utf-8").splitlines())
+        assert head[first:] == ["height", "income", "children", "smokes", "region"]
+        assert len(lines) == count
+        assert {line[-1] for line in lines} <= {"a", "b", "c"}
+        assert {line[-2] for line in lines} <= {"0", "1"} or name == "whole.csv"
+        assert all(float(line[first + 1]) > 0 for line in lines)
+    capsys.readouterr()
+    assert pyrovae("impute run csv:other.csv --out other_whole.csv") == 2
+    assert "expected a, b, c in column region of other.csv, which is category, got 'z'" in capsys.readouterr().err
+
+
+def test_the_most_probable_category_is_imputed():
+    """The category follows from the sign of the number beside it."""
+    numbers = np.random.default_rng(0).normal(size=400)
+    rows = np.array([[number, "above" if number > 0 else "below"] for number in numbers.tolist()], dtype=object)
+    gaps = np.zeros((400, 2), bool)
+    gaps[::3, 1] = True
+    data = Data.of(rows, test=rows, missing=gaps, pixels="columns")
+    gapped = data.train.images.clone()
+    config = Config(pixels="columns", epochs=30, latent_dim=1, hidden=(16,), batch_size=40, lr=5e-3)
+    program = build(config, data.shape, 0, True, data.kinds)
+    for _ in fit(program, data, config):
+        pass
+    imputed = torch.cat([batch.mean for batch in impute(program, data, Images(gapped), samples=200)])
+    truth = torch.tensor([0.0 if number > 0 else 1.0 for number in numbers.tolist()])
+    assert (imputed[::3, 1] == truth[::3]).float().mean() > 0.95

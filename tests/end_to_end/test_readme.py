@@ -29,7 +29,7 @@ from pyrovae.parts.priors import PRIORS
 from pyrovae.programs import PROGRAMS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-MODEL, API, CALLS, IN_HAND, SOFT, RING, BRIGHT, STEP = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+MODEL, API, CALLS, IN_HAND, ESTIMATOR, SOFT, RING, BRIGHT, STEP = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_model_is_the_one_in_vae():
@@ -97,6 +97,8 @@ def test_data_in_hand_are_trained_on(capsys):
     assert len(capsys.readouterr().out.splitlines()) == 2
     assert len(names["data"].train) == 240
     assert names["vae"].reconstruct(names["x"][:5, None]).shape == (5, 1, 8, 8)
+    exec(ESTIMATOR, names)
+    assert names["codes"].shape == (300, 3)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ def test_images_of_ones_own_train_as_it_says(tmp_path, monkeypatch):
         assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
 
 
-@pytest.mark.filterwarnings("ignore:dataset. .* are missing")
+@pytest.mark.filterwarnings("ignore:dataset. ")
 def test_a_table_with_gaps_trains_and_is_imputed_as_it_says(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (block,) = (text for text in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "csv:table.csv" in text)

@@ -9,6 +9,7 @@ from torch import nn
 
 from pyrovae.inference.graphs import trace_graph
 from pyrovae.inference.objectives import OBJECTIVES
+from pyrovae.inference.parameters import hidden
 
 LINEAR = """
 from torch import nn
@@ -69,18 +70,24 @@ def value(objective, program, x, seed=0):
 
 
 def gradients(objective, program, x, repeats):
-    """Return gradients (repeats, parameters) at independent draws, those of seeds 0, 1, ...; Python runs once."""
+    """Return gradients (repeats, parameters) at independent draws, those of seeds 0, 1, ...
+
+    Python runs once, unless the program decides by values, as a flow does.
+    """
 
     def gradient(x):
-        loss = objective.differentiable_loss(program.model, program.guide, x)
+        with hidden(), pyro.validation_enabled(False):
+            loss = objective.differentiable_loss(program.model, program.guide, x)
         return (torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(program.parameters()))]),)
 
     def drawn(function, seed):
         torch.manual_seed(seed)
         return function(x)[0].detach()
 
-    graph = trace_graph(gradient, x)
-    with torch.no_grad():
-        rows = torch.stack([drawn(graph, seed) for seed in range(repeats)])
+    try:
+        graph = torch.no_grad()(trace_graph(gradient, x))
+    except RuntimeError:
+        graph = gradient
+    rows = torch.stack([drawn(graph, seed) for seed in range(repeats)])
     assert torch.equal(rows[-1], drawn(gradient, repeats - 1))
     return rows
