@@ -49,7 +49,9 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    dataset: str = setting("digits", "Data", "a name (pyrovae list datasets), folder:PATH, npz:PATH or csv:PATH")
+    dataset: str = setting(
+        "digits", "Data", "a name (pyrovae list datasets), folder:PATH, npz:PATH, csv:PATH or parquet:PATH"
+    )
     data_dir: Path | None = setting(
         None, "Data", "folder of dataset files and downloads (default: $PYROVAE_DATA, or a cache)"
     )

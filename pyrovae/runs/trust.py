@@ -113,7 +113,7 @@ def _place(name: str, value: Path | str | None) -> Path | None:
     if name == "data_dir":
         return None if value is None else Path(value)
     kind, _, path = str(value).partition(":")
-    return Path(path).expanduser() if path and kind in ("folder", "npz", "csv") else None
+    return Path(path).expanduser() if path and kind in ("folder", "npz", "csv", "parquet") else None
 
 
 def _signature(key: bytes, config: bytes) -> str:

@@ -183,13 +183,13 @@ def test_a_table_with_gaps_trains_and_is_imputed_as_it_says(tmp_path, monkeypatc
     rows[::4, 1] = np.nan
     kinds = ["a", "b"] * 25
     lines = [",".join([*("" if v != v else str(v) for v in row), kind]) for row, kind in zip(rows.tolist(), kinds)]
-    (tmp_path / "table.csv").write_text("\n".join(["x,y,z,kind", *lines, ""]), encoding="utf-8")
+    (tmp_path / "table.csv").write_text("\n".join(["x,w,z,kind", *lines, ""]), encoding="utf-8")
     for line in block.splitlines():
         arguments = shlex.split(line, comments=True)[1:]
         shortened = [*arguments, "--epochs", "1"] if arguments[0] == "train" else arguments
         assert CliRunner().invoke(cli, shortened, catch_exceptions=False).exit_code == 0
     whole = (tmp_path / "whole.csv").read_text(encoding="utf-8").splitlines()
-    assert whole[0] == "draw,x,y,z"
+    assert whole[0] == "draw,x,w,z"
     assert len(whole) == 1 + 20 * 50
     assert ",," not in "".join(whole)
 

@@ -8,7 +8,7 @@ is what `pyrovae list datasets` prints. It raises `InputError` for files that ar
         return RawData(torch.zeros(100, 1, 8, 8, dtype=torch.uint8))
 
 Add it to `DATASETS` below. A source without a test set is split by `pyrovae.data.load`. For images of your own,
-you need no source: `--dataset folder:PATH`, `npz:PATH` and `csv:PATH` read them.
+you need no source: `--dataset folder:PATH`, `npz:PATH`, `csv:PATH` and `parquet:PATH` read them.
 """
 
 import os
@@ -27,6 +27,7 @@ from pyrovae.data.sources.folder import read_folder
 from pyrovae.data.sources.image_files import square
 from pyrovae.data.sources.literature import read_mnist_static, read_omniglot_burda
 from pyrovae.data.sources.npz import read_npz
+from pyrovae.data.sources.parquet import read_parquet
 from pyrovae.data.sources.raw_data import RawData, checked
 from pyrovae.data.sources.torchvision_sets import TORCHVISION_SETS
 from pyrovae.data.storage import convert
@@ -56,13 +57,12 @@ def read_source(
 ) -> RawData:
     """Read the images called `dataset`, and resize them to `image_size` pixels a side if that is not None.
 
-    `dataset` is a name in `DATASETS`, `folder:PATH`, `npz:PATH` or `csv:PATH`. `shape` is that of images which a file
-    holds as flat rows, `label_column` names the column of a table that has the labels, and transparent pixels are drawn
-    on `background`. Files of a folder that are no images are refused, or, with `on_broken` "skip", left out. `pixels`,
-    a protocol, says whether a file's rows are images or the rows of a table; if it is `columns`, then `columns` names
-    kinds that differ from what the values look like, as NAME=KIND, and `kinds` are those of a table that was read
-    before. Raises `InputError` for any other name,
-    with the nearest known one.
+    `dataset` is a name in `DATASETS`, `folder:PATH`, `npz:PATH`, `csv:PATH` or `parquet:PATH`. `shape` is that of
+    images which a file holds as flat rows, `label_column` names the column of a table that has the labels, and
+    transparent pixels are drawn on `background`. Files of a folder that are no images are refused, or, with `on_broken`
+    "skip", left out. `pixels`, a protocol, says whether a file's rows are images or the rows of a table; if it is
+    `columns`, then `columns` names kinds that differ from what the values look like, as NAME=KIND, and `kinds` are
+    those of a table that was read before. Raises `InputError` for any other name, with the nearest known one.
     """
     kind, _, path = dataset.partition(":")
     colour_of(background, 1)
@@ -70,10 +70,12 @@ def read_source(
         return _own(read_folder(_home(path), image_size, background, on_broken), path)
     if path and kind == "npz":
         return _resized(_own(read_npz(_home(path), shape, background, pixels, columns, kinds), path), image_size)
+    if path and kind == "parquet":
+        return _resized(_own(read_parquet(_home(path), shape, label_column, pixels, columns, kinds), path), image_size)
     if path and kind == "csv":
         return _resized(_own(read_csv(_home(path), shape, label_column, pixels, columns, kinds), path), image_size)
     if dataset not in DATASETS:
-        known = [*DATASETS, "folder:PATH", "npz:PATH", "csv:PATH"]
+        known = [*DATASETS, "folder:PATH", "npz:PATH", "csv:PATH", "parquet:PATH"]
         if _exists(dataset):
             raise InputError(f"dataset: expected one of {', '.join(known)}, got {dataset!r}; {_how_to_read(dataset)}")
         raise InputError(f"dataset: expected one of {', '.join(known)}, got {dataset!r}{did_you_mean(dataset, known)}")
@@ -95,7 +97,9 @@ def _how_to_read(path: str) -> str:
         return f"did you mean 'npz:{path}'?"
     if Path(path).suffix.lower() in (".csv", ".tsv", ".txt"):
         return f"did you mean 'csv:{path}'?"
-    return "a file of your own has to be one of numpy's, .npz or .npy, or a table, .csv"
+    if Path(path).suffix.lower() in (".parquet", ".pq"):
+        return f"did you mean 'parquet:{path}'?"
+    return "a file of your own has to be one of numpy's, .npz or .npy, or a table, .csv or .parquet"
 
 
 def default_data_dir() -> Path:

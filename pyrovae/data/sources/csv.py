@@ -56,13 +56,13 @@ def read_csv(
         numbers_of_first = [_is_number(cell) or (table and cell.lower() in EMPTY) for cell in cells]
         named = not any(numbers_of_first) if mixed else not all(numbers_of_first)  # words are values, too, if mixed
         names = cells if named else []
-        label = _label(names, len(cells), shape, label_column, path, table)
+        label = label_of(names, len(cells), shape, label_column, str(path), table)
         read = partial(_columns, path, delimiter, int(named))
         others = [column for column in range(len(cells)) if column != label]
         if mixed:
             numbers = read(others, str)
         else:
-            numbers = read(others, np.float64, converters=_value) if table else _as_bytes(read(others, np.float32))
+            numbers = read(others, np.float64, converters=_value) if table else as_bytes(read(others, np.float32))
         words = None if label is None else read([label], str)
     except InputError:
         raise
@@ -120,14 +120,14 @@ def _columns(
     return text
 
 
-def _as_bytes(numbers: np.ndarray) -> np.ndarray:
+def as_bytes(numbers: np.ndarray) -> np.ndarray:
     """Return whole numbers in 0..255 as bytes: in a text they have no type."""
     whole = bool(((numbers >= 0) & (numbers <= 255) & (numbers == np.rint(numbers))).all())
     return numbers.astype(np.uint8) if whole else numbers
 
 
-def _label(
-    names: Sequence[str], columns: int, shape: Sequence[int], label_column: str, path: Path, table: bool
+def label_of(
+    names: Sequence[str], columns: int, shape: Sequence[int], label_column: str, path: str, table: bool
 ) -> int | None:
     """Return which column is the label, if one is."""
     if label_column:
