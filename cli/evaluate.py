@@ -96,9 +96,10 @@ def _lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
 
     what = "log p(x)" if evaluation["condition"] == "none" else "log p(x | y)"
     error = "" if evaluation["standard_error"] is None else f" ± {evaluation['standard_error']:.2f}"
+    noun = evaluation["unit"].split()[-1]
     yield (
-        f"{what} = {evaluation['log_likelihood']:.2f}{error} nats per image"
-        f" (ELBO {evaluation['elbo']:.2f}; K = {evaluation['samples']:,}, {evaluation['images']:,} test images)"
+        f"{what} = {evaluation['log_likelihood']:.2f}{error} {evaluation['unit']}"
+        f" (ELBO {evaluation['elbo']:.2f}; K = {evaluation['samples']:,}, {evaluation['images']:,} test {noun}s)"
     )
     if "bits_per_dimension" in evaluation:
         yield f"{evaluation['bits_per_dimension']:.3f} bits per dimension"
@@ -107,11 +108,11 @@ def _lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
     else:
         yield (
             f"effective samples {evaluation['effective_samples']:,.0f}, Pareto k {evaluation['pareto_k']:.2f}"
-            f" (medians); {evaluation['unreliable_share']:.1%} of the images above"
+            f" (medians); {evaluation['unreliable_share']:.1%} of the {noun}s above"
             f" {reliable_k(evaluation['samples']):.2f}, which takes more samples"
         )
         if evaluation["unreliable_share"] > 0.1:
-            yield "warning: for many images the weights' tail is too heavy: more --samples, or a better posterior"
+            yield f"warning: for many {noun}s the weights' tail is too heavy: more --samples, or a better posterior"
     yield from _annealed_lines(evaluation.get("annealed", {}))
     yield from _latent_lines(evaluation.get("latents", {}))
     yield f"pixels {evaluation['protocol']}" + (f": {evaluation['note']}" if evaluation["note"] else "")
@@ -141,7 +142,7 @@ def _latent_lines(latents: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name}: {layer['latent_dim']} dimensions{active}; KL {layer['kl']:.2f} nats"
     if "mutual_information" in latents:
         shares = f"mutual information {latents['mutual_information']:.2f}, marginal KL {latents['marginal_kl']:.2f}"
-        yield f"{shares} nats (of the test images, whose index holds {math.log(latents['images']):.2f})"
+        yield f"{shares} nats (of the test set, whose index holds {math.log(latents['images']):.2f})"
     if "knn_accuracy" in latents:
         knn, probe = latents["knn_accuracy"], latents["probe_accuracy"]
         yield f"the label can be read from the code: {knn:.1%} by five neighbours, {probe:.1%} by a linear probe"
@@ -151,4 +152,4 @@ def _latent_lines(latents: Mapping[str, Any]) -> Iterator[str]:
             f" NMI {latents['nmi']:.3f}, ARI {latents['ari']:.3f}"
         )
     elif "accuracy" in latents:
-        yield f"{latents['accuracy']:.1%} of the labels of the test images are inferred rightly"
+        yield f"{latents['accuracy']:.1%} of the labels of the test set are inferred rightly"

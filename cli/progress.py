@@ -57,7 +57,7 @@ class Progress(Lines):
         """Show the record of an epoch."""
         number, total, test = record["epoch"], self.fit.config.epochs, record["test"]
         self.seconds.append(record["seconds"])
-        speed = f"{len(self.fit.data.train) / max(record['seconds'], 1e-9):,.0f} images/s"
+        speed = f"{len(self.fit.data.train) / max(record['seconds'], 1e-9):,.0f} {self.fit.data.noun}s/s"
         accuracy = f"  accuracy {record['accuracy']:.1%}" if "accuracy" in record else ""
         if self.bar:  # narrow enough for 80 columns
             scores = (

@@ -111,7 +111,7 @@ def _show_start(training: "Training") -> None:
     fit, data = training.fit, training.fit.data
     if training.anew:
         say(f"no run to resume in {training.path}: this is its start")
-    images = f"{len(data.train):,} images for training, {len(data.test):,} for testing"
+    images = f"{len(data.train):,} {data.noun}s for training, {len(data.test):,} for testing"
     several = f"; {size()} processes" if size() > 1 else ""
     say(f"{fit.config.dataset}: {images}; run folder {training.path}{several}")
     if fit.to_compile:
@@ -133,7 +133,7 @@ def _show_summary(training: "Training", figures: bool) -> None:
     for name in ("train", "validation", "test"):
         if name in chosen:
             table.add_row(name, *(f"{chosen[name][key]:.2f}" for key in ("loss", "reconstruction", "kl")))
-    say(f"{path}: nats per image, weights of {summary['weights']}")
+    say(f"{path}: {summary['unit']}, weights of {summary['weights']}")
     Console().print(table)
     lines = [
         f"{epochs} epoch{'' if epochs == 1 else 's'} in {summary['seconds']:.1f} s on {summary['device']}",

@@ -153,13 +153,12 @@ class Data:
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {name}" for name, count in self._counts().items())
-        kind = "images" if len(self.shape) == 3 else "vectors"
-        return f"Data({self.name!r}: {counts} {kind} of {self._size}; pixels {self.pixels.protocol})"
+        return f"Data({self.name!r}: {counts} {self.noun}s of {self._size}; pixels {self.pixels.protocol})"
 
     def _repr_html_(self) -> str:
         classes = ", ".join(self.classes[:20]) + (", ..." if len(self.classes) > 20 else "")
         about = {"pixels": self.pixels.protocol, "shape": self._size, "classes": classes or "no labels"}
-        return table(f"Data: {self.name}", self._counts("images for ") | about, strip(self.train.images))
+        return table(f"Data: {self.name}", self._counts(f"{self.noun}s for ") | about, strip(self.train.images))
 
     def _counts(self, prefix: str = "") -> dict[str, str]:
         sets = {"training": self.train, "validation": self.validation, "testing": self.test}
@@ -173,6 +172,11 @@ class Data:
     def shape(self) -> tuple[int, ...]:
         """The shape (C, H, W) of an image, or (D,) of a vector."""
         return tuple(self.train.images.shape[1:])
+
+    @property
+    def noun(self) -> str:
+        """What one observation is called: an image, or the row of a table."""
+        return "image" if len(self.shape) == 3 else "row"
 
     @property
     def missing(self) -> bool:

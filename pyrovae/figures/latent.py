@@ -25,11 +25,11 @@ def latent(vae: Program, data: Data) -> Figure:
     if dimensions < 2:
         raise Unfit(f"figure latent: expected two or more latent dimensions, got {dimensions}")
     if len(codes) < 2:
-        raise Unfit(f"figure latent: expected two or more test images, got {len(codes)}")
+        raise Unfit(f"figure latent: expected two or more test {data.noun}s, got {len(codes)}")
     figure, axes = new_figure(6.6, 5.6)
     panel = axes[0, 0]
     names: tuple[str, ...] = ("$z_1$", "$z_2$")
-    title = f"Codes of {len(codes):,} test images"
+    title = f"Codes of {len(codes):,} test {data.noun}s"
     if dimensions > 2:
         codes, shares = _principal(codes)
         names = tuple(f"principal component {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(shares))
@@ -57,7 +57,7 @@ def kl_per_dimension(vae: Program, data: Data) -> Figure:
     figure, axes = new_figure(7.5, 3.4)
     ordered = kl.sort(descending=True).values.numpy()
     axes[0, 0].bar(range(1, len(kl) + 1), ordered, color=TRAIN, width=0.85)
-    axes[0, 0].set(xlabel="latent dimension, by its KL", ylabel="nats per image")
+    axes[0, 0].set(xlabel="latent dimension, by its KL", ylabel=f"nats per {data.noun}")
     axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     axes[0, 0].grid(True, axis="y")
     axes[0, 0].set_axisbelow(True)

@@ -55,7 +55,7 @@ def _epochs(run: RunFolder) -> str:
 
 
 def _loss(run: RunFolder) -> str:
-    return f"{number(run.summary['best']['test']['loss'])} nats per image" if run.finished else ""
+    return f"{number(run.summary['best']['test']['loss'])} {run.summary['unit']}" if run.finished else ""
 
 
 def _log_likelihood(run: RunFolder) -> str:

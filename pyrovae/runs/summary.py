@@ -72,7 +72,7 @@ def measured_on(config: Config, data: Data, vae: Program, nats: float) -> Measur
         "protocol": config.pixels,
         "density": is_density(config),
         "note": _note(config, vae),
-        "unit": "nats per image",
+        "unit": f"nats per {data.noun}",
     }
     if config.pixels == "bytes":
         measured["bits_per_dimension"] = nats / math.log(2) / (math.prod(data.shape) - seen)

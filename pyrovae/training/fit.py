@@ -246,7 +246,7 @@ class Fit:
     def _shown(self) -> dict[str, str]:
         rows = {"epoch": f"{self.epoch:,} of {self.config.epochs:,}", "device": str(self.device)}
         if self.scores:
-            rows["test loss"] = f"{number(self.scores['test']['loss'])} nats per image"
+            rows["test loss"] = f"{number(self.scores['test']['loss'])} nats per {self.data.noun}"
         return rows | ({"best epoch": f"{self.best_epoch:,}"} if self.data.validation is not None else {})
 
 

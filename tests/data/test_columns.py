@@ -307,12 +307,16 @@ def test_commands_write_tables_with_the_words_of_categories(tmp_path, monkeypatc
     mixed_file(tmp_path, "other.csv", e="z")
     settings = "--pixels columns --columns children=poisson --hidden 8 --epochs 1 --device cpu --out run"
     assert pyrovae(f"train --dataset csv:table.csv {settings}") == 0
+    out = capsys.readouterr().out
+    assert "40 rows for training, 10 for testing" in out
+    assert "run: nats per row" in out
     assert [kind.likelihood for kind in Run("run").kinds][2:] == ["poisson", "bernoulli", "categorical"]
     assert {"marginals.png", "pairs.png", "imputations.png"} <= {path.name for path in Path("run/figures").iterdir()}
     assert pyrovae("sample run -n 30") == 0
     assert pyrovae("impute run --out whole.csv") == 0
     assert pyrovae("impute run --draws 2 --out draws.csv") == 0
     assert pyrovae("evaluate run --samples 5") == 0
+    assert "nats per row (ELBO " in capsys.readouterr().out
     for name, first, count in (("run/sample.csv", 0, 30), ("whole.csv", 0, 50), ("draws.csv", 1, 100)):
         head, *lines = (line.split(",") for line in Path(name).read_text(encoding="utf-8").splitlines())
         assert head[first:] == ["height", "income", "children", "smokes", "region"]

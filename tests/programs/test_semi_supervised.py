@@ -244,4 +244,4 @@ def test_the_command_line_trains_draws_a_label_and_evaluates(tmp_path, capsys):
     assert pyrovae(["sample", run, "-n", "3", "--label", "7", "--out", sevens]) == 0
     assert np.load(sevens)["labels"].tolist() == ["7", "7", "7"]
     assert pyrovae(["evaluate", run, "--samples", "50", "--images", "20"]) == 0
-    assert "of the labels of the test images are inferred rightly" in capsys.readouterr().out
+    assert "of the labels of the test set are inferred rightly" in capsys.readouterr().out

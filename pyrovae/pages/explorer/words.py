@@ -61,7 +61,8 @@ def subtitle(run: Run) -> str:
     line = f"A {kind} of {config.dataset}: {height}×{width} {colour} images{condition}, {dimensions}"
     if not run.finished:
         return line
-    return f"{line}; test loss {number(run.summary['best']['test']['loss'])} nats per image ({config.pixels} pixels)"
+    loss = f"{number(run.summary['best']['test']['loss'])} {run.summary['unit']}"
+    return f"{line}; test loss {loss} ({config.pixels} pixels)"
 
 
 def explanation(run: Run, contents: Contents) -> Iterator[str]:
@@ -98,7 +99,7 @@ def facts(run: Run, contents: Contents) -> Iterator[tuple[str, str]]:
     if run.finished:
         summary, test = run.summary, run.summary["best"]["test"]
         terms = f" = reconstruction {number(test['reconstruction'])} + KL {number(test['kl'])}" if vae.has_kl else ""
-        yield "Loss on the test set", f"{number(test['loss'])} nats per image ({summary['loss']}){terms}"
+        yield "Loss on the test set", f"{number(test['loss'])} {summary['unit']} ({summary['loss']}){terms}"
         if evaluation := run.evaluation:
             estimate, samples = number(evaluation["log_likelihood"]), f"{evaluation['samples']:,}"
             yield "Log-likelihood", f"{estimate} nats per image, estimated with {samples} samples"

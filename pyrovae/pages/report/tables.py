@@ -34,13 +34,12 @@ def headline(runs: Sequence[Run], ranked: bool) -> list[TableRow]:
     tests = [run.summary["best"]["test"] for run in runs]
     best = 0 if ranked and len(runs) > 1 else None
     loss = " or ".join(sorted({run.summary["loss"] for run in runs}))
+    unit = " or ".join(sorted({run.summary["unit"] for run in runs}))
     bits = [number(run.summary.get("bits_per_dimension"), 3) for run in runs]
     rows = [
-        TableRow("test loss", [number(test["loss"]) for test in tests], f"{loss}, nats per image", best),
-        TableRow(
-            "reconstruction", [number(test["reconstruction"]) for test in tests], "−E log p(x | z), nats per image"
-        ),
-        TableRow("KL", [number(test["kl"]) for test in tests], "of q(z | x) from the prior, nats per image"),
+        TableRow("test loss", [number(test["loss"]) for test in tests], f"{loss}, {unit}", best),
+        TableRow("reconstruction", [number(test["reconstruction"]) for test in tests], f"−E log p(x | z), {unit}"),
+        TableRow("KL", [number(test["kl"]) for test in tests], f"of q(z | x) from the prior, {unit}"),
         TableRow("bits per dimension", bits, "the test loss in bits per pixel and channel"),
         _log_likelihoods(runs, ranked),
     ]
@@ -52,8 +51,9 @@ def _log_likelihoods(runs: Sequence[Run], ranked: bool) -> TableRow:
     cells = [NONE if evaluation is None else estimate(evaluation) for evaluation in evaluations]
     estimates = [(evaluation["log_likelihood"], i) for i, evaluation in enumerate(evaluations) if evaluation]
     best = max(estimates)[1] if ranked and len(estimates) > 1 and not estimate_differences(runs) else None
+    unit = " or ".join(sorted({evaluation["unit"] for evaluation in evaluations if evaluation}))
     samples = {f"K = {evaluation['samples']:,}" for evaluation in evaluations if evaluation}
-    about = f"importance sampling, {', '.join(sorted(samples))}; ± standard error; nats per image"
+    about = f"importance sampling, {', '.join(sorted(samples))}; ± standard error; {unit}"
     return TableRow(likelihood_name(runs), cells, about, best)
 
 
