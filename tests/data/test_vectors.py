@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from support.tables import counts_of_truth
 
 from pyrovae import Config, Data, InputError, build, elbo_scores, fit, load, log_likelihoods
 from pyrovae.data import Images, Pixels
@@ -229,3 +230,23 @@ def test_moments_of_columns_survive_as_numbers():
     pixels = Pixels.of("standardized", torch.from_numpy(ROWS).float())
     assert Pixels(pixels.protocol, pixels.mean, pixels.std) == pixels
     assert len(pixels.mean) == len(pixels.std) == 4
+
+
+def test_counts_of_a_factor_model_are_scored_within_a_percent_of_the_truth():
+    (train, test), exact = counts_of_truth(4000, 300)
+    data = Data.of(train.numpy(), test=test.numpy(), pixels="counts")
+    config = Config(
+        pixels="counts",
+        likelihood="negative_binomial",
+        hidden=(64,),
+        epochs=12,
+        batch_size=100,
+        lr=3e-3,
+        schedule="cosine",
+    )
+    program = build(config, data.shape)
+    for _ in fit(program, data, config):
+        pass
+    batches = log_likelihoods(program, data, data.test, samples=100)
+    estimate = torch.cat([batch["log_likelihood"] for batch in batches]).double()
+    assert estimate.mean().item() == pytest.approx(exact.mean().item(), rel=0.01)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Categorical, LogNormal, Normal, Poisson
+from torch.distributions import Bernoulli, Categorical, LogNormal, NegativeBinomial, Normal, Poisson
 
 LOGITS = torch.tensor([[-1.0, 0.0, 1.0], [0.3, 0.6, -0.2]])  # of three categories: slope and offset
 GRID = torch.linspace(-8, 8, 2001, dtype=torch.float64)
@@ -37,3 +37,25 @@ def tables_of_truth(n: int, generator: torch.Generator) -> tuple[np.ndarray, Ten
     table = np.array([values.tolist() for values in columns], dtype=object).T
     table[:, 4] = ["abc"[int(category)] for category in columns[4]]
     return table, exact
+
+
+def counts_of_truth(*sizes: int, columns: int = 20) -> tuple[list[Tensor], Tensor]:
+    """Return sets of counts (n, columns) of a negative binomial factor model, and the exact log p of the last's rows.
+
+    Means are exp(W z + b) for two normal codes, over which a grid integrates.
+    """
+    generator = torch.Generator().manual_seed(0)
+    weight = 0.6 * torch.randn(columns, 2, generator=generator, dtype=torch.float64)
+    offset, r = (torch.rand(columns, generator=generator, dtype=torch.float64) * most for most in (2.0, 4.0))
+
+    def given(z: Tensor) -> NegativeBinomial:
+        return NegativeBinomial(r + 1, logits=z @ weight.T + offset - (r + 1).log())
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        sets = [given(torch.randn(n, 2, dtype=torch.float64)).sample() for n in sizes]
+    line = torch.linspace(-5.5, 5.5, 111, dtype=torch.float64)
+    grid = torch.cartesian_prod(line, line)
+    log_prior = Normal(0.0, 1.0).log_prob(grid).sum(-1) + 2 * math.log(line[1] - line[0])
+    parts = (given(grid).log_prob(part[:, None]).sum(-1) for part in sets[-1].split(50))
+    return sets, torch.cat([torch.logsumexp(log_prior + part, 1) for part in parts])
