@@ -1,7 +1,7 @@
 """Compile the C++ kernels of one graph in few files.
 
-Inductor compiles each kernel by a call of the compiler of its own, half of whose time goes into headers and linking: a
-graph of twelve kernels takes 17 s of a core where the two files made here take 8.
+Inductor compiles each kernel by a call of the compiler of its own, most of whose time goes into headers and linking: a
+graph of twelve kernels takes 17 s of a core where the two files made here take 4 (two cores of an EPYC, torch 2.14.1).
 """
 
 import os
@@ -118,8 +118,12 @@ def compile_kernels(kernels: Sequence[Kernel]) -> list[Callable[..., None]]:
 def few_files() -> Iterator[None]:
     """Let Inductor compile the kernels of a graph together, for as long as this context lasts.
 
-    Inductor writes a module of Python that names each kernel with its code, and then waits for all of them.
+    Inductor writes a module of Python that names each kernel with its code, and then waits for all of them. With the
+    compiler of Windows, whose flags differ, it goes its own way.
     """
+    if os.name == "nt":
+        yield
+        return
     compiler, _ = inductor_kernels()
     wait_for_others = compiler.wait
 
