@@ -50,7 +50,7 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     dataset: str = setting(
-        "digits", "Data", "a name (pyrovae list datasets), folder:PATH, npz:PATH, csv:PATH or parquet:PATH"
+        "digits", "Data", "a name (pyrovae list datasets), or folder:, npz:, csv:, parquet:, pt: or mat:PATH"
     )
     data_dir: Path | None = setting(
         None, "Data", "folder of dataset files and downloads (default: $PYROVAE_DATA, or a cache)"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pyrovae.config.settings import CLASSES, PLACES, Config
+from pyrovae.config.values import FILES
 from pyrovae.errors import InputError
 from pyrovae.runs.files import expect_own, write_whole
 
@@ -113,7 +114,7 @@ def _place(name: str, value: Path | str | None) -> Path | None:
     if name == "data_dir":
         return None if value is None else Path(value)
     kind, _, path = str(value).partition(":")
-    return Path(path).expanduser() if path and kind in ("folder", "npz", "csv", "parquet") else None
+    return Path(path).expanduser() if path and kind in FILES else None
 
 
 def _signature(key: bytes, config: bytes) -> str:

@@ -8,7 +8,7 @@ is what `pyrovae list datasets` prints. It raises `InputError` for files that ar
         return RawData(torch.zeros(100, 1, 8, 8, dtype=torch.uint8))
 
 Add it to `DATASETS` below. A source without a test set is split by `pyrovae.data.load`. For images of your own,
-you need no source: `--dataset folder:PATH`, `npz:PATH`, `csv:PATH` and `parquet:PATH` read them.
+you need no source: `--dataset KIND:PATH` reads them, with a kind of `FILES`.
 """
 
 import os
@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pyrovae.config.values import FILES
 from pyrovae.data.background import colour_of
 from pyrovae.data.gate import expect_different
 from pyrovae.data.sources.csv import read_csv
@@ -29,6 +30,7 @@ from pyrovae.data.sources.literature import read_mnist_static, read_omniglot_bur
 from pyrovae.data.sources.npz import read_npz
 from pyrovae.data.sources.parquet import read_parquet
 from pyrovae.data.sources.raw_data import RawData, checked
+from pyrovae.data.sources.saved_arrays import read_mat, read_pt
 from pyrovae.data.sources.torchvision_sets import TORCHVISION_SETS
 from pyrovae.data.storage import convert
 from pyrovae.errors import InputError, did_you_mean
@@ -57,7 +59,7 @@ def read_source(
 ) -> RawData:
     """Read the images called `dataset`, and resize them to `image_size` pixels a side if that is not None.
 
-    `dataset` is a name in `DATASETS`, `folder:PATH`, `npz:PATH`, `csv:PATH` or `parquet:PATH`. `shape` is that of
+    `dataset` is a name in `DATASETS`, or KIND:PATH with a kind of `FILES`, as csv:table.csv. `shape` is that of
     images which a file holds as flat rows, `label_column` names the column of a table that has the labels, and
     transparent pixels are drawn on `background`. Files of a folder that are no images are refused, or, with `on_broken`
     "skip", left out. `pixels`, a protocol, says whether a file's rows are images or the rows of a table; if it is
@@ -70,12 +72,16 @@ def read_source(
         return _own(read_folder(_home(path), image_size, background, on_broken), path)
     if path and kind == "npz":
         return _resized(_own(read_npz(_home(path), shape, background, pixels, columns, kinds), path), image_size)
+    if path and kind in ("pt", "mat"):
+        reading = {"shape": shape, "background": background, "pixels": pixels, "columns": columns, "kinds": kinds}
+        saved = (read_pt if kind == "pt" else read_mat)(_home(path), **reading)
+        return _resized(_own(saved, path), image_size)
     if path and kind == "parquet":
         return _resized(_own(read_parquet(_home(path), shape, label_column, pixels, columns, kinds), path), image_size)
     if path and kind == "csv":
         return _resized(_own(read_csv(_home(path), shape, label_column, pixels, columns, kinds), path), image_size)
     if dataset not in DATASETS:
-        known = [*DATASETS, "folder:PATH", "npz:PATH", "csv:PATH", "parquet:PATH"]
+        known = [*DATASETS, *(f"{kind}:PATH" for kind in FILES)]
         if _exists(dataset):
             raise InputError(f"dataset: expected one of {', '.join(known)}, got {dataset!r}; {_how_to_read(dataset)}")
         raise InputError(f"dataset: expected one of {', '.join(known)}, got {dataset!r}{did_you_mean(dataset, known)}")
@@ -97,9 +103,9 @@ def _how_to_read(path: str) -> str:
         return f"did you mean 'npz:{path}'?"
     if Path(path).suffix.lower() in (".csv", ".tsv", ".txt"):
         return f"did you mean 'csv:{path}'?"
-    if Path(path).suffix.lower() in (".parquet", ".pq"):
-        return f"did you mean 'parquet:{path}'?"
-    return "a file of your own has to be one of numpy's, .npz or .npy, or a table, .csv or .parquet"
+    if kind := {".parquet": "parquet", ".pq": "parquet", ".pt": "pt", ".mat": "mat"}.get(Path(path).suffix.lower()):
+        return f"did you mean '{kind}:{path}'?"
+    return "a file of your own has to end in .npz, .npy, .pt or .mat, or be a table, .csv or .parquet"
 
 
 def default_data_dir() -> Path:

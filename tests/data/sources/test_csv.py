@@ -94,6 +94,6 @@ def test_other_texts_are_refused(content, shape, message, tmp_path):
 def test_a_hint_names_what_reads_a_file(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).mkdir() if name == "folder" else (tmp_path / name).touch()
-    hints = {"a.csv": "'csv:a.csv'", "a.npz": "'npz:a.npz'", "folder": "'folder:folder'", "a.zip": "or a table, .csv"}
+    hints = {"a.csv": "'csv:a.csv'", "a.npz": "'npz:a.npz'", "folder": "'folder:folder'", "a.zip": "be a table, .csv"}
     with pytest.raises(InputError, match=hints[name]):
         read_source(name)
