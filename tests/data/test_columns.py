@@ -344,3 +344,17 @@ def test_the_most_probable_category_is_imputed():
     imputed = torch.cat([batch.mean for batch in impute(program, data, Images(gapped), samples=200)])
     truth = torch.tensor([0.0 if number > 0 else 1.0 for number in numbers.tolist()])
     assert (imputed[::3, 1] == truth[::3]).float().mean() > 0.95
+
+
+@pytest.mark.filterwarnings("error:compile")
+def test_the_compiled_step_is_the_eager_one():
+    table, _ = tables_of_truth(60, torch.Generator().manual_seed(0))
+    table[::4, 2] = table[::5, 4] = None
+    data = mixed(table)
+    records = {}
+    for compiled in ("no", "yes"):
+        config = Config(
+            pixels="columns", epochs=2, hidden=(8,), batch_size=20, compile=compiled, device="cpu", scale="pixel"
+        )
+        *_, records[compiled] = fit(build(config, data.shape, 0, True, data.kinds), data, config)
+    assert records["yes"]["train"] == pytest.approx(records["no"]["train"], rel=1e-4)

@@ -72,6 +72,7 @@ class Columns(nn.Module):
     formula = "Πᵢ pᵢ(xᵢ; hᵢ)"
     features = 1
     domain: tuple[str, ...] = ("columns",)
+    order: Tensor
     place: Tensor
     mean: Tensor
     std: Tensor
@@ -88,10 +89,13 @@ class Columns(nn.Module):
             groups.setdefault(name, []).append(column)
         self.groups = groups
         self.sizes = [self._size(name) for name in groups]
-        self.order = tuple(column for columns in groups.values() for column in columns)
-        self.register_buffer("place", torch.tensor(self.order).argsort(), persistent=False)
+        # Everything of a column is kept in the order of the groups, so that parts are split off without an index.
+        order = [column for columns in groups.values() for column in columns]
+        self.register_buffer("order", torch.tensor(order), persistent=False)
+        self.register_buffer("place", self.order.argsort(), persistent=False)
         for moment in ("mean", "std"):
-            self.register_buffer(moment, torch.tensor([getattr(kind, moment) for kind in kinds]), persistent=False)
+            values = torch.tensor([getattr(self.kinds[column], moment) for column in order])
+            self.register_buffer(moment, values, persistent=False)
         start = torch.full((len(kinds),), math.log(float(scale) if fixed else START["real"]))
         self.log_scale = nn.Parameter(start, requires_grad=scale == "shared")
 
@@ -109,34 +113,36 @@ class Columns(nn.Module):
 
     def forward(self, h: Tensor) -> TorchDistribution:
         parts = h.squeeze(-2).split(self.sizes, -1)
-        groups = [self._group(name, part) for name, part in zip(self.groups, parts, strict=True)]
+        counts = [len(columns) for columns in self.groups.values()]
+        moments = zip(*(values.split(counts) for values in (self.mean, self.std, self.log_scale)), strict=True)
+        groups = [self._group(name, *each) for name, *each in zip(self.groups, parts, moments, strict=True)]
         return ByColumn(groups, self.order, self.place).to_event(1)
 
-    def _group(self, name: str, h: Tensor) -> TorchDistribution:
+    def _group(self, name: str, h: Tensor, moments: tuple[Tensor, Tensor, Tensor]) -> TorchDistribution:
         """Return the distribution (..., columns) of the columns with this likelihood."""
-        columns = self.groups[name]
         if name not in FAMILIES:
             return Values(logits=h.unsqueeze(-2))
-        family, features = FAMILIES[name], list(h.unflatten(-1, (-1, len(columns))).unbind(-2))
+        mean, std, log_scale = moments
+        family, features = FAMILIES[name], list(h.unflatten(-1, (-1, len(mean))).unbind(-2))
         if family.scaled and self.as_feature:
             scale = (features.pop() + math.log(START["real"])).exp() + LocationScale.floor
         else:
-            scale = self.log_scale[columns].exp()
-        return family.make((self.mean[columns], self.std[columns]), scale, *features)
+            scale = log_scale.exp()
+        return family.make((mean, std), scale, *features)
 
 
 class ByColumn(TorchDistribution):
     """Independent distributions of the columns of a table, (..., D), of which each part has some.
 
-    `order` are the columns of all parts, one part after another, and `place` (D,) says where in it each column is. The
-    mean of a category is its most probable value.
+    `order` (D,) are the columns of all parts, one part after another, and `place` (D,) says where in it each column is.
+    The mean of a category is its most probable value.
     """
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
     has_rsample = False
     inside = 1.0  # in the support of every kind of column
 
-    def __init__(self, parts: Sequence[TorchDistribution], order: Sequence[int], place: Tensor) -> None:
+    def __init__(self, parts: Sequence[TorchDistribution], order: Tensor, place: Tensor) -> None:
         self.parts, self.order, self.place = parts, order, place
         self.widths = [part.batch_shape[-1] for part in parts]
         rows = torch.broadcast_shapes(*(part.batch_shape[:-1] for part in parts))
@@ -155,7 +161,8 @@ class ByColumn(TorchDistribution):
         """The probabilities (..., K) of the K values of each column that is a category, by column."""
         first = [sum(self.widths[:part]) for part in range(len(self.parts))]
         categories = [(part, start) for part, start in zip(self.parts, first) if isinstance(part, Values)]
-        return {self.order[start]: part.probs.squeeze(-2) for part, start in categories}
+        order = self.order.tolist()
+        return {order[start]: part.probs.squeeze(-2) for part, start in categories}
 
     @property
     def variance(self) -> Tensor:
@@ -175,11 +182,11 @@ class ByColumn(TorchDistribution):
     def joined(self, values: Sequence[Tensor]) -> Tensor:
         """Put the values of all parts, (..., columns of the part), back into the order of the table."""
         rows = torch.broadcast_shapes(*(value.shape[:-1] for value in values))
-        return torch.cat([value.expand(*rows, -1) for value in values], -1)[..., self.place]
+        return torch.cat([value.expand(*rows, -1) for value in values], -1).index_select(-1, self.place)
 
     def taken(self, value: Tensor) -> tuple[Tensor, ...]:
         """Return the values of a table (..., D) by part."""
-        return value[..., self.order].split(self.widths, -1)
+        return value.index_select(-1, self.order).split(self.widths, -1)
 
 
 def _mean(part: TorchDistribution) -> Tensor:
