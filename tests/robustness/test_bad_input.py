@@ -380,7 +380,7 @@ def kind_of(name):
 
 def may_be(name, text):
     """Whether a text is valid after all: the layers between two codes may be none of their own."""
-    return name in ("upper_hidden", "shape") and text in ("[]", "''")
+    return name in ("upper_hidden", "shape", "columns") and text in ("[]", "''")
 
 
 WRONG = [(name, text) for name in Config.model_fields for text in NOT[kind_of(name)] if not may_be(name, text)]

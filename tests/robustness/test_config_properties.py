@@ -13,12 +13,12 @@ from hypothesis import example, given, reject
 from hypothesis import strategies as st
 from support.builders import small_data
 from support.commands import pyrovae
-from support.likelihoods import LIKELIHOODS
 
 from pyrovae import Config, InputError, build, fit
 from pyrovae.config.values import IMAGES, LARGEST, MOST, SCALES
 from pyrovae.data.sources import DATASETS
 from pyrovae.inference.objectives import OBJECTIVES
+from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.networks import ACTIVATIONS, NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.priors import PRIORS
@@ -41,6 +41,7 @@ OWN = {
     "hidden": st.lists(st.integers(1, MOST), min_size=1, max_size=4).map(tuple),
     "shape": st.sampled_from([(), (28, 28), (3, 32, 32), (1, MOST)]),
     "label_column": WORDS | st.just(""),
+    "columns": st.sampled_from([(), ("a=count",), ("b=real", "c d=poisson")]),
     "background": st.sampled_from(["white", "black", "#8899aa", "rgb(1,2,3)"]),
     "upper_hidden": st.lists(st.integers(1, MOST), max_size=4).map(tuple),
     "latent_dim": st.integers(1, MOST) | st.lists(st.integers(1, MOST), min_size=2, max_size=4).map(tuple),
@@ -84,6 +85,8 @@ def agreeing(settings):
         settings.pop("cycle", None)
     if settings.get("condition", "none") == "none" and settings.get("prior") == "conditional":
         del settings["prior"]
+    if settings.get("pixels") != "columns":
+        settings.pop("columns", None)
     return settings
 
 
@@ -195,6 +198,10 @@ def invalid(draw):
         wrong = st.sampled_from(["5,x", "0", "5,0", "1.5", [0], [True], 0, None, [1.5], 10**10, {}])
         if name not in ("upper_hidden", "shape"):  # which may be empty
             wrong |= st.sampled_from(["", ",", []])
+    elif name == "columns":
+        wrong = st.sampled_from(
+            ["a", "a=", "=count", "a=count,b", "a=count,a=real", "none.toml", 3, None, [3], True, {"a": 3}]
+        )
     elif name == "device":
         wrong = WORDS.filter(lambda word: word not in ("auto", "cpu", "cuda")) | st.sampled_from(
             ["cuda:", "cuda:-1", 3]
