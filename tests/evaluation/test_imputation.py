@@ -173,6 +173,7 @@ def test_missing_pixels_stay_missing_under_every_protocol(pixels):
 
 
 @pytest.mark.slow  # ten fits, some 15 minutes
+@pytest.mark.filterwarnings("ignore:dataset. .* are missing", "ignore:.IterativeImputer. Early stopping")
 def test_half_of_a_table_is_imputed_as_well_as_published():
     """Breast cancer, half of all values missing at random, ten masks: MIWAE's own notebook has an error of 0.287."""
     from sklearn.datasets import load_breast_cancer
