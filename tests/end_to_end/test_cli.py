@@ -60,7 +60,9 @@ def test_a_disk_that_is_full_exits_with_1(here, capsys, monkeypatch):
 
 
 def test_one_slow_epoch_does_not_change_what_is_left(capsys):
-    fit = SimpleNamespace(config=Config(epochs=10), data=SimpleNamespace(train=range(100)), epoch=0, done=False)
+    fit = SimpleNamespace(
+        config=Config(epochs=10), data=SimpleNamespace(train=range(100), noun="image"), epoch=0, done=False
+    )
     scores, left = {"loss": 1.0, "reconstruction": 1.0, "kl": 0.0}, []
     with Progress(fit) as progress:
         for number, seconds in enumerate((100.0, 2.0, 2.0, 90.0, 2.0), 1):

@@ -21,6 +21,7 @@ EVALUATION = {
     "protocol": "grey",
     "density": False,
     "seed": 0,
+    "unit": "nats per image",
 }
 
 

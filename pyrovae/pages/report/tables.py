@@ -11,6 +11,7 @@ from pyrovae.display import number
 from pyrovae.runs.card import estimate
 from pyrovae.runs.comparison import estimate_differences
 from pyrovae.runs.run import Run
+from pyrovae.runs.schema import Units
 
 NONE = "–"  # a cell for which the run has no value
 
@@ -34,7 +35,7 @@ def headline(runs: Sequence[Run], ranked: bool) -> list[TableRow]:
     tests = [run.summary["best"]["test"] for run in runs]
     best = 0 if ranked and len(runs) > 1 else None
     loss = " or ".join(sorted({run.summary["loss"] for run in runs}))
-    unit = " or ".join(sorted({run.summary["unit"] for run in runs}))
+    unit = _units(run.summary for run in runs)
     bits = [number(run.summary.get("bits_per_dimension"), 3) for run in runs]
     rows = [
         TableRow("test loss", [number(test["loss"]) for test in tests], f"{loss}, {unit}", best),
@@ -51,10 +52,14 @@ def _log_likelihoods(runs: Sequence[Run], ranked: bool) -> TableRow:
     cells = [NONE if evaluation is None else estimate(evaluation) for evaluation in evaluations]
     estimates = [(evaluation["log_likelihood"], i) for i, evaluation in enumerate(evaluations) if evaluation]
     best = max(estimates)[1] if ranked and len(estimates) > 1 and not estimate_differences(runs) else None
-    unit = " or ".join(sorted({evaluation["unit"] for evaluation in evaluations if evaluation}))
+    unit = _units(evaluation for evaluation in evaluations if evaluation)
     samples = {f"K = {evaluation['samples']:,}" for evaluation in evaluations if evaluation}
     about = f"importance sampling, {', '.join(sorted(samples))}; ± standard error; {unit}"
     return TableRow(likelihood_name(runs), cells, about, best)
+
+
+def _units(contents: Iterable[Units]) -> str:
+    return " or ".join(sorted({content.get("unit", "nats") for content in contents}))
 
 
 def likelihood_name(runs: Iterable[Run]) -> str:
