@@ -6,6 +6,7 @@ or p(x | z, y); `Symbols.fields` lists them all. Other text in braces, and text 
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -34,7 +35,7 @@ class Formula(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Notation:
+class Notation(ABC):
     """Writes the densities of one program, and the formulas that name them."""
 
     conditional: bool = False  # the program is given a context y
@@ -42,12 +43,12 @@ class Notation:
     has_kl: bool = True  # False: a plain autoencoder
     draws: str = "z"  # the latents that are drawn
 
+    @abstractmethod
     def density(self, family: str, k: str = "") -> str:
         """Write the density of all latents under the model (prior) or the guide (posterior), or that of the image.
 
         `k` is the index of one of several draws of the latents.
         """
-        raise NotImplementedError
 
     def fields(self) -> dict[str, str]:
         """Return the text of every field that a `formula` may contain."""
