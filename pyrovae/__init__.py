@@ -11,7 +11,7 @@ _PUBLIC = {
     "Config": "config.settings",
     "InputError": "errors",
     "Data": "data.data",
-    "load": "data.data",
+    "load": "data.loading",
     "Program": "program",
     "VAE": "vae",
     "build": "programs.build",

@@ -55,7 +55,7 @@ def command(
     if beside is not None:
         _beside(beside, repetitions, out)
         return
-    from pyrovae.data.data import load
+    from pyrovae.data.loading import load
     from pyrovae.inference import choose_device
 
     from .rows import ROWS, Work

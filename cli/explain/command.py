@@ -100,9 +100,9 @@ def _config_of(what: str | None, settings: dict[str, str], trust: bool) -> tuple
 
 def _load(path: Path | None, config: Config, settings: dict[str, str], trust: bool) -> tuple["Program", "Data", str]:
     """Return the program, its data, and a phrase that says where its weights come from."""
-    from pyrovae.data.data import load
+    from pyrovae.data.loading import load
     from pyrovae.evaluation.elbo import sites_of_images
-    from pyrovae.programs.build import build
+    from pyrovae.programs.build import build_for
     from pyrovae.runs.run import Run
     from pyrovae.training.fit import fit
     from pyrovae.training.objective import objective_of
@@ -119,7 +119,7 @@ def _load(path: Path | None, config: Config, settings: dict[str, str], trust: bo
         about += f", as {changed[0]} is changed" if changed else ", as the run holds none"
     data = load(config)
     on_cpu = config.replace(device="cpu", precision="fp32", compile="no")
-    program = build(on_cpu, data.shape, len(data.classes), data.missing, data.kinds)
+    program = build_for(on_cpu, data)
     fit(program, data, on_cpu)  # some priors start from training images
     return program, data, about
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 from pyrovae.commands.threads import use_threads
-from pyrovae.data.data import load
-from pyrovae.programs.build import build
+from pyrovae.data.loading import load
+from pyrovae.programs.build import build_for
 from pyrovae.runs.files import only_writer
 from pyrovae.runs.run import Run
 from pyrovae.training.batched import fit_batched
@@ -29,7 +29,7 @@ def _begin(runs: Sequence[Run], settings: Mapping[str, object]) -> Iterator[Fit]
     data = load(runs[0].trusted.replace(**settings))
     for run in runs:
         config = run.trusted.replace(**settings)
-        begun = fit(build(config, data.shape, len(data.classes), data.missing, data.kinds), data, config)
+        begun = fit(build_for(config, data), data, config)
         if run.begun:
             run.resume(begun, config)
         else:

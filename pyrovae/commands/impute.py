@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pyrovae.data.data import Data, read
+from pyrovae.data.data import Data
 from pyrovae.data.images import Images
+from pyrovae.data.loading import read
 from pyrovae.errors import InputError
 from pyrovae.evaluation.imputation import impute
 from pyrovae.inference import seeded
@@ -54,7 +55,7 @@ def imputed(run: Run, dataset: str | None = None, samples: int = 1000, draws: in
 def _whole(run: Run, dataset: str | None) -> Data:
     """Return all rows of a dataset in the order of its files, as the run's protocol reads them."""
     config = located(run.trusted, run.path) if dataset is None else run.trusted.replace(dataset=dataset)
-    raw = read(config, run.kinds)
+    raw = read(config, run.kinds, further=True)
     sets = [part for part in (raw.images, raw.validation_images, raw.test_images) if part is not None]
     labels = [part for part in (raw.labels, raw.validation_labels, raw.test_labels) if part is not None]
     if tuple(raw.images.shape[1:]) != run.vae.shape:
@@ -67,4 +68,6 @@ def _whole(run: Run, dataset: str | None) -> Data:
         )
     values = run.pixels.fix(torch.cat(sets), drawn_once=True, seed=config.seed)
     images = Images(values, torch.cat(labels) if labels else None)
-    return Data(config.dataset, images, images, None, raw.classes, run.pixels, columns=run.columns, kinds=run.kinds)
+    data = Data(config.dataset, images, images, None, raw.classes, run.pixels, columns=run.columns, kinds=run.kinds)
+    data.expect_columns(raw.columns, config.dataset)
+    return data

@@ -14,12 +14,13 @@ from pyrovae import __version__
 from pyrovae.commands.workers import Task, Workers, cores
 from pyrovae.config.grid import ONE_FOR_ALL, Grid, combinations
 from pyrovae.config.settings import Config, as_text
-from pyrovae.data.data import READ, Data, load
+from pyrovae.data.data import Data
+from pyrovae.data.loading import READ, load
 from pyrovae.errors import InputError, at_least, did_you_mean
 from pyrovae.figures.style import Unfit
 from pyrovae.figures.tradeoff import rate_distortion, sweep_figure
 from pyrovae.inference import choose_device
-from pyrovae.programs.build import build
+from pyrovae.programs.build import build_for
 from pyrovae.runs.comparison import best_row, comparable_by, loss_differences, over_seeds
 from pyrovae.runs.files import only_writer, path_of
 from pyrovae.runs.run import Run
@@ -192,7 +193,7 @@ def _check(grid: Grid, evaluated: bool) -> None:
         checked.add(config.to_toml())
         try:
             data = loaded[source] = loaded.get(source) or load(config)
-            vae = fit(build(config, data.shape, len(data.classes), data.missing, data.kinds), data, config).vae
+            vae = fit(build_for(config, data), data, config).vae
             if evaluated and not vae.has_kl:
                 raise InputError("evaluate: expected a posterior that is a density, got a plain autoencoder")
         except InputError as error:

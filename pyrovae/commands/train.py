@@ -17,14 +17,14 @@ from pyrovae.commands.folders import claimed, name_after, new_folder, newest
 from pyrovae.commands.resume import run_to_resume
 from pyrovae.commands.threads import threads_restored, use_threads
 from pyrovae.config.settings import Config
-from pyrovae.data.data import load
+from pyrovae.data.loading import load
 from pyrovae.errors import InputError
 from pyrovae.figures import draw
 from pyrovae.inference import choose_device
 from pyrovae.inference.processes import expect_same, joined, rank, size
 from pyrovae.pages.report import save
 from pyrovae.pages.tensorboard import logged, writer_class
-from pyrovae.programs.build import build
+from pyrovae.programs.build import build_for
 from pyrovae.runs.files import NoRoom, only_writer, path_of
 from pyrovae.runs.run import Run
 from pyrovae.runs.trust import to_repeat
@@ -226,7 +226,7 @@ def _prepare(config: Config, resumes: bool) -> Fit:
     data = load(config)
     if rank() == 0:
         expect_same()
-    prepared = fit(build(config, data.shape, len(data.classes), data.missing, data.kinds), data, config)
+    prepared = fit(build_for(config, data), data, config)
     use_threads(prepared)
     if size() > 1:
         shapes = {name: tuple(value.shape) for name, value in prepared.vae.state_dict().items()}

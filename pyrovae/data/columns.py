@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pyrovae.data.labels import WORD
-from pyrovae.data.vectors import EXACT
+from pyrovae.data.vectors import EXACT, say_missing
 from pyrovae.errors import InputError, one_of
 from pyrovae.parts.kinds import LIKELIHOODS_OF, Kind
 
@@ -45,31 +45,15 @@ def read_columns(
     if not known:
         said = ", ".join(f"{name} {kind}" for name, kind in zip(table, kinds))
         warnings.warn(f"dataset: the columns of {place} are read as {said}", stacklevel=3)
-    if share := rows.isnan().float().mean().item():
-        warnings.warn(f"dataset: {share:.2%} of the values in {place} are missing (NaN or empty)", stacklevel=3)
+    say_missing([rows], place)
     return rows, tuple(kinds)
-
-
-def read_mixed(
-    arrays: Mapping[str, np.ndarray], place: str, names: Sequence[str], chosen: Sequence[str], known: Sequence[Kind]
-) -> tuple[dict[str, Tensor], tuple[Kind, ...]]:
-    """Read the sets of a table as `read_columns` does, rows (N, D) by name; kinds are found in all sets together."""
-    if len(widths := {array.shape[-1] for array in arrays.values()}) > 1:
-        raise InputError(
-            f"dataset: expected rows of one width in {place}, got {' and '.join(map(str, sorted(widths)))}"
-        )
-    together = np.concatenate([array.astype(object) for array in arrays.values()])
-    rows, kinds = read_columns(by_column(together, names, place), place, chosen, known)
-    return dict(zip(arrays, rows.split([len(array) for array in arrays.values()]))), kinds
 
 
 def by_column(rows: np.ndarray, columns: Sequence[str], place: str) -> dict[str, np.ndarray]:
     """Return the columns of rows (N, D) by name, each as numbers, or as words if there is one; None and NaN are gaps.
 
-    Raises `InputError` unless rows are two-dimensional, and for anything but numbers, truth values and words in them.
+    Raises `InputError` for anything but numbers, truth values and words.
     """
-    if rows.ndim != 2 or 0 in rows.shape:
-        raise InputError(f"dataset: expected rows (N, D) in {place}, as pixels are 'columns', got shape {rows.shape}")
     names = columns or numbered(rows.shape[1])
     return {name: _column(rows[:, i], f"column {name} of {place}") for i, name in enumerate(names)}
 

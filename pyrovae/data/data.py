@@ -8,21 +8,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pyrovae.config.settings import Config, group_of
+from pyrovae.config.settings import Config
 from pyrovae.config.values import expect_protocol
+from pyrovae.data.format import Format
 from pyrovae.data.gate import expect_different
 from pyrovae.data.images import Images
 from pyrovae.data.in_hand import read_in_hand
 from pyrovae.data.pixels import Pixels
-from pyrovae.data.sources import read_source
 from pyrovae.data.sources.raw_data import RawData
 from pyrovae.data.splits import FIXED_SEED, count_of, shuffled, train_and_test, with_labels
 from pyrovae.display import strip, table
 from pyrovae.errors import InputError
 from pyrovae.parts.kinds import Kind
-
-# The settings that decide what `load` returns, beside the seed if labels are hidden.
-READ = (*(name for name, each in Config.model_fields.items() if group_of(each) == "Data"), "validation", "labelled")
 
 
 class Batch(NamedTuple):
@@ -91,18 +88,11 @@ class Data:
         """
         sets, parts = {"images": x}, {"test_images": test, "validation_images": validation}
         sets |= {part: value for part, value in parts.items() if not isinstance(value, Real)}
-        read = read_in_hand(
-            sets,
-            {"images": labels},
-            name,
-            shape,
-            background,
-            classes,
-            pixels,
-            None if missing is None else {"images": missing},
-            Config(pixels=pixels, columns=dict(columns or {})).columns,
-        )
-        images, numbers = read.images, read.labels
+        config = Config(dataset=name, pixels=pixels, columns=dict(columns or {}))
+        format = Format(pixels, shape, background, columns=config.columns)
+        masks = None if missing is None else {"images": missing}
+        read = read_in_hand(sets, {"images": labels}, name, classes, format, masks)
+        images, numbers = read.sets.tensors, read.labels
         for part in ("test_images", "validation_images"):
             value, n = parts[part], len(images["images"])
             if part in images or (part == "validation_images" and not value):
@@ -121,11 +111,11 @@ class Data:
             read.classes,
             images.get("validation_images"),
             numbers.get("validation_images"),
-            read.columns,
-            read.kinds,
+            read.sets.columns,
+            read.sets.kinds,
         )
         expect_different(raw.images, raw.test_images, name)
-        return data_of(raw, Config(dataset=name, pixels=pixels))
+        return data_of(raw, config)
 
     def images(self, x: Any, labels: Any = None) -> Images:
         """Read further images in hand as this dataset's test images are read; see `of` for what x and labels may be.
@@ -135,21 +125,20 @@ class Data:
         if isinstance(x, Images):
             return x
         shape: tuple[int, ...] = self.shape if len(self.shape) == 3 else ()
-        read = read_in_hand(
-            {"images": x},
-            {"images": labels},
-            "data",
-            shape,
-            "white",
-            self.classes,
-            self.pixels.protocol,
-            kinds=self.kinds,
-            further=True,
-        )
-        images = read.images["images"]
+        format = Format(self.pixels.protocol, shape, kinds=self.kinds, further=True)
+        read = read_in_hand({"images": x}, {"images": labels}, "data", self.classes, format)
+        self.expect_columns(read.sets.columns, "data")
+        images = read.sets.tensors["images"]
         if (shape := tuple(images.shape[1:])) != self.shape:
             raise InputError(f"images: expected some of shape {self.shape}, as the dataset has, got {shape}")
         return Images(self.pixels.fix(images, True, FIXED_SEED + 3), read.labels.get("images"))
+
+    def expect_columns(self, columns: Sequence[str], place: str) -> None:
+        """Raise `InputError` if the columns of another table have other names than this one's, or another order."""
+        if self.columns and columns and tuple(columns) != self.columns:
+            raise InputError(
+                f"columns: expected {', '.join(self.columns)} in {place}, as before, got {', '.join(columns)}"
+            )
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {name}" for name, count in self._counts().items())
@@ -199,41 +188,6 @@ class Data:
         validation = None if self.validation is None else self.validation.to(device)
         train, test = self.train.to(device), self.test.to(device)
         return replace(self, train=train, test=test, validation=validation, device=torch.device(device))
-
-
-def load(config: Config, kinds: Sequence[Kind] = ()) -> Data:
-    """Read the dataset that `config` names, by its settings of the group Data, `validation` and `labelled`.
-
-    `kinds` are those of the columns of a table that was read before, and that this one must have, too.
-
-    Raises `InputError` if files are missing or damaged, or if their images do not have one shape; it names the files.
-
-    >>> data = load(Config(dataset="digits", pixels="threshold", validation=100))
-    >>> len(data.train), len(data.validation), len(data.test)
-    (1338, 100, 359)
-    >>> data.batch(data.train, slice(0, 10)).x.unique()
-    tensor([0., 1.])
-    """
-    return data_of(read(config, kinds), config)
-
-
-def read(config: Config, kinds: Sequence[Kind] = ()) -> RawData:
-    """Read the images of the dataset that `config` names, as its files have them: not split, and by no protocol.
-
-    `kinds` are those of the columns of a table that was read before, which this one has, too.
-    """
-    return read_source(
-        config.dataset,
-        config.data_dir,
-        config.image_size,
-        shape=config.shape,
-        label_column=config.label_column,
-        background=config.background,
-        on_broken=config.on_broken,
-        pixels=config.pixels,
-        columns=config.columns,
-        kinds=kinds,
-    )
 
 
 def data_of(raw: RawData, config: Config) -> "Data":

@@ -17,24 +17,20 @@ from torch.utils.data import (
     default_collate,
 )
 
-from pyrovae.data.columns import read_mixed
-from pyrovae.data.gate import read_images, with_gaps
+from pyrovae.data.format import Format, Sets
+from pyrovae.data.gate import with_gaps
 from pyrovae.data.labels import read_labels
-from pyrovae.data.vectors import is_table, read_vectors
 from pyrovae.errors import InputError
-from pyrovae.parts.kinds import Kind
 
 Labels = Any  # an array, a tensor or a list of labels, or the name of a column
 
 
 class InHand(NamedTuple):
-    """What was read of data in hand: images or vectors, and labels, by set; names of classes and columns; kinds."""
+    """What was read of data in hand: images or vectors, and labels by set, with the names of classes."""
 
-    images: dict[str, Tensor]
+    sets: Sets
     labels: dict[str, Tensor]
     classes: tuple[str, ...]
-    columns: tuple[str, ...] = ()
-    kinds: tuple[Kind, ...] = ()
 
 
 KINDS = "an array, a tensor, a Dataset or DataLoader of torch, or a data frame"
@@ -44,19 +40,11 @@ def read_in_hand(
     sets: dict[str, Any],
     labels: dict[str, Labels],
     place: str,
-    shape: Sequence[int],
-    background: str,
     classes: Sequence[str],
-    pixels: str = "grey",
+    format: Format,
     missing: Mapping[str, Any] | None = None,
-    columns: Sequence[str] = (),
-    kinds: Sequence[Kind] = (),
-    further: bool = False,
 ) -> InHand:
-    """Read sets in hand and their labels, by name; `missing` are masks by the same names, true at gaps.
-
-    `columns` and `kinds` are those of `read_columns`, for the protocol of that name. `further` rows may lack a column.
-    """
+    """Read sets in hand and their labels, by name; `missing` are masks by the same names, true at gaps."""
     arrays, own = {}, {}
     for name, data in sets.items():
         arrays[name], own[name] = _taken_apart(data, labels.get(name), name)
@@ -65,19 +53,13 @@ def read_in_hand(
         raise InputError(
             f"labels: expected labels for {' and '.join(arrays)} alike, got some for {' and '.join(with_labels)} alone"
         )
-    if is_table(pixels, max(array.ndim for array in arrays.values()), shape):
-        names = _columns_of(next(iter(sets.values())), next(iter(labels.values()), None))
-        if pixels == "columns":
-            images, kinds = read_mixed(arrays, place, names, columns, kinds)
-        else:
-            images = read_vectors(arrays, place, pixels, names, further)
-    else:
-        names = ()
-        images = read_images(arrays, place, shape, background, plain=True)
+    names = _columns_of(next(iter(sets.values())), next(iter(labels.values()), None))
+    read = format.read(arrays, place, names, plain=True)
     if missing:
-        images = {name: with_gaps(values, _mask(values, missing.get(name), name)) for name, values in images.items()}
+        gaps = {name: _mask(values, missing.get(name), name) for name, values in read.tensors.items()}
+        read = read._replace(tensors={name: with_gaps(read.tensors[name], gap) for name, gap in gaps.items()})
     numbers, found = read_labels(with_labels, {name: len(arrays[name]) for name in arrays}, place, classes)
-    return InHand(images, numbers, found, names, tuple(kinds))
+    return InHand(read, numbers, found)
 
 
 def _mask(values: Tensor, mask: Any, name: str) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The names that arrays have in files of the field, and the folders that split images into sets."""
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 
 from pyrovae.errors import InputError
@@ -16,6 +17,7 @@ LABELS = {
     "test_labels": ("test_labels", "y_test", "test_targets"),
     "validation_labels": ("validation_labels", "val_labels", "y_val", "y_valid"),
 }
+LABEL_COLUMNS = {*LABELS["labels"], "class", "species"} - {"arr_1"}  # of tables
 FOLDERS = {
     "images": ("train", "training"),
     "test_images": ("test", "testing"),
@@ -26,7 +28,7 @@ FOLDERS = {
 def named(names: Collection[str], place: str) -> dict[str, str]:
     """Return which array is which part: keys of `IMAGES` and `LABELS`, with the names that they have in the file.
 
-    Raises `InputError` if there are no images, or if two arrays could be the same part.
+    Raises `InputError` if there are no images, if two arrays could be the same part, or if some sets lack labels.
     """
     parts: dict[str, str] = {}
     for part, known in {**IMAGES, **LABELS}.items():
@@ -40,7 +42,19 @@ def named(names: Collection[str], place: str) -> dict[str, str]:
             f"dataset: expected an array 'images' in {place} (or {', '.join(IMAGES['images'][1:])}),"
             f" got {', '.join(names) or 'no array'}"
         )
+    sets = [part for part in parts if part in IMAGES]
+    labels = [part.replace("labels", "images") for part in parts if part in LABELS]
+    if labels and {*labels} != {*sets}:
+        raise InputError(
+            f"dataset: expected labels for {' and '.join(sets)} alike in {place}, got {', '.join(parts.values())}"
+        )
     return parts
+
+
+def say_unread(names: Collection[str], parts: Mapping[str, str], place: str) -> None:
+    """Warn of arrays that are no part of a dataset."""
+    if others := sorted(set(names) - set(parts.values())):
+        warnings.warn(f"dataset: {', '.join(others)} in {place} are not read", stacklevel=3)
 
 
 def split_of(folders: Sequence[str]) -> Mapping[str, str]:

@@ -38,28 +38,46 @@ def read_vectors(
     """
     tensors = {}
     for name, array in arrays.items():
-        what = f"{name.replace('images', 'rows')} in {place}"
         if array.dtype.kind not in "buif":
-            raise InputError(f"dataset: expected {what} to be numbers, got type {array.dtype.name}")
-        if array.ndim != 2 or 0 in array.shape:
-            raise InputError(f"dataset: expected {what} (N, D), as pixels are {protocol!r}, got shape {array.shape}")
+            raise InputError(f"dataset: expected {_rows(name)} in {place} to be numbers, got type {array.dtype.name}")
+    expect_rows(arrays, place, protocol)
+    for name, array in arrays.items():
+        what = f"{_rows(name)} in {place}"
         _check(array, what, protocol, columns)
         with np.errstate(over="ignore"):  # the next check says so
             tensors[name] = torch.from_numpy(array.astype(np.float32))
         if tensors[name].isinf().any():
             most = np.finfo(np.float32).max
             raise InputError(f"dataset: expected {what} up to {most:.2g}, got larger numbers")
-    if len(widths := {tensor.shape[1] for tensor in tensors.values()}) > 1:
-        raise InputError(
-            f"dataset: expected rows of one width in {place}, got {' and '.join(map(str, sorted(widths)))}"
-        )
     rows = next(iter(tensors.values()))
     if (empty := rows.isnan().all(0)).any() and not further:
         raise InputError(f"dataset: expected values in every column of {place}, got none in {_named(empty, columns)}")
-    share = sum(float(tensor.isnan().sum()) for tensor in tensors.values()) / sum(map(torch.numel, tensors.values()))
-    if share:
-        warnings.warn(f"dataset: {share:.2%} of the values in {place} are missing (NaN or empty)", stacklevel=3)
+    say_missing([*tensors.values()], place)
     return tensors
+
+
+def expect_rows(arrays: Mapping[str, np.ndarray], place: str, protocol: str) -> None:
+    """Raise `InputError` unless all arrays, by set, are rows (N, D) of one width."""
+    for name, array in arrays.items():
+        if array.ndim != 2 or 0 in array.shape:
+            raise InputError(
+                f"dataset: expected {_rows(name)} in {place} (N, D), as pixels are {protocol!r}, got shape"
+                f" {array.shape}"
+            )
+    if len(widths := {array.shape[1] for array in arrays.values()}) > 1:
+        raise InputError(
+            f"dataset: expected rows of one width in {place}, got {' and '.join(map(str, sorted(widths)))}"
+        )
+
+
+def say_missing(tensors: Sequence[Tensor], place: str) -> None:
+    """Warn of the share of the values that are missing, if there are any."""
+    if share := sum(float(tensor.isnan().sum()) for tensor in tensors) / sum(map(torch.numel, tensors)):
+        warnings.warn(f"dataset: {share:.2%} of the values in {place} are missing (NaN or empty)", stacklevel=4)
+
+
+def _rows(name: str) -> str:
+    return name.replace("images", "rows")
 
 
 def _check(array: np.ndarray, what: str, protocol: str, columns: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pyrovae.config import values
 from pyrovae.config.settings import Config, as_text, group_of
+from pyrovae.data.data import Data
 from pyrovae.errors import InputError, at_least, reason
 from pyrovae.inference import seeded
 from pyrovae.inference.parameters import hidden
@@ -90,6 +91,11 @@ def build(
     with allocation_refused():
         _check_sites(program, parts[0])
     return program
+
+
+def build_for(config: Config, data: Data) -> Program:
+    """Build the program that `config` describes, for the images or vectors of a dataset."""
+    return build(config, data.shape, len(data.classes), data.missing, data.kinds)
 
 
 def _assembled(parts: Parts, classes: int) -> Program:

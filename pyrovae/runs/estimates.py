@@ -15,7 +15,7 @@ from pyrovae.errors import InputError
 from pyrovae.inference.randomness import random_state, set_random_state
 from pyrovae.runs.digests import digests_of, expect_sound_archive
 from pyrovae.runs.files import write_whole
-from pyrovae.runs.schema import WEIGHTS, read
+from pyrovae.runs.reading import WEIGHTS, read
 
 NAME = "evaluation.pt"
 KINDS = ("log_likelihood", "elbo", "effective_samples", "pareto_k")

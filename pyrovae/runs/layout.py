@@ -6,7 +6,7 @@ from pyrovae.config.settings import Config
 from pyrovae.errors import InputError
 from pyrovae.figures import FIGURES
 from pyrovae.runs.files import LOCK, cannot_write, expect_own, expect_own_folder, only_writer, write_whole
-from pyrovae.runs.schema import read, read_config
+from pyrovae.runs.reading import read, read_config
 from pyrovae.runs.trust import SIGNATURE, sign
 
 OF_TRAINING = ("config.toml", "metrics.jsonl", "model.safetensors", "checkpoint.pt", "progress.safetensors")

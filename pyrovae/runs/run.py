@@ -19,7 +19,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pyrovae.config.settings import CLASSES, PLACES, Config
-from pyrovae.data.data import Data, load
+from pyrovae.data.data import Data
+from pyrovae.data.loading import load
 from pyrovae.data.pixels import Pixels
 from pyrovae.display import table
 from pyrovae.errors import InputError
@@ -27,7 +28,7 @@ from pyrovae.figures.style import as_png
 from pyrovae.parts.kinds import Kind
 from pyrovae.program import Program
 from pyrovae.programs.build import build
-from pyrovae.runs import evaluating, schema
+from pyrovae.runs import evaluating, reading
 from pyrovae.runs.card import as_line, describe
 from pyrovae.runs.checks import check_version, read_version
 from pyrovae.runs.digests import DIGESTED, digests_of, expect_digest, expect_sound_archive
@@ -38,7 +39,7 @@ from pyrovae.runs.resume import changes, expect_epochs
 from pyrovae.runs.schema import About, Evaluation, Summary
 from pyrovae.runs.summary import summarise
 from pyrovae.runs.trust import check_classes, check_places, is_signed, repeat, sign
-from pyrovae.runs.weights import PROGRESS_EPOCHS, progress_of, weights_of
+from pyrovae.runs.weights import PROGRESS_EPOCHS, kinds_of, pixels_of, progress_of, weights_of
 from pyrovae.training.fit import Fit
 from pyrovae.training.interrupts import held_back
 from pyrovae.training.record import Record
@@ -88,7 +89,7 @@ class Run:
 
     @cached_property
     def config(self) -> Config:
-        return self._read("config.toml", schema.read_config)
+        return self._read("config.toml", reading.read_config)
 
     @property
     def trusted(self) -> Config:
@@ -109,19 +110,19 @@ class Run:
     @property
     def metrics(self) -> list[Record]:
         """The records of all epochs so far."""
-        return self._read("metrics.jsonl", schema.read_records)
+        return self._read("metrics.jsonl", reading.read_records)
 
     @property
     def summary(self) -> Summary:
-        return self._read("summary.json", schema.read_summary)
+        return self._read("summary.json", reading.read_summary)
 
     @property
     def evaluation(self) -> Evaluation | None:
         """The results of `pyrovae evaluate`, if it was run."""
         if not (self.path / "evaluation.json").exists():
             return None
-        evaluation = self._read("evaluation.json", schema.read_evaluation)
-        weights = self._digests.get(schema.WEIGHTS)
+        evaluation = self._read("evaluation.json", reading.read_evaluation)
+        weights = self._digests.get(reading.WEIGHTS)
         if weights and evaluation.get("weights", weights) != weights:
             raise InputError(
                 f"run: expected an evaluation.json of the weights in {self.path}, got one of other weights"
@@ -133,7 +134,7 @@ class Run:
         if not self.trust:
             check_places(self.config, self.repeated, self.path)
         own = self.trust or is_signed(self.path)  # a stranger's run finds no file that it does not name
-        mixed = self.config.pixels == "columns" and (self.path / schema.WEIGHTS).exists()
+        mixed = self.config.pixels == "columns" and (self.path / reading.WEIGHTS).exists()
         return load(located(self.trusted, self.path) if own else self.trusted, self.kinds if mixed else ())
 
     @cached_property
@@ -156,20 +157,15 @@ class Run:
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """What the columns of a table hold, if its protocol is `columns`."""
-        return tuple(
-            Kind(kind["kind"], kind["likelihood"], tuple(kind["categories"]), kind["mean"], kind["std"])
-            for kind in self._about.get("kinds", ())
-        )
+        return kinds_of(self._about)
 
     @property
     def pixels(self) -> Pixels:
-        pixels = self._about["pixels"]
-        mean, std = (tuple(each) if isinstance(each, list) else each for each in (pixels["mean"], pixels["std"]))
-        return Pixels(pixels["protocol"], mean, std)
+        return pixels_of(self._about)
 
     @cached_property
     def _about(self) -> About:
-        about = self._read("model.safetensors", schema.read_about)
+        about = self._read("model.safetensors", reading.read_about)
         if "version" in about:
             check_version(about["version"], self.path)
         return about
@@ -179,13 +175,13 @@ class Run:
         """Images (n, C, H, W) in [0, 1] by name: `original`, and reconstructions after the epochs `1`, `3`, ..."""
         if not (self.path / "progress.safetensors").exists():
             return {}
-        images = self._read("progress.safetensors", schema.read_progress)
+        images = self._read("progress.safetensors", reading.read_progress)
         return {
             name: images[name] / 255 for name in sorted(images, key=lambda name: (name != "original", name.zfill(9)))
         }
 
     def _read(self, name: str, parse: Callable[[Path], T]) -> T:
-        content = schema.read(self.path, name, parse)
+        content = reading.read(self.path, name, parse)
         if name in DIGESTED:  # afterwards, as the message of `parse` says what is wrong
             expect_digest(self.path, name, self._digests)
         return content

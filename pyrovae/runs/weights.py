@@ -11,7 +11,8 @@ from torch import Tensor
 
 from pyrovae import __version__
 from pyrovae.data.data import Data
-from pyrovae.data.pixels import Moment
+from pyrovae.data.pixels import Moment, Pixels
+from pyrovae.parts.kinds import Kind
 from pyrovae.runs.schema import About, KindOfColumn
 from pyrovae.training.fit import Fit
 
@@ -35,6 +36,21 @@ def weights_of(fit: Fit) -> bytes:
         about["kinds"] = [cast(KindOfColumn, asdict(kind)) for kind in fit.data.kinds]
     weights = {name: tensor.contiguous() for name, tensor in fit.vae.state_dict().items()}
     return save(weights, {"pyrovae": json.dumps(about)})
+
+
+def pixels_of(about: About) -> Pixels:
+    """Return the pixel protocol that the metadata of weights describe."""
+    pixels = about["pixels"]
+    mean, std = (tuple(each) if isinstance(each, list) else each for each in (pixels["mean"], pixels["std"]))
+    return Pixels(pixels["protocol"], mean, std)
+
+
+def kinds_of(about: About) -> tuple[Kind, ...]:
+    """Return the kinds of a table's columns that the metadata of weights describe."""
+    return tuple(
+        Kind(kind["kind"], kind["likelihood"], tuple(kind["categories"]), kind["mean"], kind["std"])
+        for kind in about.get("kinds", ())
+    )
 
 
 def progress_of(previous: Mapping[str, Tensor], epoch: int, fit: Fit) -> bytes:

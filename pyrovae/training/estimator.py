@@ -12,13 +12,12 @@ from torch import Tensor
 
 from pyrovae.config.settings import Config
 from pyrovae.data.data import Data
-from pyrovae.data.images import Images
 from pyrovae.errors import at_least
 from pyrovae.evaluation.elbo import EVALUATION_BATCH
 from pyrovae.evaluation.importance import log_likelihoods
 from pyrovae.inference import seeded
 from pyrovae.inference.effects import mean_of
-from pyrovae.programs.build import build
+from pyrovae.programs.build import build_for
 from pyrovae.training.fit import fit
 
 TESTED = 100  # rows that each epoch is tested on, at most: training is all that an estimator needs
@@ -75,7 +74,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         config = Config(**chosen | {"seed": seed} | dict(self.settings or {}))
         self.data_ = Data.of(X, test=X[:TESTED], pixels=config.pixels, name="X")
         with seeded(seed):
-            program = build(config, self.data_.shape, 0, self.data_.missing, self.data_.kinds)
+            program = build_for(config, self.data_)
             self.losses_ = np.array([epoch["train"]["loss"] for epoch in fit(program, self.data_, config)])
         self.program_ = program.eval()
         self._n_features_out = int(self.program_.encode(self._batches(X[:1])[0]).event_shape[0])
@@ -105,7 +104,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return log p(x) of each row in nats, of a density in the units of the columns, by importance sampling."""
-        images = Images(self._set(self._rows(X)))
+        images = self.data_.images(self._rows(X))
         with seeded(0):
             batches = [*log_likelihoods(self.program_, self.data_, images, samples=self.samples)]
         log_p = torch.cat([batch["log_likelihood"] for batch in batches]).double().cpu().numpy()
@@ -124,12 +123,10 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         )
         return rows
 
-    def _set(self, X: np.ndarray) -> Tensor:
-        return self.data_.images(X).images
-
     def _batches(self, X: np.ndarray) -> list[Tensor]:
         """Return the rows as the program reads them, in batches."""
-        return [self.data_.read(part).x.to(self.program_.device) for part in self._set(X).split(EVALUATION_BATCH)]
+        rows = self.data_.images(X).images
+        return [self.data_.read(part).x.to(self.program_.device) for part in rows.split(EVALUATION_BATCH)]
 
     def _as(self, like: np.ndarray, values: Tensor) -> np.ndarray:
         return values.cpu().numpy().astype(like.dtype if like.dtype.kind == "f" else np.float64)

@@ -50,9 +50,19 @@ def test_other_data_with_the_same_columns_are_imputed(world):
     assert rows[1].tolist() == [0, 1, 1]
 
 
+@pytest.mark.filterwarnings("ignore:dataset. .* are missing")
+def test_a_single_row_is_imputed(world):
+    (world / "row.csv").write_text("a,b,c\n1,,2\n", encoding="utf-8")
+    assert pyrovae("impute gaps csv:row.csv --samples 20 --out row-whole.csv") == 0
+    _, rows = rows_of(world / "row-whole.csv")
+    assert rows[0, [0, 2]].tolist() == [1, 2]
+    assert np.isfinite(rows).all()
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("impute gaps csv:swapped.csv", "columns: expected a, b, c in csv:swapped.csv, as before, got b, a, c"),
         ("impute run", "impute: expected a run that was trained on data with missing values, got one of whole data"),
         ("impute gaps csv:whole.csv", "impute: expected missing values in csv:whole.csv, got none"),
         ("impute gaps csv:narrow.csv", "impute: expected data of shape (3,), as the run's, got (2,)"),
@@ -66,6 +76,7 @@ def test_other_data_with_the_same_columns_are_imputed(world):
 @pytest.mark.filterwarnings("ignore:dataset. .* are missing")
 def test_bad_input_is_one_line(line, message, world, capsys):
     (world / "whole.csv").write_text("a,b,c\n1,3,2\n0,1,1\n", encoding="utf-8")
+    (world / "swapped.csv").write_text("b,a,c\n1,,2\n0,1,1\n", encoding="utf-8")
     (world / "narrow.csv").write_text("a,b\n1,\n0,1\n", encoding="utf-8")
     assert pyrovae(line) == 2
     (printed,) = capsys.readouterr().err.splitlines()

@@ -234,7 +234,7 @@ BAD = [
     (rows(a=np.array(["x", "x"]), b=np.array([1, 2])), {}, "from 2 to 1,000 categories in column column1"),
     (rows(a=np.array([np.inf, 0.0]), b=np.array([1, 2])), {"column1": "real"}, "finite numbers"),
     (np.array([[1 + 2j, 1]], dtype=object), {}, r"expected numbers or words in column column1 of data, got complex"),
-    (np.zeros((3, 2, 2)), {}, "expected rows .N, D. in data"),
+    (np.zeros((3, 2, 2)), {}, "expected rows in data .N, D., as pixels are .columns."),
 ]
 
 
@@ -358,3 +358,13 @@ def test_the_compiled_step_is_the_eager_one():
         )
         *_, records[compiled] = fit(build(config, data.shape, 0, True, data.kinds), data, config)
     assert records["yes"]["train"] == pytest.approx(records["no"]["train"], rel=1e-4)
+
+
+@pytest.mark.parametrize("pixels", ["columns", "real"])
+def test_further_rows_of_a_frame_have_its_columns_in_its_order(pixels):
+    pandas = pytest.importorskip("pandas", reason="no pandas")
+    frame = pandas.DataFrame({"a": [0.5, -1.0, 2.5, 3.5], "b": [1.5, -2.0, 4.0, 5.0]})
+    data = Data.of(frame, test=frame, pixels=pixels)
+    assert torch.equal(data.images(frame).images, data.test.images)
+    with pytest.raises(InputError, match="columns: expected a, b in data, as before, got b, a"):
+        data.images(frame[["b", "a"]])

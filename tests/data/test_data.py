@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from pyrovae.config.settings import Config
-from pyrovae.data.data import load
 from pyrovae.data.images import Images
+from pyrovae.data.loading import load
 from pyrovae.errors import InputError
 
 

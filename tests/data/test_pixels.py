@@ -6,7 +6,7 @@ import torch
 
 from pyrovae.config.settings import Config
 from pyrovae.config.values import IMAGES
-from pyrovae.data.data import load
+from pyrovae.data.loading import load
 from pyrovae.data.pixels import Pixels
 from pyrovae.errors import InputError
 

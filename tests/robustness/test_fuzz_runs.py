@@ -20,7 +20,7 @@ from support.builders import small_fit
 from support.commands import pyrovae
 
 from pyrovae import Config, InputError, Run
-from pyrovae.runs.schema import read_config, read_evaluation, read_progress, read_records, read_summary
+from pyrovae.runs.reading import read_config, read_evaluation, read_progress, read_records, read_summary
 
 SECONDS = 20  # reading a small file takes less, even on a slow machine
 EVALUATION = {

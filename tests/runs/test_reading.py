@@ -5,7 +5,7 @@ import pytest
 from support.runs import trained
 
 from pyrovae import InputError, Run
-from pyrovae.runs.schema import read
+from pyrovae.runs.reading import read
 
 
 def test_missing_weights_of_published_results_name_the_preset_that_makes_them(tmp_path):

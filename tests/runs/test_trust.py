@@ -249,7 +249,7 @@ PLACED = ["evaluate run --samples 2", "plot run reconstructions", RESUME]
 @pytest.mark.parametrize(("name", "value"), [("dataset", "npz:/etc/passwd"), ("data_dir", "/etc")])
 def test_data_outside_the_run_of_another_user_are_not_read(name, value, command, run, here, capsys, monkeypatch):
     edit(run, **{name: value})
-    monkeypatch.setattr("pyrovae.data.data.read_source", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr("pyrovae.data.loading.read_source", lambda *_: pytest.fail("it was read"))
     code, error = pyrovae(command, capsys)
     assert code == 2
     flag = name.replace("_", "-")

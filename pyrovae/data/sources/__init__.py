@@ -8,11 +8,11 @@ is what `pyrovae list datasets` prints. It raises `InputError` for files that ar
         return RawData(torch.zeros(100, 1, 8, 8, dtype=torch.uint8))
 
 Add it to `DATASETS` below. A source without a test set is split by `pyrovae.data.load`. For images of your own,
-you need no source: `--dataset KIND:PATH` reads them, with a kind of `FILES`.
+you need no source: `--dataset KIND:PATH` reads them, with a kind of `READERS`.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from pyrovae.config.values import FILES
 from pyrovae.data.background import colour_of
+from pyrovae.data.format import DEFAULT, Format
 from pyrovae.data.gate import expect_different
 from pyrovae.data.sources.csv import read_csv
 from pyrovae.data.sources.digits import read_digits
@@ -34,7 +35,6 @@ from pyrovae.data.sources.saved_arrays import read_mat, read_pt
 from pyrovae.data.sources.torchvision_sets import TORCHVISION_SETS
 from pyrovae.data.storage import convert
 from pyrovae.errors import InputError, did_you_mean
-from pyrovae.parts.kinds import Kind
 
 DATASETS: dict[str, Callable[[Path], RawData]] = {
     "digits": read_digits,
@@ -42,44 +42,42 @@ DATASETS: dict[str, Callable[[Path], RawData]] = {
     "mnist-static": read_mnist_static,
     "omniglot-burda": read_omniglot_burda,
 }
+# What reads a file of one's own, by its kind, and the endings that such files have.
+READERS: dict[str, Callable[[Path, Format], RawData]] = {
+    "npz": read_npz,
+    "csv": read_csv,
+    "parquet": read_parquet,
+    "pt": read_pt,
+    "mat": read_mat,
+}
+ENDINGS = {
+    "npz": (".npz", ".npy"),
+    "csv": (".csv", ".tsv", ".txt"),
+    "parquet": (".parquet", ".pq"),
+    "pt": (".pt",),
+    "mat": (".mat",),
+}
 
 
 def read_source(
     dataset: str,
     data_dir: Path | None = None,
     image_size: int | None = None,
-    *,
-    shape: Sequence[int] = (),
-    label_column: str = "",
-    background: str = "white",
+    format: Format = DEFAULT,
     on_broken: str = "stop",
-    pixels: str = "grey",
-    columns: Sequence[str] = (),
-    kinds: Sequence[Kind] = (),
 ) -> RawData:
     """Read the images called `dataset`, and resize them to `image_size` pixels a side if that is not None.
 
-    `dataset` is a name in `DATASETS`, or KIND:PATH with a kind of `FILES`, as csv:table.csv. `shape` is that of
-    images which a file holds as flat rows, `label_column` names the column of a table that has the labels, and
-    transparent pixels are drawn on `background`. Files of a folder that are no images are refused, or, with `on_broken`
-    "skip", left out. `pixels`, a protocol, says whether a file's rows are images or the rows of a table; if it is
-    `columns`, then `columns` names kinds that differ from what the values look like, as NAME=KIND, and `kinds` are
-    those of a table that was read before. Raises `InputError` for any other name, with the nearest known one.
+    `dataset` is a name in `DATASETS`, folder:PATH, or KIND:PATH with a kind of `READERS`, as csv:table.csv. `format`
+    says what the numbers of a file are. Files of a folder that are no images are refused, or, with `on_broken` "skip",
+    left out. Raises `InputError` for any other name, with the nearest known one.
     """
     kind, _, path = dataset.partition(":")
-    colour_of(background, 1)
+    colour_of(format.background, 1)
     if path and kind == "folder":
-        return _own(read_folder(_home(path), image_size, background, on_broken), path)
-    if path and kind == "npz":
-        return _resized(_own(read_npz(_home(path), shape, background, pixels, columns, kinds), path), image_size)
-    if path and kind in ("pt", "mat"):
-        reading = {"shape": shape, "background": background, "pixels": pixels, "columns": columns, "kinds": kinds}
-        saved = (read_pt if kind == "pt" else read_mat)(_home(path), **reading)
-        return _resized(_own(saved, path), image_size)
-    if path and kind == "parquet":
-        return _resized(_own(read_parquet(_home(path), shape, label_column, pixels, columns, kinds), path), image_size)
-    if path and kind == "csv":
-        return _resized(_own(read_csv(_home(path), shape, label_column, pixels, columns, kinds), path), image_size)
+        return _own(read_folder(_home(path), image_size, format.background, on_broken), path)
+    if path and kind in READERS:
+        return _resized(_own(READERS[kind](_home(path), format), path), image_size)
     if dataset not in DATASETS:
         known = [*DATASETS, *(f"{kind}:PATH" for kind in FILES)]
         if _exists(dataset):
@@ -99,11 +97,7 @@ def _how_to_read(path: str) -> str:
     """Return a hint for a file or folder that is named without its kind."""
     if Path(path).is_dir():
         return f"did you mean 'folder:{path}'?"
-    if Path(path).suffix.lower() in (".npz", ".npy"):
-        return f"did you mean 'npz:{path}'?"
-    if Path(path).suffix.lower() in (".csv", ".tsv", ".txt"):
-        return f"did you mean 'csv:{path}'?"
-    if kind := {".parquet": "parquet", ".pq": "parquet", ".pt": "pt", ".mat": "mat"}.get(Path(path).suffix.lower()):
+    if kind := next((kind for kind, ends in ENDINGS.items() if Path(path).suffix.lower() in ends), None):
         return f"did you mean '{kind}:{path}'?"
     return "a file of your own has to end in .npz, .npy, .pt or .mat, or be a table, .csv or .parquet"
 

@@ -2,46 +2,32 @@
 
 import csv
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from pyrovae.data.columns import numbered, read_columns
-from pyrovae.data.gate import read_images
-from pyrovae.data.labels import read_labels
-from pyrovae.data.layouts import LABELS
+from pyrovae.data.columns import numbered
+from pyrovae.data.format import Format
 from pyrovae.data.sources.image_files import check_file
-from pyrovae.data.sources.raw_data import RawData
+from pyrovae.data.sources.raw_data import RawData, Table, label_of, of_table
 from pyrovae.data.storage import fits
-from pyrovae.data.vectors import is_table, read_vectors
-from pyrovae.errors import InputError, one_of, reason
-from pyrovae.parts.kinds import Kind
+from pyrovae.errors import InputError, reason
 
 DELIMITERS = ",;\t "
 LINE = 10**7  # the most characters of the first line
 EMPTY = {"", "nan", "na", "n/a", "null", "none", "?"}  # how files of the field write a value that is missing
-LABEL_COLUMNS = {*LABELS["labels"], "class", "species"} - {"arr_1"}
 
 
-def read_csv(
-    path: Path,
-    shape: Sequence[int] = (),
-    label_column: str = "",
-    pixels: str = "grey",
-    columns: Sequence[str] = (),
-    kinds: Sequence[Kind] = (),
-) -> RawData:
+def read_csv(path: Path, format: Format) -> RawData:
     """Read a text of numbers, one row for each image or vector, with commas, semicolons, tabs or spaces between them.
 
     A first line that is not all numbers has the names of the columns. The label is the column `label_column`; without
     that, one of the name label, class, target or the like, or, in a table without names that has one column more than
     `shape` has pixels, the first, which a warning says. In a table, which it is if `pixels` says so, an empty cell, or
-    one of `EMPTY`, is a value that is missing; for `columns` and `kinds`, see `read_columns`. Raises
-    `InputError` for anything else.
+    one of `EMPTY`, is a value that is missing, and if its columns are mixed, words are values, too, so that no name is
+    a number. Raises `InputError` for anything else.
     """
     try:
         check_file(path)
@@ -51,37 +37,25 @@ def read_csv(
             first = file.readline(LINE)
         delimiter = max(DELIMITERS, key=first.count)
         cells = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter), [])]
-        table = is_table(pixels, 2, shape)
-        mixed = pixels == "columns"
-        numbers_of_first = [_is_number(cell) or (table and cell.lower() in EMPTY) for cell in cells]
-        named = not any(numbers_of_first) if mixed else not all(numbers_of_first)  # words are values, too, if mixed
+        table = format.is_table(2)
+        numbers = [_is_number(cell) or (table and cell.lower() in EMPTY) for cell in cells]
+        named = not (any(numbers) if format.mixed else all(numbers))
         names = cells if named else []
-        label = label_of(names, len(cells), shape, label_column, str(path), table)
+        label = label_of(names, len(cells), str(path), format)
         read = partial(_columns, path, delimiter, int(named))
         others = [column for column in range(len(cells)) if column != label]
-        if mixed:
-            numbers = read(others, str)
+        called = tuple(names[column] for column in others) if table and named else ()
+        if format.mixed:
+            words = read(others, str)
+            values: Table = {name: _as_values(words[:, i]) for i, name in enumerate(called or numbered(len(others)))}
         else:
-            numbers = read(others, np.float64, converters=_value) if table else as_bytes(read(others, np.float32))
-        words = None if label is None else read([label], str)
+            values = read(others, np.float64, converters=_value) if table else read(others, np.float32)
+        labels = None if label is None else _as_numbers(read([label], str)[:, 0])
     except InputError:
         raise
     except Exception as error:  # numpy names the row and the column
         raise InputError(f"dataset: expected a table of numbers at {path}, got: {reason(error)}") from None
-    called = tuple(names[column] for column in others) if table and named else ()
-    about: dict[str, Any] = {"columns": called}
-    if mixed:
-        called = called or numbered(len(others))
-        table_of = {name: _as_numbers(_without_gaps(numbers[:, i])) for i, name in enumerate(called)}
-        rows, about["kinds"] = read_columns(table_of, str(path), columns, kinds)
-    elif table:
-        rows = read_vectors({"images": numbers}, str(path), pixels, called)["images"]
-    else:
-        rows = read_images({"images": numbers}, str(path), shape, plain=True)["images"]
-    if words is None:
-        return RawData(rows, **about)
-    labels, classes = read_labels({"labels": _as_numbers(words[:, 0])}, {"labels": len(words)}, str(path))
-    return RawData(rows, labels["labels"], classes=classes, **about)
+    return of_table(values, called, labels, str(path), format)
 
 
 def _value(cell: str) -> float:
@@ -90,10 +64,10 @@ def _value(cell: str) -> float:
     return math.nan if cell.lower() in EMPTY else float(cell)
 
 
-def _without_gaps(cells: np.ndarray) -> np.ndarray:
-    """Return the cells of a column, with the empty text for each that is missing."""
+def _as_values(cells: np.ndarray) -> np.ndarray:
+    """Return a column of a mixed table as numbers, or as words, of which those that are missing are empty."""
     cells = np.char.strip(cells)
-    return np.where(np.isin(np.char.lower(cells), [*EMPTY]), "", cells)
+    return _as_numbers(np.where(np.isin(np.char.lower(cells), [*EMPTY]), "", cells))
 
 
 def _columns(
@@ -118,35 +92,6 @@ def _columns(
         converters=converters,
     )
     return text
-
-
-def as_bytes(numbers: np.ndarray) -> np.ndarray:
-    """Return whole numbers in 0..255 as bytes: in a text they have no type."""
-    whole = bool(((numbers >= 0) & (numbers <= 255) & (numbers == np.rint(numbers))).all())
-    return numbers.astype(np.uint8) if whole else numbers
-
-
-def label_of(
-    names: Sequence[str], columns: int, shape: Sequence[int], label_column: str, path: str, table: bool
-) -> int | None:
-    """Return which column is the label, if one is."""
-    if label_column:
-        return names.index(one_of("label_column", label_column, names))
-    fitting = [name for name in names if name.lower() in LABEL_COLUMNS]
-    if len(fitting) > 1:
-        raise InputError(f"label_column: expected one of {', '.join(fitting)}, as {path} has them all, got none")
-    if fitting:
-        return names.index(fitting[0])
-    if not names and shape and columns == math.prod(shape) + 1:
-        warnings.warn(f"dataset: the first of {columns:,} columns of {path} is read as the label", stacklevel=4)
-        return 0
-    side = math.isqrt(columns - 1)
-    if not names and not shape and not table and side**2 == columns - 1:
-        raise InputError(
-            f"dataset: expected the shape of an image in {path}, whose rows have {columns:,} numbers, got none;"
-            f" --shape {side},{side} reads the first as the label"
-        )
-    return None
 
 
 def _is_number(cell: str) -> bool:

@@ -6,24 +6,19 @@ import shutil
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from pyrovae.data.columns import read_mixed
-from pyrovae.data.gate import expect_images, read_images
-from pyrovae.data.labels import WORD, read_labels
-from pyrovae.data.layouts import IMAGES, named
+from pyrovae.data.format import DEFAULT, Format
+from pyrovae.data.gate import expect_images
+from pyrovae.data.labels import WORD
+from pyrovae.data.layouts import IMAGES, named, say_unread
 from pyrovae.data.sources.image_files import check_file
-from pyrovae.data.sources.raw_data import RawData
+from pyrovae.data.sources.raw_data import RawData, of_arrays
 from pyrovae.data.storage import allocate, fits
-from pyrovae.data.vectors import is_table, read_vectors
 from pyrovae.errors import InputError, reason
-from pyrovae.parts.kinds import Kind
 
 CHUNK = 2**26  # bytes read at a time
 MUCH, PACKED = 2**30, 400  # bytes, and how often zip makes them fewer: zeros 1,000 times, images of shapes 100 times
@@ -82,87 +77,55 @@ class _Array:
         return array.reshape(self.shape[::-1]).T if self.by_columns else array.reshape(self.shape)
 
 
-def read_npz(
-    path: Path,
-    shape: Sequence[int] = (),
-    background: str = "white",
-    pixels: str = "grey",
-    columns: Sequence[str] = (),
-    kinds: Sequence[Kind] = (),
-) -> RawData:
+def read_npz(path: Path, format: Format = DEFAULT) -> RawData:
     """Read the images and labels of an npz file, or the images of an npy file.
 
     Their arrays may have any of the names in `pyrovae.data.layouts`; others are not read, and a warning names them. See
-    `read_images`, or, if `pixels` are those of a table, `read_vectors` or
-    `read_columns`, and `read_labels` for what they may hold. The
-    headers are checked before any values are read, and nothing is unpickled. Raises `InputError` for anything else.
+    `Format` and `read_labels` for what they may hold. The headers are checked before any values are read, and nothing
+    is unpickled. Raises `InputError` for anything else.
     """
-
-    def read(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, Tensor], tuple[Kind, ...]]:
-        if pixels == "columns":
-            return read_mixed(arrays, str(path), (), columns, kinds)
-        if is_table(pixels, max(array.ndim for array in arrays.values()), shape):
-            return read_vectors(arrays, str(path), pixels), ()
-        return read_images(arrays, str(path), shape, background), ()
-
     try:
         check_file(path)
         with path.open("rb") as file:
             if file.read(len(NPY)) == NPY:
-                array = np.load(path, mmap_mode="r", allow_pickle=False)
-                tensors, found = read({"images": array})
-                return RawData(tensors["images"], kinds=found)
+                return of_arrays({"images": np.load(path, mmap_mode="r", allow_pickle=False)}, str(path), format)
         with zipfile.ZipFile(path) as archive:
-            return _raw_data(archive, path, shape, pixels, read)
+            return _raw_data(archive, path, format)
     except (InputError, Warning):
         raise
     except Exception as error:
         raise InputError(f"dataset: expected an npz or npy file at {path}, got: {reason(error)}") from None
 
 
-def _raw_data(
-    archive: zipfile.ZipFile, path: Path, shape: Sequence[int], pixels: str, read: Callable[..., Any]
-) -> RawData:
+def _raw_data(archive: zipfile.ZipFile, path: Path, format: Format) -> RawData:
     entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
     parts = named(entries, str(path))
     arrays = {part: _Array.of(archive, entries[name]) for part, name in parts.items()}
-    images = {part: array for part, array in arrays.items() if part in IMAGES}
-    for part, array in images.items():
-        if array.dtype.kind not in "buif":
-            raise InputError(f"dataset: expected {parts[part]} in {path} to be numbers, got type {array.dtype.name}")
-        if not is_table(pixels, len(array.shape), shape):
-            expect_images(array.shape, parts[part], str(path), shape)
-    labels = _checked_labels(arrays, parts, path)
+    for part, array in arrays.items():
+        (_check_images if part in IMAGES else _check_labels)(array, parts[part], path, format)
     _check_size([*arrays.values()], path)
-    if others := sorted(set(entries) - set(parts.values())):
-        warnings.warn(f"dataset: {', '.join(others)} in {path} are not read", stacklevel=2)
-    counts = {part: images[part.replace("labels", "images")].shape[0] for part in labels}
-    numbers, classes = read_labels({part: array.read() for part, array in labels.items()}, counts, str(path))
-    tensors, kinds = read({part: array.read() for part, array in images.items()})
-    return RawData(**tensors, **numbers, classes=classes, columns=(), kinds=kinds)
+    say_unread(entries, parts, str(path))
+    return of_arrays({part: array.read() for part, array in arrays.items()}, str(path), format)
 
 
-def _checked_labels(arrays: Mapping[str, _Array], parts: Mapping[str, str], path: Path) -> dict[str, _Array]:
-    """Return the arrays of labels; raise `InputError` unless all sets have some, or none, or if they are too large."""
-    sets = [part for part in arrays if part in IMAGES]
-    labels = {part: array for part, array in arrays.items() if part not in IMAGES}
-    belonging = [part for part in labels if part.replace("labels", "images") in sets]
-    if len(belonging) < len(labels) or (labels and len(labels) < len(sets)):
+def _check_images(array: _Array, name: str, path: Path, format: Format) -> None:
+    """Raise `InputError` unless the header of an array says numbers of the shape of images, or rows of a table."""
+    if array.dtype.kind not in "buif":
+        raise InputError(f"dataset: expected {name} in {path} to be numbers, got type {array.dtype.name}")
+    if not format.is_table(len(array.shape)):
+        expect_images(array.shape, name, str(path), format.shape)
+
+
+def _check_labels(array: _Array, name: str, path: Path, _: Format) -> None:
+    """Raise `InputError` unless the header of an array says labels, and not too many of them."""
+    if array.nbytes > LABELS:
         raise InputError(
-            f"dataset: expected labels for {' and '.join(sets)} alike in {path}, got {', '.join(parts.values())}"
+            f"dataset: expected {name} of at most {LABELS / 1e9:.1f} GB in {path}, got {array.nbytes / 1e9:,.1f} GB"
         )
-    for part, array in labels.items():
-        if array.nbytes > LABELS:
-            raise InputError(
-                f"dataset: expected {parts[part]} of at most {LABELS / 1e9:.1f} GB in {path},"
-                f" got {array.nbytes / 1e9:,.1f} GB"
-            )
-        if array.dtype.kind not in "biufUS" or array.dtype.itemsize > WORD:
-            raise InputError(
-                f"dataset: expected integers or words as {parts[part]} in {path},"
-                f" got shape {array.shape} of type {array.dtype}"
-            )
-    return labels
+    if array.dtype.kind not in "biufUS" or array.dtype.itemsize > WORD:
+        raise InputError(
+            f"dataset: expected integers or words as {name} in {path}, got shape {array.shape} of type {array.dtype}"
+        )
 
 
 def _check_size(arrays: list[_Array], path: Path) -> None:

@@ -1,31 +1,19 @@
 """Reads a parquet file: a table whose columns have names and types."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pyrovae.data.columns import read_columns
-from pyrovae.data.gate import read_images
-from pyrovae.data.labels import read_labels
-from pyrovae.data.sources.csv import as_bytes, label_of
+from pyrovae.data.format import Format
 from pyrovae.data.sources.image_files import check_file
-from pyrovae.data.sources.raw_data import RawData
+from pyrovae.data.sources.raw_data import RawData, label_of, of_table
 from pyrovae.data.storage import fits
-from pyrovae.data.vectors import is_table, read_vectors
 from pyrovae.errors import InputError, reason
-from pyrovae.parts.kinds import Kind
 
 
-def read_parquet(
-    path: Path,
-    shape: Sequence[int] = (),
-    label_column: str = "",
-    pixels: str = "grey",
-    columns: Sequence[str] = (),
-    kinds: Sequence[Kind] = (),
-) -> RawData:
+def read_parquet(path: Path, format: Format) -> RawData:
     """Read the columns of a parquet file, by pyarrow: each row is a vector, or an image of `shape`.
 
     The label is found as `read_csv` finds it. Null is a value that is missing. Raises `InputError` for columns of lists
@@ -45,21 +33,10 @@ def read_parquet(
         raise
     except Exception as error:
         raise InputError(f"dataset: expected a parquet file at {path}, got: {reason(error)}") from None
-    place, mixed = str(path), pixels == "columns"
-    of_table = is_table(pixels, 2, shape)
-    index = label_of([*arrays], len(arrays), shape, label_column, place, of_table)
-    label = None if index is None else arrays.pop([*arrays][index])
-    about: dict[str, Any] = {"columns": tuple(arrays) if of_table else ()}
-    if mixed:
-        rows, about["kinds"] = read_columns(arrays, place, columns, kinds)
-    elif of_table:
-        rows = read_vectors({"images": _numbers(arrays, place)}, place, pixels, tuple(arrays))["images"]
-    else:
-        rows = read_images({"images": as_bytes(_numbers(arrays, place))}, place, shape, plain=True)["images"]
-    if label is None:
-        return RawData(rows, **about)
-    labels, classes = read_labels({"labels": label}, {"labels": len(label)}, place)
-    return RawData(rows, labels["labels"], classes=classes, **about)
+    label = label_of([*arrays], len(arrays), str(path), format)
+    labels = None if label is None else arrays.pop([*arrays][label])
+    names = tuple(arrays) if format.is_table(2) else ()
+    return of_table(arrays if format.mixed else _numbers(arrays, str(path)), names, labels, str(path), format)
 
 
 def _array(column: Any, name: str, path: Path) -> np.ndarray:

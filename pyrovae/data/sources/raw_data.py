@@ -1,12 +1,22 @@
 """What reading a source returns: images, or the rows of a table, in memory, with their labels."""
 
+import math
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from pyrovae.errors import InputError, expect_text
+from pyrovae.data.columns import read_columns
+from pyrovae.data.format import Format
+from pyrovae.data.labels import read_labels
+from pyrovae.data.layouts import IMAGES, LABEL_COLUMNS
+from pyrovae.errors import InputError, expect_text, one_of
 from pyrovae.parts.kinds import Kind
+
+Table = np.ndarray | Mapping[str, np.ndarray]  # rows of numbers (N, D), or an array (N,) for each column by name
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,61 @@ class RawData:
     validation_labels: Tensor | None = None
     columns: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ()
+
+
+def of_arrays(arrays: Mapping[str, np.ndarray], place: str, format: Format) -> RawData:
+    """Make a dataset of arrays by part: the keys of `pyrovae.data.layouts.IMAGES` and `LABELS`."""
+    images = {part: array for part, array in arrays.items() if part in IMAGES}
+    labels = {part: array for part, array in arrays.items() if part not in IMAGES}
+    counts = {part: len(images[part.replace("labels", "images")]) for part in labels}
+    numbers, classes = read_labels(labels, counts, place)
+    read = format.read(images, place)
+    return RawData(**read.tensors, **numbers, classes=classes, kinds=read.kinds)
+
+
+def of_table(
+    values: Table,
+    names: tuple[str, ...],
+    labels: np.ndarray | None,
+    place: str,
+    format: Format,
+) -> RawData:
+    """Make a dataset of a table, by column if these are mixed, with the names of its columns, and of its labels."""
+    if isinstance(values, Mapping):
+        rows, kinds = read_columns(values, place, format.columns, format.kinds)
+    else:
+        values = values if format.is_table(2) else _as_bytes(values)
+        rows, kinds = format.read({"images": values}, place, names, plain=True).tensors["images"], ()
+    numbers, classes = read_labels({} if labels is None else {"labels": labels}, {"labels": len(rows)}, place)
+    return RawData(rows, numbers.get("labels"), classes=classes, columns=names, kinds=kinds)
+
+
+def _as_bytes(numbers: np.ndarray) -> np.ndarray:
+    """Return whole numbers in 0..255 as bytes: in a table they have no type of their own."""
+    whole = bool(((numbers >= 0) & (numbers <= 255) & (numbers == np.rint(numbers))).all())
+    return numbers.astype(np.uint8) if whole else numbers
+
+
+def label_of(names: Sequence[str], columns: int, place: str, format: Format) -> int | None:
+    """Return which column of a table with so many is the label, if one is."""
+    shape = format.shape
+    if format.label_column:
+        return names.index(one_of("label_column", format.label_column, names))
+    fitting = [name for name in names if name.lower() in LABEL_COLUMNS]
+    if len(fitting) > 1:
+        raise InputError(f"label_column: expected one of {', '.join(fitting)}, as {place} has them all, got none")
+    if fitting:
+        return names.index(fitting[0])
+    if not names and shape and columns == math.prod(shape) + 1:
+        warnings.warn(f"dataset: the first of {columns:,} columns of {place} is read as the label", stacklevel=4)
+        return 0
+    side = math.isqrt(columns - 1)
+    if not names and not shape and not format.is_table(2) and side**2 == columns - 1:
+        raise InputError(
+            f"dataset: expected the shape of an image in {place}, whose rows have {columns:,} numbers, got none;"
+            f" --shape {side},{side} reads the first as the label"
+        )
+    return None
 
 
 def checked(data: RawData, name: str) -> RawData:

@@ -1,32 +1,27 @@
 """Reads arrays that torch or MATLAB saved: .pt and .mat files."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pyrovae.data.columns import read_mixed
-from pyrovae.data.gate import read_images
-from pyrovae.data.labels import read_labels
-from pyrovae.data.layouts import IMAGES, named
+from pyrovae.data.format import Format
+from pyrovae.data.layouts import IMAGES, named, say_unread
 from pyrovae.data.sources.image_files import check_file
-from pyrovae.data.sources.raw_data import RawData
+from pyrovae.data.sources.raw_data import RawData, of_arrays
 from pyrovae.data.storage import fits
-from pyrovae.data.vectors import is_table, read_vectors
 from pyrovae.errors import InputError, reason
-from pyrovae.parts.kinds import Kind
 
 PAIR = ("images", "labels")  # what a pair of tensors is, as in torchvision's own files
 
 
-def read_pt(path: Path, **reading: Any) -> RawData:
+def read_pt(path: Path, format: Format) -> RawData:
     """Read what `torch.save` wrote: a tensor, a pair of images and labels, or a dict of tensors named as in npz files.
 
-    Nothing but tensors is unpickled. See `of_arrays` for `reading`. Raises `InputError` for anything else.
+    Nothing but tensors is unpickled. Raises `InputError` for anything else.
     """
     try:
         _check_size(path)
@@ -42,15 +37,14 @@ def read_pt(path: Path, **reading: Any) -> RawData:
             f"dataset: expected a tensor, a pair (images, labels) or a dict of tensors in {path}, got"
             f" {type(saved).__name__}"
         )
-    arrays = {str(name): _as_numpy(value) for name, value in saved.items()}
-    return of_arrays(arrays, path, **reading)
+    return _of_named({str(name): _as_numpy(value) for name, value in saved.items()}, str(path), format)
 
 
-def read_mat(path: Path, **reading: Any) -> RawData:
+def read_mat(path: Path, format: Format) -> RawData:
     """Read a .mat file of MATLAB up to version 7, by scipy: arrays named as in npz files.
 
     Images (H, W, C, N) or (H, W, N), as MATLAB has them, are read as such if there are N labels, which a warning says.
-    See `of_arrays` for `reading`. Raises `InputError` for anything else.
+    Raises `InputError` for anything else.
     """
     import scipy.io
 
@@ -62,48 +56,23 @@ def read_mat(path: Path, **reading: Any) -> RawData:
     except Exception as error:
         raise InputError(f"dataset: expected a .mat file at {path}, got: {reason(error)}") from None
     arrays = {name: value for name, value in saved.items() if isinstance(value, np.ndarray)}
-    for part, name in named(arrays, str(path)).items():
-        label = named(arrays, str(path)).get(part.replace("images", "labels"))
-        if part in IMAGES and label and (array := arrays[name]).ndim > 2:
-            n = arrays[label].size
-            if array.shape[-1] == n != array.shape[0]:
-                warnings.warn(f"dataset: {name} in {path} are read as (H, W, ..., N)", stacklevel=4)
+    parts = named(arrays, str(path))
+    for part, name in parts.items():
+        if part not in IMAGES:
+            arrays[name] = arrays[name].ravel() if 1 in arrays[name].shape else arrays[name]
+        elif label := parts.get(part.replace("images", "labels")):
+            array, n = arrays[name], arrays[label].size
+            if array.ndim > 2 and array.shape[-1] == n != array.shape[0]:
+                warnings.warn(f"dataset: {name} in {path} are read as (H, W, ..., N)", stacklevel=2)
                 arrays[name] = np.moveaxis(array, -1, 0)
-        elif part not in IMAGES and 1 in arrays[name].shape:
-            arrays[name] = arrays[name].ravel()
-    return of_arrays(arrays, path, **reading)
+    return _of_named(arrays, str(path), format)
 
 
-def of_arrays(
-    arrays: Mapping[str, np.ndarray],
-    path: Path,
-    shape: Sequence[int] = (),
-    background: str = "white",
-    pixels: str = "grey",
-    columns: Sequence[str] = (),
-    kinds: Sequence[Kind] = (),
-) -> RawData:
-    """Make a dataset of arrays with names of `pyrovae.data.layouts`, as `read_npz` does; a warning names the others."""
-    place = str(path)
+def _of_named(arrays: Mapping[str, np.ndarray], place: str, format: Format) -> RawData:
+    """Make a dataset of the arrays that are a part of one."""
     parts = named(arrays, place)
-    images = {part: arrays[name] for part, name in parts.items() if part in IMAGES}
-    labels = {part: arrays[name] for part, name in parts.items() if part not in IMAGES}
-    if labels and {part.replace("labels", "images") for part in labels} != set(images):
-        raise InputError(
-            f"dataset: expected labels for {' and '.join(images)} alike in {place}, got {', '.join(parts.values())}"
-        )
-    if others := sorted(set(arrays) - set(parts.values())):
-        warnings.warn(f"dataset: {', '.join(others)} in {place} are not read", stacklevel=4)
-    counts = {part: len(images[part.replace("labels", "images")]) for part in labels}
-    numbers, classes = read_labels(labels, counts, place)
-    found: tuple[Kind, ...] = ()
-    if pixels == "columns":
-        tensors, found = read_mixed(images, place, (), columns, kinds)
-    elif is_table(pixels, max(array.ndim for array in images.values()), shape):
-        tensors = read_vectors(images, place, pixels)
-    else:
-        tensors = read_images(images, place, shape, background)
-    return RawData(**tensors, **numbers, classes=classes, columns=(), kinds=found)
+    say_unread(arrays, parts, place)
+    return of_arrays({part: arrays[name] for part, name in parts.items()}, place, format)
 
 
 def _as_numpy(tensor: Tensor) -> np.ndarray:

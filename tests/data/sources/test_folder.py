@@ -5,6 +5,7 @@ import pytest
 import torch
 from support.files import noise, save_image
 
+from pyrovae.data.format import Format
 from pyrovae.data.sources import read_source
 from pyrovae.errors import InputError
 
@@ -104,7 +105,7 @@ def test_transparent_pixels_are_drawn_on_the_background(background, white, tmp_p
         with pytest.warns(
             UserWarning, match=rf"12 of 12 images in .* are transparent in places: drawn on {background}"
         ):
-            raw = read_source(f"folder:{tmp_path / name}", background=background)
+            raw = read_source(f"folder:{tmp_path / name}", format=Format(background=background))
         alpha = blobs(12)[:, None] / 255
         expected = alpha * np.array(colours)[None, :, None, None] + (1 - alpha) * white
         assert np.array_equal(raw.images, np.rint(expected))
@@ -131,7 +132,7 @@ def test_what_is_opaque_everywhere_is_not_said_to_be_transparent(tmp_path):
 def test_only_a_colour_is_a_background(tmp_path):
     save_image(tmp_path / "a.png", noise(4, 4))
     with pytest.raises(InputError, match="background: expected a colour, as white, black or '#8899aa', got 'nice'"):
-        read_source(f"folder:{tmp_path}", background="nice")
+        read_source(f"folder:{tmp_path}", format=Format(background="nice"))
 
 
 @pytest.mark.parametrize("names", [("train", "test"), ("Training", "testing", "val")])

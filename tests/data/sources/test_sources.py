@@ -5,7 +5,8 @@ import pytest
 import torch
 from support.files import write_like_mnist
 
-from pyrovae.data.sources import default_data_dir, read_source
+from pyrovae.config.values import FILES
+from pyrovae.data.sources import ENDINGS, READERS, default_data_dir, read_source
 from pyrovae.errors import InputError
 
 
@@ -36,3 +37,8 @@ def test_images_are_cropped_to_the_central_square_and_resized(tmp_path):
     assert raw.images.dtype == torch.uint8
     assert (raw.images[..., 1:3] == 200).all()
     assert raw.labels.tolist() == [0, 1]
+
+
+def test_the_kinds_of_files_are_those_that_are_read():
+    assert ("folder", *READERS) == FILES
+    assert {*ENDINGS} == {*READERS}
