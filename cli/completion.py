@@ -22,6 +22,7 @@ FAMILIES = {  # setting -> the module and the dict that names its values
     "likelihood": ("pyrovae.parts.likelihoods", "LIKELIHOODS"),
     "prior": ("pyrovae.parts.priors", "PRIORS"),
     "posterior": ("pyrovae.parts.posteriors", "POSTERIORS"),
+    "missingness": ("pyrovae.parts.missingness", "MISSINGNESS"),
     "objective": ("pyrovae.inference.objectives", "OBJECTIVES"),
 }
 

@@ -38,6 +38,7 @@ KINDS = {
     "activations": _members("parts.networks", "ACTIVATIONS"),
     "likelihoods": _members("parts.likelihoods", "LIKELIHOODS"),
     "priors": _members("parts.priors", "PRIORS"),
+    "missingness": _members("parts.missingness", "MISSINGNESS"),
     "posteriors": _members("parts.posteriors", "POSTERIORS"),
     "objectives": _members("inference.objectives", "OBJECTIVES"),
     "figures": _members("figures", "FIGURES"),
@@ -48,7 +49,7 @@ KINDS = {
 @click.argument("kind", required=False, metavar="[KIND]", shell_complete=of(lambda: KINDS))
 def command(kind: str | None) -> None:
     """List what there is to choose from: presets, datasets, programs, networks, activations, likelihoods, priors,
-    posteriors, objectives or figures; without KIND all of them.
+    posteriors, missingness, objectives or figures; without KIND all of them.
     """
     console = Console()
     for name in KINDS if kind is None else [one_of("list", kind, KINDS)]:

@@ -58,6 +58,7 @@ class Program(PyroModule):
     classes: int = 0  # how many values the label has
     shape: tuple[int, ...] = ()  # (C, H, W) of an image, (D,) of a vector; empty if it is not known
     missing: bool = False  # whether values of x may be missing, as NaN
+    filled: str | None = None  # the site that draws them, if one does; their mean and draws are else those of `image`
     features: int = 1  # how many numbers the decoder returns for each value of a pixel, of all codes summed over
     has_kl: bool = True  # False for a plain autoencoder, whose guide has no density
     gradient: str = ""  # how the gradient gets through draws that are not reparameterised, of `gradients`

@@ -22,8 +22,9 @@ from pyrovae.display import table
 from pyrovae.errors import InputError
 
 # Settings that may name a class of the user's own, which is code, and settings that name data on disk.
-CLASSES = ("program", "network", "activation", "likelihood", "prior", "posterior", "objective")
+CLASSES = ("program", "network", "activation", "likelihood", "prior", "posterior", "objective", "missingness")
 PLACES = ("dataset", "data_dir")
+LAYERED_NETWORKS = ("mlp", "gated", "linear_decoder")  # those that read `hidden`
 
 
 def setting(default: Any, group: str, description: str, **limits: Any) -> Any:
@@ -122,6 +123,10 @@ class Config(BaseModel):
     clusters: int = setting(10, "Program", "mixture: number of clusters", ge=2)
     pretraining: int = setting(
         10, "Program", "mixture: epochs before the clusters are fitted to the codes of training images", ge=0
+    )
+
+    missingness: str = setting(
+        "self_masking", "Program", "not_at_random: why values are missing (pyrovae list missingness)"
     )
 
     network: str = setting("mlp", "Model", "architecture of encoder and decoder (pyrovae list networks)")
@@ -281,7 +286,7 @@ def group_of(field: FieldInfo) -> str:
 def in_one_line(config: Config) -> str:
     """Summarise a config: `digits, grey pixels; mlp 128,128, 2 latent dimensions; ...`."""
     context = {"none": "", "label": " given labels"}.get(config.condition, f" given {config.condition}")
-    width = f" {','.join(map(str, config.hidden))}" if config.network in ("mlp", "gated") else ""
+    width = f" {','.join(map(str, config.hidden))}" if config.network in LAYERED_NETWORKS else ""
     dimensions = f"{as_text(config.latent_dim)} latent dimension{'' if config.latent_dim == 1 else 's'}"
     program = "" if config.program == "vae" else f"{config.program}, "
     if config.program == "discrete":

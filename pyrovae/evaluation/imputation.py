@@ -79,7 +79,8 @@ def _imputed(program: Program, x: Tensor, y: Tensor | None, samples: int, draws:
         log_w, trace = weighted(program.model, program.guide, min(part, samples - first), x, y)
         distribution: Any = trace.nodes[program.image]["fn"]
         shape, log_w = (*log_w.shape, *x.shape[1:]), log_w.flatten(0, -2)  # log_w: (S, n)
-        means = mean_of(distribution).expand(shape).reshape(-1, *x.shape)
+        filled = None if program.filled is None else trace.nodes[program.filled]["value"]
+        means = (mean_of(distribution) if filled is None else filled).expand(shape).reshape(-1, *x.shape)
         now = torch.maximum(largest, log_w.max(0).values)
         w = (log_w - now).exp()
         old = (largest - now).exp().nan_to_num()
@@ -91,7 +92,7 @@ def _imputed(program: Program, x: Tensor, y: Tensor | None, samples: int, draws:
         sums = torch.stack([sums[0] * old + w.sum(0), sums[1] * old**2 + w.square().sum(0)])
         largest = now
         if draws:
-            values = distribution.sample().expand(shape).reshape(-1, *x.shape)
+            values = (distribution.sample() if filled is None else filled).expand(shape).reshape(-1, *x.shape)
             for draw in range(draws):
                 score, chosen = (log_w - torch.empty_like(log_w).exponential_().log()).max(0)
                 better = score > best[draw]

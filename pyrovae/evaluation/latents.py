@@ -105,7 +105,7 @@ def report(vae: Program, data: Data) -> LatentReport:
     result: LatentReport = {"images": len(data.test)}
     if vae.code is not None:
         result |= _of_code(vae, data, sites[vae.code])
-    if len(vectors := vectors_of(sites, vae.code)) > 1 and vae.has_kl:
+    if len(vectors := vectors_of(sites, vae.code, vae.filled)) > 1 and vae.has_kl:
         result["layers"] = _layers(vae, data, [sites[name] for name in vectors])
     if (agrees := agreement(vae, data, data.test)) is not None:
         result |= agrees  # type: ignore[typeddict-item]  # its keys are among these

@@ -68,7 +68,7 @@ def explain(program: Program, batch: Batch, config: Config | None = None) -> Exp
         x, y = arguments(program, batch)
         depends = dependencies(program, x, y)
         traces = traces_of(program, x, y, known=arguments(program, batch, training=True)[1])
-        if isinstance(program, VAE):
+        if isinstance(program, VAE) and program.filled is None:
             account = account_of_vae(program, traces, x, y, config)
         else:
             account = account_by_site(program, traces, depends, y, config)

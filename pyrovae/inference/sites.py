@@ -29,11 +29,10 @@ class Site:
     summed: bool = False  # over all its values, as the guide says by infer={"enumerate": "parallel"}; not drawn
 
 
-def vectors_of(sites: Mapping[str, Site], code: str | None) -> list[str]:
-    """Return the names of the continuous latents that are vectors; that of the code comes first."""
-    names = [
-        site.name for site in sites.values() if not (site.observed or site.discrete) and len(site.event_shape) == 1
-    ]
+def vectors_of(sites: Mapping[str, Site], code: str | None, but: str | None = None) -> list[str]:
+    """Return the names of the continuous latents that are vectors, `but` for one; that of the code comes first."""
+    latents = [site for site in sites.values() if not (site.observed or site.discrete) and site.name != but]
+    names = [site.name for site in latents if len(site.event_shape) == 1]
     return sorted(names, key=lambda name: name != code)
 
 

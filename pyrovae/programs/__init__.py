@@ -6,7 +6,7 @@ made of by the names of its parameters:
 - any setting of `Config`; `shape` (C, H, W); `classes`, how many there are; `context`, what the program is given (a
   module, or None);
 - `likelihood`, `encoder`, `decoder`, `posterior` and `prior`, which are made for one code of `latent_dim` dimensions,
-  and `network`, which makes encoders and decoders;
+  `network`, which makes encoders and decoders, and `missingness`;
 - for several codes, or codes of another size, functions that make further parts of the kinds that the settings name:
   `make_hidden(inputs, widths)` for hidden layers, `make_posterior(features, latent_dim)`, and
   `make_prior(latent_dim, encoder, posterior)`.
@@ -22,6 +22,7 @@ from pyrovae.program import Program
 from pyrovae.programs.discrete import Discrete
 from pyrovae.programs.hierarchical import Hierarchical
 from pyrovae.programs.mixture import Mixture
+from pyrovae.programs.not_at_random import NotAtRandom
 from pyrovae.programs.semi_supervised import SemiSupervised
 from pyrovae.programs.stacked import Stacked
 from pyrovae.vae import VAE
@@ -33,4 +34,5 @@ PROGRAMS: dict[str, type[Program]] = {
     "stacked": Stacked,
     "mixture": Mixture,
     "discrete": Discrete,
+    "not_at_random": NotAtRandom,
 }

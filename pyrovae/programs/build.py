@@ -18,6 +18,7 @@ from pyrovae.inference.traces import guide_then_model, sample_sites
 from pyrovae.parts.contexts import Context, Label, Quadrants
 from pyrovae.parts.kinds import Kind
 from pyrovae.parts.likelihoods import LIKELIHOODS
+from pyrovae.parts.missingness import MISSINGNESS
 from pyrovae.parts.networks import ACTIVATIONS, NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.priors import PRIORS
@@ -33,6 +34,7 @@ FAMILIES: dict[str, Mapping[str, Any]] = {
     "network": NETWORKS,
     "posterior": POSTERIORS,
     "prior": PRIORS,
+    "missingness": MISSINGNESS,
 }
 # A setting that parts are made of, too, is read by a program that asks for any of these.
 READ_AS = {

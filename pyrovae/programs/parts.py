@@ -34,6 +34,7 @@ class Parts(Mapping[str, Any]):
         self._under_way: list[str] = []
         self._makers: dict[str, Callable[[], Any]] = {
             "likelihood": self._likelihood,
+            "missingness": self._missingness,
             "network": self._network,
             "encoder": lambda: self["network"].encoder(self["context"]),
             "decoder": self._decoder,
@@ -98,6 +99,12 @@ class Parts(Mapping[str, Any]):
         self.distributions.append(("likelihood", likelihood, self["shape"]))
         likelihood = Seen(likelihood) if self["missing"] else likelihood
         return Unseen(likelihood, ~self.context.seen) if isinstance(self.context, Quadrants) else likelihood
+
+    def _missingness(self) -> nn.Module:
+        part = call("missingness", self.members["missingness"], self)
+        if not isinstance(part, nn.Module):
+            raise InputError(f"missingness: expected a module, got {self.config.missingness!r}")
+        return part
 
     def _network(self) -> Any:
         """Make the network; its encoders read missing values, if there may be any, counts, and mixed columns."""

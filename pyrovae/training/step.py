@@ -42,7 +42,7 @@ class TrainingStep:
         skip = config.on_nan == "skip"
         self.feed = Feed(data, device)
         sites = sites_of_images(vae, data, data.train)
-        self.vectors = vectors_of(sites, vae.code)  # the continuous latents, whose active units are counted
+        self.vectors = vectors_of(sites, vae.code, vae.filled)  # the continuous latents, whose active units are counted
         self.total = Total(device, sites, skip)
         self._share, self._counted = Share(config.particles), CountRows()
         model, guide = (self._share.drawn(self._counted(self.kl_weight(part))) for part in (vae.model, vae.guide))

@@ -23,6 +23,7 @@ from pyrovae.cli import COMMANDS, cli
 from pyrovae.data.sources import DATASETS
 from pyrovae.inference.objectives import OBJECTIVES
 from pyrovae.parts.likelihoods import LIKELIHOODS
+from pyrovae.parts.missingness import MISSINGNESS
 from pyrovae.parts.networks import NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.priors import PRIORS
@@ -226,7 +227,9 @@ def _command(name):
     return cli.get_command(None, name)
 
 
-@pytest.mark.parametrize("registry", [DATASETS, PROGRAMS, NETWORKS, LIKELIHOODS, PRIORS, POSTERIORS, OBJECTIVES])
+@pytest.mark.parametrize(
+    "registry", [DATASETS, PROGRAMS, NETWORKS, LIKELIHOODS, PRIORS, POSTERIORS, MISSINGNESS, OBJECTIVES]
+)
 def test_every_member_is_in_the_readme(registry):
     for name in registry:
         assert f"`{name}`" in README

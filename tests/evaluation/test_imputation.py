@@ -206,3 +206,39 @@ def test_half_of_a_table_is_imputed_as_well_as_published():
     assert np.mean(errors) <= 0.287
     assert np.mean(errors) < np.mean(others)
     assert 0.87 <= np.mean(covered) <= 0.93
+
+
+@pytest.mark.slow  # five fits, some four minutes
+@pytest.mark.filterwarnings("ignore:dataset. .* are missing", "ignore:.IterativeImputer. Early stopping")
+def test_large_values_that_are_missing_are_imputed_as_well_as_published():
+    """Breast cancer, all values above the mean missing in half of the columns: not-MIWAE has a root mean squared error
+    of 0.72 where MICE has 1.17 (Ipsen, Mattei & Frellsen 2021, table 1).
+    """
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+    from sklearn.impute import IterativeImputer
+
+    whole = load_breast_cancer().data
+    whole = (whole - whole.mean(0)) / whole.std(0)
+    missing = (whole > 0) & (np.arange(whole.shape[1]) < whole.shape[1] // 2)
+    seen = np.where(missing, np.nan, whole)
+    data = Data.of(seen, test=seen, pixels="real")
+
+    def error(imputed):
+        return math.sqrt(((imputed - whole)[missing] ** 2).mean())
+
+    def imputed(seed, **settings):
+        config = Config(
+            pixels="real", likelihood="gaussian", network="linear_decoder", activation="tanh", latent_dim=10,
+            objective="iwae", particles=20, epochs=40, batch_size=16, seed=seed, device="cpu", **settings,
+        )  # fmt: skip
+        program = build(config, data.shape, missing=True)
+        for _ in fit(program, data, config):
+            pass
+        return torch.cat([batch.mean for batch in impute(program, data, data.test, samples=5000)]).numpy()
+
+    errors = [error(imputed(seed, program="not_at_random", missingness="increasing")) for seed in range(5)]
+    at_random = error(imputed(0))
+    mice = error(IterativeImputer(random_state=0).fit_transform(seen))
+    print("not at random", *errors, "at random", at_random, "IterativeImputer", mice)
+    assert np.mean(errors) <= 0.72 < min(at_random, mice)

@@ -19,6 +19,7 @@ from pyrovae.config.values import IMAGES, LARGEST, MOST, SCALES
 from pyrovae.data.sources import DATASETS
 from pyrovae.inference.objectives import OBJECTIVES
 from pyrovae.parts.likelihoods import LIKELIHOODS
+from pyrovae.parts.missingness import MISSINGNESS
 from pyrovae.parts.networks import ACTIVATIONS, NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.priors import PRIORS
@@ -32,6 +33,7 @@ FAMILIES = {
     "likelihood": LIKELIHOODS,
     "prior": PRIORS,
     "posterior": POSTERIORS,
+    "missingness": MISSINGNESS,
     "objective": OBJECTIVES,
 }
 WORDS = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=20)
@@ -129,8 +131,8 @@ FEW = {
     **{name: st.floats(0, 10) for name in ("alpha", "mmd_weight", "beta", "free_bits")},
     "lr": st.floats(5e-324, 0.01),
     "precision": st.sampled_from(["fp32", "bf16", "bf16", "tf32"]),
-    # of the program vae: the others have grids of their own, in tests/programs/
-    **{name: st.sampled_from([*members]) for name, members in FAMILIES.items() if name != "program"},
+    # What the program vae reads: the others have grids of their own, in tests/programs/
+    **{name: st.sampled_from([*FAMILIES[name]]) for name in FAMILIES if name not in ("program", "missingness")},
     **{name: values(name) for name in ("pixels", "condition", "flow", "schedule")},
 }
 

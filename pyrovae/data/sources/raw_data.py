@@ -46,7 +46,7 @@ def of_arrays(arrays: Mapping[str, np.ndarray], place: str, format: Format) -> R
     counts = {part: len(images[part.replace("labels", "images")]) for part in labels}
     numbers, classes = read_labels(labels, counts, place)
     read = format.read(images, place)
-    return RawData(**read.tensors, **numbers, classes=classes, kinds=read.kinds)
+    return RawData(**read.tensors, **numbers, classes=classes, columns=(), kinds=read.kinds)
 
 
 def of_table(

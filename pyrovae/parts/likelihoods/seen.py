@@ -8,6 +8,7 @@ from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor, nn
 from torch.distributions import Independent
 
+from pyrovae.parts.densities import declared
 from pyrovae.parts.likelihoods.likelihood import Likelihood
 
 
@@ -19,7 +20,7 @@ class Seen(nn.Module):
 
     def __init__(self, likelihood: Likelihood) -> None:
         super().__init__()
-        self.likelihood, self.features = likelihood, likelihood.features
+        self.likelihood, self.features, self.domain = likelihood, likelihood.features, likelihood.domain
         self.width = getattr(likelihood, "width", None)  # of `columns`
 
     def forward(self, h: Tensor) -> TorchDistribution:
@@ -29,6 +30,15 @@ class Seen(nn.Module):
                 "likelihood: expected one that ends in .to_event(), so that missing values can be left out"
             )
         return SeenValues(whole.base_dist).to_event(whole.reinterpreted_batch_ndims)
+
+    @property
+    def formula(self) -> str | None:
+        whole = declared(self.likelihood, "formula")
+        return None if whole is None else f"{whole}\nover the xᵢ that are not missing"
+
+    def log_density(self, h: Tensor, x: Tensor) -> Tensor | None:
+        missing, log_density = x.isnan(), declared(self.likelihood, "log_density")
+        return None if log_density is None else torch.where(missing, 0.0, log_density(h, x.nan_to_num()))
 
 
 class SeenValues(TorchDistribution):

@@ -33,11 +33,11 @@ Add it to `NETWORKS` below, or use it from your own file: `--network FILE.py:Lin
 from torch import nn
 
 from pyrovae.parts.networks.conv import Conv
-from pyrovae.parts.networks.mlp import MLP, GatedMLP
+from pyrovae.parts.networks.mlp import MLP, GatedMLP, LinearDecoder
 from pyrovae.parts.networks.network import Network
 from pyrovae.parts.networks.resnet import ResNet
 
-__all__ = ["ACTIVATIONS", "MLP", "NETWORKS", "Conv", "GatedMLP", "Network", "ResNet"]
+__all__ = ["ACTIVATIONS", "MLP", "NETWORKS", "Conv", "GatedMLP", "LinearDecoder", "Network", "ResNet"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -49,4 +49,10 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "softplus": nn.Softplus,
 }
 
-NETWORKS: dict[str, type[Network]] = {"mlp": MLP, "gated": GatedMLP, "conv": Conv, "resnet": ResNet}
+NETWORKS: dict[str, type[Network]] = {
+    "mlp": MLP,
+    "gated": GatedMLP,
+    "linear_decoder": LinearDecoder,
+    "conv": Conv,
+    "resnet": ResNet,
+}

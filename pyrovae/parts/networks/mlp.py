@@ -40,6 +40,19 @@ class MLP:
         return [nn.Linear(units, width), self.activation()]
 
 
+class LinearDecoder(MLP):
+    """An MLP as the encoder, and a linear decoder W z + b, whose weights say what each dimension stands for.
+
+    With the likelihood `gaussian` it is probabilistic PCA, or factor analysis with `--scale pixel`, with an amortised
+    guide. Svensson et al. (2020), Interpretable factor models of single-cell RNA-seq via variational autoencoders.
+    """
+
+    def decoder(self, latent_dim: int, features: int, context: Shape = ()) -> "MLPDecoder":
+        out = (features, *self.shape)
+        body = nn.Sequential(nn.Linear(latent_dim + units(context), math.prod(out)))
+        return MLPDecoder(body, out, context, self.unit)
+
+
 class GatedMLP(MLP):
     """An MLP with gated layers h = (A x + a) ∘ σ(B x + b), as in the VampPrior paper, and so without `activation`.
 

@@ -8,6 +8,8 @@ from support.builders import small_vae
 
 from pyrovae.parts.networks import ACTIVATIONS, NETWORKS
 
+LAYERED = ("mlp", "gated", "linear_decoder")  # those that have `hidden` layers
+
 
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("size", [8, 9, 10, 11, 28, 32, 64])
@@ -15,7 +17,7 @@ from pyrovae.parts.networks import ACTIVATIONS, NETWORKS
 def test_networks_take_any_size_colour_context_and_particles(network, size, context):
     shape = (3, size, size)
     context = (2, size, size) if len(context) == 3 else context
-    net = NETWORKS[network](shape=shape, **({"hidden": (5, 4)} if network in ("mlp", "gated") else {}))
+    net = NETWORKS[network](shape=shape, **({"hidden": (5, 4)} if network in LAYERED else {}))
     encoder, decoder = net.encoder(context), net.decoder(6, 2, context)
     y = torch.rand(4, *context) if context else None
     assert encoder(torch.rand(4, *shape), y).shape == (4, encoder.features)
@@ -25,7 +27,7 @@ def test_networks_take_any_size_colour_context_and_particles(network, size, cont
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_particles_are_decoded_each_with_its_own_context(network):
-    net = NETWORKS[network](shape=(1, 8, 8), **({"hidden": (5,)} if network in ("mlp", "gated") else {}))
+    net = NETWORKS[network](shape=(1, 8, 8), **({"hidden": (5,)} if network in LAYERED else {}))
     decoder = net.decoder(2, 1, (3,)).eval()
     z, y = torch.randn(5, 4, 2), torch.eye(3)[[0, 1, 2, 0]]
     decoded = decoder(z, y)
@@ -49,7 +51,7 @@ LEADS = {  # the dimensions before those of one image, code and context
 def test_images_codes_and_contexts_broadcast(network, context, lead):
     """Each result is that of its own image, code and context alone."""
     shape, context = (1, 8, 8), CONTEXTS[context]
-    net = NETWORKS[network](shape=shape, unit=2.0, **({"hidden": (5,)} if network in ("mlp", "gated") else {}))
+    net = NETWORKS[network](shape=shape, unit=2.0, **({"hidden": (5,)} if network in LAYERED else {}))
     encoder, decoder = net.encoder(context).eval(), net.decoder(2, 1, context).eval()
     images, codes, contexts = LEADS[lead]
     x, z = torch.rand(*images, *shape), torch.randn(*codes, 2)
