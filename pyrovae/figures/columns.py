@@ -108,7 +108,8 @@ def _imputed_columns(vae: Program, data: Data) -> Figure:
     for panel, column in zip(panels, chosen):
         gaps = missing[:, column]
         seen, imputed = draws[0, ~gaps, column].numpy(), draws[:, gaps, column].flatten().numpy()
-        _histograms(panel, seen, imputed, _discrete(data, column))
+        usual = np.quantile(imputed, [0.01, 0.99], method="nearest")  # not all, as tails may be heavy
+        _histograms(panel, seen, imputed, _discrete(data, column), usual)
         _name_values(panel.xaxis, data, column)
         _name(panel, data, column, f"{gaps.float().mean():.0%} missing")
     figure.suptitle("Values of the test set that were seen, and draws of missing ones", fontsize=11, color=INK)
@@ -131,18 +132,19 @@ def _grid(n: int) -> tuple[Figure, Sequence[Axes]]:
     """Return a figure of n panels; those of the last row that are left over are empty."""
     across = min(ACROSS, n)
     down = -(-n // across)
-    figure, axes = new_figure(2.5 * across + 0.4, 1.9 * down + 0.9, down, across)
+    width = max(2.5 * across + 0.4, 5.4)  # room for the title
+    figure, axes = new_figure(width, 1.9 * down + 0.9, down, across)
     for panel in axes.flat[n:]:
         panel.set_axis_off()
     return figure, [*axes.flat[:n]]
 
 
-def _histograms(panel: Axes, data: np.ndarray, model: np.ndarray, discrete: bool) -> None:
-    """Draw both as densities; discrete values have a bar for each of them, where those are few."""
+def _histograms(panel: Axes, data: np.ndarray, model: np.ndarray, discrete: bool, more: Sequence[float] = ()) -> None:
+    """Draw both as densities, over the values of the data and `more`; few discrete values have a bar each."""
     data = data[np.isfinite(data)]
-    low, high = _reach(data)
+    low, high = _reach(values := np.append(data, more))
     if discrete and high - low <= 2 * BINS:
-        edges = np.arange(data.min(), data.max() + 2) - 0.5
+        edges = np.arange(values.min(), values.max() + 2) - 0.5
     else:
         edges = np.linspace(low, high, BINS + 1)
     panel.hist(data, edges.tolist(), density=True, color=PALE)
