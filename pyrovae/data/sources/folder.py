@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from pyrovae.data.background import say_transparent
 from pyrovae.data.gate import FULL
 from pyrovae.data.layouts import FOLDERS, split_of
-from pyrovae.data.sources.image_files import ENDINGS, Picture, open_picture, square
+from pyrovae.data.sources.image_files import HEIF, Picture, formats_by_ending, open_picture, square
 from pyrovae.data.sources.raw_data import RawData
 from pyrovae.data.storage import allocate, select
 from pyrovae.errors import InputError, expect_text, reason
@@ -37,20 +37,23 @@ def read_folder(
         instead = reason(error)
     if instead:
         raise InputError(f"dataset: expected a folder of images at {path}, got {instead}")
-    pictures = [file for file in files if file.suffix.lower() in ENDINGS]
+    formats = formats_by_ending()
+    pictures = [file for file in files if file.suffix.lower() in formats]
     if not pictures:
         raise InputError(f"dataset: expected images (.png, .jpg, ...) in {path}, got none")
-    if others := Counter(file.suffix.lower() or file.name for file in files if file.suffix.lower() not in ENDINGS):
+    if others := Counter(file.suffix.lower() or file.name for file in files if file.suffix.lower() not in formats):
         kinds = ", ".join(f"{count:,} {ending}" for ending, count in sorted(others.items())[:NAMED])
+        remedy = "; pip install pillow-heif reads HEIF" if any(ending in others for ending in HEIF) else ""
         warnings.warn(
-            f"dataset: {others.total():,} files in {path} are no images that can be read, and are left out: {kinds}",
+            f"dataset: {others.total():,} files in {path} are no images that can be read, and are left out:"
+            f" {kinds}{remedy}",
             stacklevel=2,
         )
     sets = _sets(pictures, path)
     names = {part: [_label(file, root) for file in group] for part, (group, root) in sets.items()}
     classes = tuple(sorted({name for group in names.values() for name in group if name}))
     expect_text(f"dataset: a class in {path}", *classes)  # before the images are read, which may take long
-    reader = _Reader(path, image_size, background, on_broken)
+    reader = _Reader(path, image_size, background, on_broken, formats)
     images, kept = reader.read([file for group, _ in sets.values() for file in group])
     tensors, start, read = dict[str, Tensor](), 0, 0  # the rows of a set among all files, and among those that are read
     for part, group in names.items():
@@ -112,6 +115,7 @@ class _Reader:
     image_size: int | None
     background: str
     on_broken: str
+    formats: Mapping[str, tuple[str, ...]]  # in which files may be, by their endings
     broken: dict[Path, str] = field(default_factory=dict)
     transparent: int = 0
     animated: int = 0
@@ -123,7 +127,7 @@ class _Reader:
         images, sizes, grey, kept = torch.empty(0), set[tuple[int, ...]](), True, list[int]()
         for i, file in enumerate(files):
             try:
-                picture = open_picture(file, self.background)
+                picture = open_picture(file, self.background, self.formats[file.suffix.lower()])
                 image = square(picture.pixels, self.image_size)
             except Exception as error:
                 self.broken[file] = reason(error)

@@ -21,7 +21,22 @@ ENDINGS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".pnm"),
 )
+HEIF = (".heic", ".heif")
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # others of Pillow's may start another program
+
+
+def formats_by_ending() -> dict[str, tuple[str, ...]]:
+    """Return the endings of image files, with the formats in which Pillow may read each of them.
+
+    HEIF, as telephones write it, is among them if the package pillow-heif is installed.
+    """
+    formats: dict[str, tuple[str, ...]] = dict.fromkeys(ENDINGS, FORMATS)
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+        formats |= dict.fromkeys(HEIF, ("HEIF",))
+    return formats
 
 
 def check_file(path: Path) -> None:
@@ -55,14 +70,14 @@ class Picture:
     brightest: int | None  # the largest number of a file of 16 bits
 
 
-def open_picture(file: Path, background: str) -> Picture:
+def open_picture(file: Path, background: str, formats: tuple[str, ...] = FORMATS) -> Picture:
     """Read an image file, turned upright as its metadata say; transparent pixels are drawn on a background.
 
     Grey images of 16 bits are divided by 257. Raises `ValueError` for floats and 32 bits, and what Pillow raises.
     """
     from PIL import Image, ImageOps
 
-    with bombs_refused(), Image.open(file, formats=FORMATS) as image:
+    with bombs_refused(), Image.open(file, formats=formats) as image:
         check_pixels(image.height, image.width)
         animated = bool(getattr(image, "is_animated", False))
         if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):

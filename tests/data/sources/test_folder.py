@@ -1,8 +1,11 @@
 """Folders of image files: their labels, colours and sizes, and which folders are refused."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from support.files import noise, save_image
 
 from pyrovae.data.format import Format
@@ -75,13 +78,14 @@ def test_floats_are_refused_as_their_white_is_not_known(tmp_path):
         read_source(f"folder:{tmp_path}")
 
 
-def test_files_that_are_left_out_are_counted_by_their_ending(tmp_path):
+def test_files_that_are_left_out_are_counted_by_their_ending(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as if it were not installed
     for name in ("a.png", "b.gif", "c.jpg"):
         save_image(tmp_path / name, noise(6, 6))
     (tmp_path / "c.jpg").rename(tmp_path / "c.jfif")
     for name in ("notes.txt", "more.TXT", "photo.heic", ".hidden"):
         (tmp_path / name).write_text("not an image", encoding="utf-8")
-    said = r"3 files in .* are no images that can be read, and are left out: 1 .heic, 2 .txt$"
+    said = r"3 files in .* are left out: 1 .heic, 2 .txt; pip install pillow-heif reads HEIF$"
     with pytest.warns(UserWarning, match=said):
         assert len(read_source(f"folder:{tmp_path}").images) == 3
 
@@ -201,6 +205,18 @@ def test_the_first_frame_of_a_moving_image_is_read(tmp_path):
     with pytest.warns(UserWarning, match="1 files in .* have several frames: the first is read"):
         raw = read_source(f"folder:{tmp_path}")
     assert np.array_equal(raw.images[:, 0], blobs(2))
+
+
+def test_pictures_of_telephones_are_read_where_a_package_reads_them(tmp_path):
+    heif = pytest.importorskip("pillow_heif")
+    save_image(tmp_path / "0.png", np.full((16, 16, 3), 200, dtype=np.uint8))
+    heif.from_pillow(Image.fromarray(np.full((16, 16, 3), 100, dtype=np.uint8))).save(tmp_path / "1.HEIC", quality=-1)
+    raw = read_source(f"folder:{tmp_path}")
+    assert raw.images.shape == (2, 1, 16, 16)
+    assert raw.images.amax((1, 2, 3)).tolist() == pytest.approx([200, 100], abs=2)
+    (tmp_path / "2.heic").write_bytes(b"ftypheic")
+    with pytest.raises(InputError, match=r"expected an image in .*2.heic"):
+        read_source(f"folder:{tmp_path}")
 
 
 def test_a_sub_folder_may_have_the_name_of_an_image(tmp_path):
