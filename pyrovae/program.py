@@ -12,7 +12,7 @@ from pyro.nn import PyroModule
 from torch import Tensor
 
 from pyrovae.errors import InputError, at_least
-from pyrovae.inference.arrays import numpy_for_numpy
+from pyrovae.inference.arrays import BATCH, in_batches, numpy_for_numpy
 from pyrovae.inference.effects import AtMeans, ReachSite, SetSite, mean_of
 from pyrovae.inference.parameters import Shown, hidden
 from pyrovae.inference.sites import Site, expect_named, is_latent, sites_of
@@ -24,7 +24,7 @@ class Program(PyroModule):
 
     Write `model` and `guide`; the other methods run them. They return images as the mean of p(x | z, y), or as draws
     from it with `mean=False`. Their arguments may be on any device, and results are on the program's; arrays of numpy
-    are taken, too, and images, codes and probabilities then returned as such.
+    are taken, too, and images, codes and probabilities then returned as such. Many rows are run a batch at a time.
 
     Parameters are torch's, and pyrovae leaves Pyro's global parameter store empty. Pyro's own `SVI` trains a program,
     too, and puts the parameters there; `Trace_ELBO()(program.model, program.guide)` is a module that has them.
@@ -130,6 +130,7 @@ class Program(PyroModule):
         return self.given(x, labels)
 
     @numpy_for_numpy
+    @in_batches
     @torch.no_grad()
     def classify(self, x: Tensor) -> Tensor:
         """Return q(label | x), the probability of each class or cluster: (n, classes). Other latents are at means."""
@@ -204,6 +205,7 @@ class Program(PyroModule):
         return conditioned
 
     @numpy_for_numpy
+    @in_batches
     def decode(self, z: Tensor, y: Tensor | None = None, mean: bool = True) -> Tensor:
         """Return images (n, C, H, W) for codes z (n, latent): runs the model with its code set to z.
 
@@ -222,9 +224,12 @@ class Program(PyroModule):
         if n is not None:
             at_least(1, n=n)
         y = self._checked(y, n)
-        return self._image(self.model, y, (n or 1) if y is None else len(y), mean)
+        batches = torch.arange((n or 1) if y is None else len(y)).split(BATCH)
+        images = [self._image(self.model, None if y is None else y[rows], len(rows), mean) for rows in batches]
+        return torch.cat(images) if len(images) > 1 else images[0]
 
     @numpy_for_numpy
+    @in_batches
     @torch.no_grad()
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Return images (n, C, H, W) decoded from the guide's means for x. A model conditioned on labels needs y."""

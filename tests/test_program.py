@@ -76,6 +76,26 @@ def test_a_likelihood_without_a_known_mean_averages_draws():
     assert ((images > 0) & (images < 1)).all()
 
 
+@pytest.mark.parametrize("kind", ["tensor", "array"])
+def test_many_rows_are_run_a_batch_at_a_time(kind, monkeypatch):
+    """The result is that of all rows at once, the networks are never given more than a batch, and errors stay."""
+    vae, _ = small_vae(condition="label", network="conv")
+    x, y, z = torch.rand(13, 1, 8, 8), torch.arange(13) % 3, torch.randn(13, 2)
+    x, y, z = (tensor.numpy() if kind == "array" else tensor for tensor in (x, y, z))
+    calls = {"reconstruct": (x, y), "decode": (z, y)}
+    whole = {name: getattr(vae, name)(*arguments) for name, arguments in calls.items()}
+    monkeypatch.setattr("pyrovae.inference.arrays.BATCH", 5)
+    monkeypatch.setattr("pyrovae.program.BATCH", 5)
+    counts = []
+    vae.decoder.register_forward_pre_hook(lambda _, arguments: counts.append(len(arguments[0])))
+    for name, arguments in calls.items():
+        torch.testing.assert_close(getattr(vae, name)(*arguments), whole[name], rtol=1e-5, atol=1e-6)
+    assert vae.generate(y=y).shape == (13, 1, 8, 8)
+    assert counts == [5, 5, 3] * 3
+    with pytest.raises(InputError, match="y: expected a tensor of 13 labels, got shape"):
+        vae.reconstruct(x, y[:12])
+
+
 def test_codes_of_another_precision_are_decoded():
     vae, _ = small_vae()
     z = torch.linspace(-2, 2, 6, dtype=torch.float64).view(3, 2)  # as a grid of numpy is

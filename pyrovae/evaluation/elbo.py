@@ -11,13 +11,14 @@ from pyrovae.data.images import Images
 from pyrovae.errors import InputError, at_least
 from pyrovae.evaluation.active_units import ActiveUnits
 from pyrovae.inference import SVI, seeded
+from pyrovae.inference.arrays import BATCH
 from pyrovae.inference.objectives import EnumeratedELBO, KLWeight, TraceELBO
 from pyrovae.inference.processes import Share, summed
 from pyrovae.inference.sites import Site
 from pyrovae.inference.traces import total as sum_of
 from pyrovae.program import Program
 
-EVALUATION_BATCH = 1000  # images at once, at most
+EVALUATION_BATCH = BATCH  # images at once, at most
 DECODER_OUTPUTS = 2**28  # numbers that the decoder returns at once, at most
 
 
