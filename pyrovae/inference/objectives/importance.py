@@ -13,6 +13,8 @@ from pyrovae.inference.objectives.trace import TraceELBO
 from pyrovae.inference.private import scale_and_mask
 from pyrovae.inference.traces import sample_sites, total
 
+NEAR_ELBO = 0.1  # orders 1 − α of Rényi's bound at which it is computed from differences
+
 
 class IWAE(TraceELBO):
     r"""−Σ_n log 1/K Σ_k w_nk, with w = p(x, z) / q(z | x) and K particles: a bound for each image, not for the batch.
@@ -50,7 +52,13 @@ class Renyi(IWAE):
 
     def loss_of(self, log_w: Tensor, model_trace: Trace, guide_trace: Trace) -> Tensor:
         """Return the loss of log-weights (K, n), summed over the n images."""
-        return -log_mean_exp((1 - self.alpha) * log_w).sum() / (1 - self.alpha)
+        order = 1 - self.alpha
+        if abs(order) > NEAR_ELBO:
+            return -log_mean_exp(order * log_w).sum() / order
+        # Close to 1 − α = 0 the mean is close to 1, and its logarithm would lose all digits.
+        reference = (log_w.max(0) if order > 0 else log_w.min(0)).values.detach()
+        mean = (order * (log_w - reference)).expm1().mean(0)
+        return -(reference + mean.log1p() / order).sum()
 
 
 class DReG(IWAE):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pyrovae.parts.distributions import StableBeta
 from pyrovae.parts.likelihoods.likelihood import Elementwise
 
 
@@ -25,7 +26,7 @@ class Beta(Elementwise):
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         alpha, beta = self._alpha_beta(h)
         low, width = alpha.new_tensor(-0.5 / 255), alpha.new_tensor(256 / 255)
-        return dist.AffineBeta(alpha, beta, low, width).to_event(self.dims)
+        return StableBeta(alpha, beta, low, width).to_event(self.dims)
 
     def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         (alpha, beta), b = self._alpha_beta(h), (255 * x + 0.5) / 256

@@ -9,6 +9,7 @@ import torch
 from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor, nn
 
+from pyrovae.parts.distributions import LogNegativeBinomial, LogPoisson
 from pyrovae.parts.kinds import Kind
 from pyrovae.parts.likelihoods.categorical import Values
 from pyrovae.parts.likelihoods.location_scale import START, LocationScale
@@ -29,11 +30,11 @@ def _student_t(loc: Tensor, scale: Tensor) -> TorchDistribution:
 
 
 def _poisson(moments: Moments, _: Tensor, log_rate: Tensor) -> TorchDistribution:
-    return dist.Poisson((moments[0] + log_rate).exp())
+    return LogPoisson(moments[0] + log_rate)
 
 
 def _negative_binomial(moments: Moments, _: Tensor, log_mean: Tensor, log_r: Tensor) -> TorchDistribution:
-    return dist.NegativeBinomial(log_r.exp(), logits=moments[0] + log_mean - log_r)
+    return LogNegativeBinomial(moments[0] + log_mean, log_r)
 
 
 def _bernoulli(_: Moments, __: Tensor, logits: Tensor) -> TorchDistribution:

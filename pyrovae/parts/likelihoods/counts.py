@@ -4,6 +4,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from pyrovae.parts.distributions import LogNegativeBinomial, LogPoisson
 from pyrovae.parts.likelihoods.likelihood import Elementwise
 
 
@@ -16,7 +17,7 @@ class Poisson(Elementwise):
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         (log_rate,) = self.split(h)
-        return dist.Poisson(log_rate.exp()).to_event(self.dims)
+        return LogPoisson(log_rate).to_event(self.dims)
 
     def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         (log_rate,) = self.split(h)
@@ -32,7 +33,7 @@ class NegativeBinomial(Elementwise):
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         log_mean, log_r = self.split(h)
-        return dist.NegativeBinomial(log_r.exp(), logits=log_mean - log_r).to_event(self.dims)
+        return LogNegativeBinomial(log_mean, log_r).to_event(self.dims)
 
     def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         log_mean, log_r = self.split(h)

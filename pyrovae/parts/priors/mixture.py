@@ -37,7 +37,8 @@ class Mixture(nn.Module):
 class GaussianMixture(dist.MixtureSameFamily):
     """A mixture of diagonal Gaussians whose `log_prob` is one matrix product of (z, z²) with (μ/σ², −1/2σ²).
 
-    It needs no tensor (codes, components, latent) of the differences z − μ, as Pyro's mixture does.
+    It needs no tensor (codes, components, latent) of the differences z − μ, as Pyro's mixture does. The product is
+    one of float64: where scales are small, squares are large, and their difference would lose all digits of float32.
     """
 
     def expand(self, batch_shape: torch.Size, _instance: None = None) -> ExpandedDistribution:
@@ -47,11 +48,11 @@ class GaussianMixture(dist.MixtureSameFamily):
         if self._validate_args:
             self._validate_sample(value)
         parts = self.component_distribution.base_dist
-        middle = parts.loc.mean(0)  # measured from here the squares are small, and their difference loses few digits
-        z, loc, precision = value - middle, parts.loc - middle, parts.scale.square().reciprocal()
+        middle = parts.loc.double().mean(0)  # measured from here the squares are small, and lose few digits
+        z, loc, precision = value - middle, parts.loc - middle, parts.scale.double().square().reciprocal()
         constant = -0.5 * (loc.square() * precision + (2 * math.pi / precision).log()).sum(-1)
         weights = torch.log_softmax(self.mixture_distribution.logits, -1)
         features = torch.cat([z, z.square()], -1).reshape(-1, 2 * z.shape[-1])
         factors = torch.cat([loc * precision, -0.5 * precision], -1)  # (K, 2 latent)
         scores = torch.addmm(constant + weights, features, factors.T)
-        return torch.logsumexp(scores, -1).view(value.shape[:-1])
+        return torch.logsumexp(scores, -1).view(value.shape[:-1]).to(value.dtype)

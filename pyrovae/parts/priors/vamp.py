@@ -28,21 +28,28 @@ class Vamp(EncodedMixture):
         components: int,
         encoder: Encoder,
         posterior: nn.Module,
+        unit: float = 1.0,
     ) -> None:
         super().__init__(encoder, posterior)
+        self.unit = unit
         self.inputs = nn.Parameter(torch.rand(components, *shape))
         self.register_buffer("contexts", torch.zeros(components, *context) if context else None)
 
     def stored(self) -> tuple[Tensor, Tensor | None]:
         return self.inputs, self.contexts
 
+    @property
+    def images(self) -> Tensor:
+        """The pseudo-inputs as the encoder reads them: bytes are learned in units of 255, so that steps move them."""
+        return self.inputs * self.unit if self.unit != 1 else self.inputs
+
     def initialise(self, x: Tensor, y: Tensor | None = None) -> None:
         """Start from training images x (K, *shape); what is missing in one starts at the mean of the others."""
         mean = x.nanmean(0).nan_to_num()
-        super().initialise(torch.where(x.isnan(), mean, x), y)
+        super().initialise(torch.where(x.isnan(), mean, x) / self.unit, y)
 
     def forward(self, y: Tensor | None = None) -> dist.TorchDistribution:
-        parts = self.encoded(self.inputs, self.contexts)
+        parts = self.encoded(self.images, self.contexts)
         gaussian = isinstance(parts, dist.Independent) and isinstance(parts.base_dist, dist.Normal)
         mixture = GaussianMixture if gaussian else PosteriorMixture
         return mixture(dist.Categorical(logits=self.inputs.new_zeros(len(self.inputs))), parts)
@@ -53,7 +60,7 @@ class Vamp(EncodedMixture):
         log_q = declared(posterior, "log_density")
         if log_q is None:
             return None
-        h, k = encoder(self.inputs, self.contexts), len(self.inputs)
+        h, k = encoder(self.images, self.contexts), len(self.inputs)
         return log_equal_mixture(lambda code: log_q(h, code.expand(k, -1)), k, z)
 
     @property

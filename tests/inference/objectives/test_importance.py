@@ -10,6 +10,7 @@ from torch import nn
 
 from pyrovae.evaluation.importance import log_weights
 from pyrovae.inference.objectives import KLWeight
+from pyrovae.inference.objectives.importance import Renyi
 
 pytestmark = pytest.mark.usefixtures("double")
 
@@ -65,3 +66,20 @@ def test_gradients_of_dreg_and_iwae_agree_for_a_flow():
     error = (iwae.var(0) / 600 + dreg.var(0) / 600).sqrt()
     deviation = (iwae.mean(0) - dreg.mean(0)) / (error + 1e-12)
     assert deviation.square().mean() < 3  # about 1 if they agree
+
+
+@pytest.mark.parametrize("order", [0.3, 0.05, 1e-3, 1e-6, -1e-6, -0.05, -0.3])
+def test_renyis_bound_is_right_next_to_the_elbo(order):
+    """In float32, at weights of many nats, the bound is that of float64, and next to α = 1 it is the mean of log w."""
+    log_w = 30 * torch.randn(50, 7, generator=torch.Generator().manual_seed(0)) - 100
+    objective = Renyi(alpha=1 - order)
+    order = 1 - objective.alpha
+    exact = log_w.double().requires_grad_()
+    expected = -((order * exact).logsumexp(0) - math.log(50)).sum() / order
+    single = log_w.clone().requires_grad_()
+    loss = objective.loss_of(single, None, None)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    (gradient,), (right,) = torch.autograd.grad(loss, single), torch.autograd.grad(expected, exact)
+    torch.testing.assert_close(gradient.double(), right, rtol=1e-3, atol=1e-6)
+    if abs(order) < 1e-5:
+        assert loss.item() == pytest.approx(-log_w.mean(0).sum().item(), rel=1e-3)

@@ -20,6 +20,18 @@ def test_it_starts_from_training_images_and_is_the_mixture_of_their_posteriors(c
     torch.testing.assert_close(vae.prior().log_prob(z), by_hand)
 
 
+def test_its_inputs_are_learned_in_the_units_of_pixels():
+    """Of bytes, a step of Adam moves them by lr times 255: as far as it moves pixels that are grey."""
+    vae, config = small_vae(prior="vamp", components=7, pixels="bytes", likelihood="poisson", epochs=1)
+    data = small_data(pixels="bytes")
+    training = fit(vae, data, config)
+    before = vae.prior.images.clone()
+    images = data.batch(data.train, slice(0, 40)).x
+    assert all(any(torch.allclose(u, x) for x in images) for u in before)
+    assert all(epoch for epoch in training)
+    assert (vae.prior.images - before).abs().mean() > 0.2
+
+
 def test_it_is_saved_and_loaded_with_its_inputs(tmp_path):
     vae, config = small_vae(prior="vamp", components=7, condition="label")
     fitting, run = fit(vae, small_data(pixels=config.pixels), config), Run.create(tmp_path, config)
