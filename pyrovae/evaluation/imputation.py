@@ -4,7 +4,10 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import pyro
 import torch
+from pyro import poutine
+from pyro.poutine import Trace
 from torch import Tensor
 
 from pyrovae.data.data import Data
@@ -13,6 +16,8 @@ from pyrovae.errors import at_least
 from pyrovae.evaluation.elbo import EVALUATION_BATCH, arguments, expect_reads
 from pyrovae.evaluation.importance import NUMBERS, expect_density, weighted
 from pyrovae.inference.effects import mean_of
+from pyrovae.inference.parameters import hidden
+from pyrovae.inference.sites import is_latent, variables_of
 from pyrovae.parts.likelihoods.columns import ByColumn
 from pyrovae.program import Program
 
@@ -67,18 +72,19 @@ def impute(
 def _imputed(program: Program, x: Tensor, y: Tensor | None, samples: int, draws: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return mean and draws of all values, and the effective samples, taking as many at once as fit in memory.
 
-    Sums of weights are relative to the largest weight so far. A draw is the code of the largest log w + g, with g
-    Gumbel noise, so that it can be chosen part by part.
+    Sums of weights are relative to the largest weight so far. A draw has the latents of the largest log w + g, with g
+    Gumbel noise, so that they can be chosen part by part.
     """
     n = len(x)
     part = max(1, NUMBERS // (n * program.features * math.prod(x.shape[1:])))
     largest, sums = x.new_full((n,), -math.inf), x.new_zeros(2, n)
     mean, categories = torch.zeros_like(x), dict[int, Tensor]()  # of a category: the weight of each of its values
-    best, drawn = x.new_full((draws, n), -math.inf), x.new_zeros(draws, *x.shape)
+    best, codes = x.new_full((draws, n), -math.inf), dict[str, Tensor]()  # of each draw: its score, and its latents
     for first in range(0, samples, part):
         log_w, trace = weighted(program.model, program.guide, min(part, samples - first), x, y)
         distribution: Any = trace.nodes[program.image]["fn"]
-        shape, log_w = (*log_w.shape, *x.shape[1:]), log_w.flatten(0, -2)  # log_w: (S, n)
+        batch, log_w = log_w.shape, log_w.flatten(0, -2)  # log_w: (S, n)
+        shape = (*batch, *x.shape[1:])
         filled = None if program.filled is None else trace.nodes[program.filled]["value"]
         means = (mean_of(distribution) if filled is None else filled).expand(shape).reshape(-1, *x.shape)
         now = torch.maximum(largest, log_w.max(0).values)
@@ -92,17 +98,36 @@ def _imputed(program: Program, x: Tensor, y: Tensor | None, samples: int, draws:
         sums = torch.stack([sums[0] * old + w.sum(0), sums[1] * old**2 + w.square().sum(0)])
         largest = now
         if draws:
-            values = (distribution.sample() if filled is None else filled).expand(shape).reshape(-1, *x.shape)
-            for draw in range(draws):
-                score, chosen = (log_w - torch.empty_like(log_w).exponential_().log()).max(0)
-                better = score > best[draw]
+            scores, chosen = (log_w - torch.empty(draws, *log_w.shape).to(x).exponential_().log()).max(1)  # (draws, n)
+            for name, values in _latents(trace, batch).items():
                 taken = values[chosen, torch.arange(n, device=x.device)]
-                drawn[draw] = torch.where(_rows(better, x), taken, drawn[draw])
-                best[draw] = torch.where(better, score, best[draw])
+                codes[name] = torch.where(_rows(scores > best, taken), taken, codes.get(name, taken))
+            best = torch.maximum(best, scores)
     mean = mean / _rows(sums[0], x)
     for column, weights in categories.items():
         mean[:, column] = weights.argmax(-1).to(mean)
-    return mean, drawn, sums[0].square() / sums[1]
+    return mean, _values(program, codes, draws, x, y), sums[0].square() / sums[1]
+
+
+def _latents(trace: Trace, batch: torch.Size) -> dict[str, Tensor]:
+    """Return the latents of a trace with the batch shape (..., samples, n), each as (S, n, ...), all side by side."""
+    latents = {}
+    for name, site in variables_of(trace).items():
+        if is_latent(site):
+            event: torch.Size = site["fn"].event_shape
+            latents[name] = site["value"].expand(*batch, *event).reshape(-1, batch[-1], *event)
+    return latents
+
+
+def _values(program: Program, codes: dict[str, Tensor], draws: int, x: Tensor, y: Tensor | None) -> Tensor:
+    """Draw values (draws, n, *shape) at latents (draws, n, ...): each draw its own, also where they share a latent."""
+    if not draws:
+        return x.new_zeros(0, *x.shape)
+    with pyro.validation_enabled(False), hidden(), pyro.plate("draws", draws, dim=-2):
+        trace = poutine.trace(poutine.condition(program.model, codes)).get_trace(x, y)
+    site: Any = trace.nodes[program.image if program.filled is None else program.filled]
+    values: Tensor = site["fn"].sample() if program.filled is None else site["value"]
+    return values.expand(draws, *x.shape)
 
 
 def _probabilities(distribution: Any) -> dict[int, Tensor]:
@@ -112,5 +137,5 @@ def _probabilities(distribution: Any) -> dict[int, Tensor]:
 
 
 def _rows(values: Tensor, x: Tensor) -> Tensor:
-    """Return values (n,) with as many dimensions as x (n, *shape) has."""
-    return values.view(-1, *[1] * (x.dim() - 1))
+    """Return values (..., n) with as many dimensions as x (..., n, *shape) has."""
+    return values.view(*values.shape, *[1] * (x.dim() - values.dim()))

@@ -26,6 +26,8 @@ def factor_model(tmp_path):
     with torch.no_grad():
         for parameter in program.decoder.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(len(parameter))) * 0.4)
+        for parameter in program.posterior.parameters():
+            parameter.zero_()  # the guide is the prior, which leaves out no code that matters
         loc = program.decoder(torch.cat([torch.zeros(1, 2), torch.eye(2)]))[:, 0].double()
     b, w = loc[0], (loc[1:] - loc[0]).T
     return program, b, w @ w.T + SCALE**2 * torch.eye(D, dtype=torch.float64)
@@ -79,6 +81,16 @@ def test_means_and_draws_are_those_of_the_exact_conditional(factor_model):
         assert ((batch.mean[i].double() - loc)[gaps].abs() < within).all()
         assert ((batch.draws[:, i].double().mean(0) - loc)[gaps].abs() < 4 * sd[gaps] / 20).all()
         assert ((batch.draws[:, i].double().std(0) / sd - 1)[gaps].abs() < 4 / math.sqrt(800)).all()
+
+
+def test_draws_of_the_same_code_differ(factor_model):
+    program, mean, covariance = factor_model
+    x = gappy(mean, covariance, 12)
+    (batch,) = impute(program, data_of(x), Images(x.float()), samples=1, draws=400)
+    gaps = x.isnan()
+    assert (batch.effective_samples == 1).all()
+    torch.testing.assert_close(batch.draws.std(0)[gaps], torch.full((int(gaps.sum()),), SCALE), rtol=0.2, atol=0)
+    assert (batch.draws.std(0)[~gaps] == 0).all()
 
 
 def test_parts_of_the_samples_add_up(factor_model, monkeypatch):
