@@ -181,7 +181,8 @@ def test_encoders_read_scaled_numbers_and_one_hot_categories():
     (read,) = seen
     assert read.shape == (2, width(kinds, True)) == (2, 12)
     assert read[:, 4:7].tolist() == [[0, 0, 1], [0, 0, 0]]
-    assert read[:, 7:].tolist() == [[1, 1, 1, 1, 1], [0, 1, 1, 1, 0]]
+    assert read[0, 7:].tolist() == [1, 1, 1, 1, 1]
+    assert read[1, 7:].tolist() == pytest.approx([0, 5 / 3, 5 / 3, 5 / 3, 0])  # by the share that is there
     assert read[1, 0] == 0
     assert read[0, 1].item() == pytest.approx((math.log(0.25) - kinds[1].mean) / kinds[1].std)
 

@@ -29,8 +29,10 @@ class Reading:
 class Observed(Encoder):
     """Encodes images or vectors of `shape` with missing values, NaN: as 0, beside a mask that is 1 where one is there.
 
-    The mask follows as further channels or entries, so `encoder` is one for `doubled(shape)`. Nazábal et al. (2020),
-    arXiv:1807.03653; the mask as an input: Ma et al. (2019), arXiv:1809.11142.
+    The mask follows as further channels or entries, so `encoder` is one for `doubled(shape)`. Both are divided by the
+    share that is there, so that the layers after are given as much of a whole image as of one with gaps. Nazábal et al.
+    (2020), arXiv:1807.03653; the mask as an input: Ma et al. (2019), arXiv:1809.11142; the share: Yi et al. (2020),
+    arXiv:1906.00150.
     """
 
     def __init__(self, encoder: Encoder, shape: Shape, unit: float = 1.0) -> None:
@@ -41,8 +43,14 @@ class Observed(Encoder):
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         missing = x.isnan()
         seen = (~missing).to(x) * self.unit  # in the units of the values, which the network divides by
-        h: Tensor = self.encoder(torch.cat([torch.where(missing, 0.0, x), seen], self.axis), y)
+        read = torch.cat([torch.where(missing, 0.0, x), seen], self.axis)
+        h: Tensor = self.encoder(read / _share(x, tuple(range(self.axis, 0))), y)
         return h
+
+
+def _share(x: Tensor, dims: int | tuple[int, ...]) -> Tensor:
+    """Return the share of values that are there, but a quarter where it is less: one value must not count as all."""
+    return 1 - x.isnan().to(x).mean(dims, keepdim=True).clamp_max(0.75)
 
 
 class Logarithms(Encoder):
@@ -60,7 +68,8 @@ class Logarithms(Encoder):
 class ByKind(Encoder):
     """Encodes the rows of a table by the kinds of its columns: scaled numbers, and categories as one-hot vectors.
 
-    Where a value is missing, NaN, its inputs are 0; if there may be such, a mask as in `Observed` follows.
+    Where a value is missing, NaN, its inputs are 0; if there may be such, a mask follows, and all is divided by the
+    share that is there, as in `Observed`.
     """
 
     def __init__(self, encoder: Encoder, kinds: Sequence[Kind], missing: bool) -> None:
@@ -77,7 +86,7 @@ class ByKind(Encoder):
                 inputs.append(kind.scaled(values))
         read = torch.stack(inputs, -1).nan_to_num(0.0)
         if self.missing:
-            read = torch.cat([read, (~x.isnan()).to(x)], -1)
+            read = torch.cat([read, (~x.isnan()).to(x)], -1) / _share(x, -1)
         h: Tensor = self.encoder(read, y)
         return h
 
