@@ -98,7 +98,8 @@ def _imputed(program: Program, x: Tensor, y: Tensor | None, samples: int, draws:
         sums = torch.stack([sums[0] * old + w.sum(0), sums[1] * old**2 + w.square().sum(0)])
         largest = now
         if draws:
-            scores, chosen = (log_w - torch.empty(draws, *log_w.shape).to(x).exponential_().log()).max(1)  # (draws, n)
+            noisy = [(log_w - torch.empty_like(log_w).exponential_().log()).max(0) for _ in range(draws)]
+            scores, chosen = (torch.stack(each) for each in zip(*noisy))  # (draws, n)
             for name, values in _latents(trace, batch).items():
                 taken = values[chosen, torch.arange(n, device=x.device)]
                 codes[name] = torch.where(_rows(scores > best, taken), taken, codes.get(name, taken))
