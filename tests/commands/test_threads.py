@@ -16,7 +16,7 @@ LAYERS = {"hierarchical": (3, 2), "stacked": (3, 2)}
     [
         *({"prior": name} for name in PRIORS if name != "conditional"),
         {"prior": "vamp", "condition": "label"},
-        *({"program": name, "latent_dim": LAYERS.get(name, 2)} for name in PROGRAMS),
+        *({"program": name, "latent_dim": LAYERS.get(name, 2)} for name in PROGRAMS if name != "not_at_random"),
     ],
     ids=lambda settings: " ".join(map(str, settings.values())),
 )

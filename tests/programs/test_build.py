@@ -35,7 +35,10 @@ def test_parts_draw_their_weights_in_one_order_whatever_the_program_names_first(
             {"posterior": "diag"},
             "posterior: expected one of diagonal, lowrank, full, flow, delta or FILE.py:Class, got 'diag'",
         ),
-        ({"network": "unet"}, "network: expected one of mlp, gated, conv, resnet or FILE.py:Class, got 'unet'"),
+        (
+            {"network": "unet"},
+            "network: expected one of mlp, gated, linear_decoder, conv, resnet or FILE.py:Class, got 'unet'",
+        ),
         ({"activation": "rely"}, "did you mean 'relu'"),
         ({"pixels": "standardized"}, "expects dynamic or static or threshold or binary or grey, got 'standardized'"),
         ({"likelihood": "gaussian", "pixels": "static"}, "which fits likelihood bernoulli"),

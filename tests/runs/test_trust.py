@@ -26,6 +26,7 @@ Path({mark!r}).touch()
 from pyrovae.parts.likelihoods import Bernoulli
 from pyrovae.parts.networks import MLP
 from pyrovae.inference.objectives import TraceELBO
+from pyrovae.parts.missingness import Increasing
 from pyrovae.parts.posteriors import Diagonal
 from pyrovae.parts.priors import Normal
 from pyrovae.vae import VAE
@@ -39,6 +40,7 @@ MEMBERS = {
     "prior": "Normal",
     "posterior": "Diagonal",
     "objective": "TraceELBO",
+    "missingness": "Increasing",
 }
 TRAIN = "--epochs 1 --hidden 16 --device cpu"
 RESUME = "train --resume --out run --no-figures --epochs 2"
