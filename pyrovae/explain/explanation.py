@@ -16,10 +16,9 @@ from pyrovae.explain.formulas import Formula
 from pyrovae.explain.listing import Listing, Site, sites_of
 from pyrovae.explain.terms import Term, signed_sum
 from pyrovae.explain.traces import traces_of
-from pyrovae.explain.vae import account_of_vae
+from pyrovae.explain.vae import account_of_vae, is_plain_vae
 from pyrovae.inference.parameters import hidden
 from pyrovae.program import Program
-from pyrovae.vae import VAE
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def explain(program: Program, batch: Batch, config: Config | None = None) -> Exp
         x, y = arguments(program, batch)
         depends = dependencies(program, x, y)
         traces = traces_of(program, x, y, known=arguments(program, batch, training=True)[1])
-        if isinstance(program, VAE) and program.filled is None:
+        if is_plain_vae(program):
             account = account_of_vae(program, traces, x, y, config)
         else:
             account = account_by_site(program, traces, depends, y, config)

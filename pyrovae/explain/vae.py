@@ -1,6 +1,7 @@
 """The account of a VAE: its parts say more than its sites, and have names that are in every textbook."""
 
-from typing import cast
+import inspect
+from typing import TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +15,17 @@ from pyrovae.explain.traces import Traces
 from pyrovae.inference.objectives.closed_form import known_kl
 from pyrovae.parts.densities import declared, kl_of_gaussians
 from pyrovae.parts.likelihoods import Unseen
+from pyrovae.program import Program
 from pyrovae.vae import VAE
 
 PARTS = ("encoder", "posterior", "prior", "decoder", "likelihood")
+
+
+def is_plain_vae(program: Program) -> TypeGuard[VAE]:
+    """Say whether model and guide are those of `VAE`; a subclass may have others."""
+    return isinstance(program, VAE) and all(
+        inspect.getattr_static(type(program), name) is inspect.getattr_static(VAE, name) for name in ("model", "guide")
+    )
 
 
 def account_of_vae(vae: VAE, traces: Traces, x: Tensor, y: Tensor | None, config: Config | None) -> Account:

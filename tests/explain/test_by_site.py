@@ -4,6 +4,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from support.builders import small_vae
 from support.explanations import explanation_of
 from support.likelihoods import LIKELIHOODS
 from support.programs import BRIGHT, Clusters, Symbols
@@ -16,6 +17,7 @@ from pyrovae.parts.posteriors import POSTERIORS
 from pyrovae.parts.posteriors.gaussian import Diagonal
 from pyrovae.parts.priors import PRIORS
 from pyrovae.program import Program
+from pyrovae.vae import VAE
 
 HIERARCHICAL = {"program": "hierarchical", "latent_dim": (4, 2), "trained": False}
 SEMI_SUPERVISED = {"program": "semi_supervised", "trained": False}
@@ -241,3 +243,26 @@ def test_a_program_of_the_variables_of_a_vae_is_drawn_as_one():
     assert explanation.parameters == {"weight": 32}
     assert is_of_vae(explanation)
     assert complete(explanation)
+
+
+def test_a_subclass_of_the_vae_with_a_model_of_its_own_is_explained_by_its_sites():
+    """Its own second latent is in the formulas, where those of the VAE have none."""
+
+    class Brighter(VAE):
+        def model(self, x=None, y=None, n=1):
+            with pyro.plate("images", n if x is None else len(x)):
+                z = pyro.sample("z", self.prior(y))
+                shift = pyro.sample("shift", dist.Normal(torch.zeros(1), 1.0).to_event(1))
+                return pyro.sample("x", self.likelihood(self.decoder(z, y) + shift[..., None, None, None]), obs=x)
+
+        def guide(self, x, y=None):
+            with pyro.plate("images", len(x)):
+                z = pyro.sample("z", self.posterior(self.encoder(x, y)))
+                pyro.sample("shift", dist.Normal(torch.zeros(1), 1.0).to_event(1))
+                return z
+
+    plain, _ = small_vae()
+    program = Brighter(plain.encoder, plain.decoder, plain.prior, plain.posterior, plain.likelihood)
+    explanation = explain(program, Batch(torch.rand(5, 1, 8, 8), None))
+    assert explanation.formulas[0].left == "p(x, shift, z)"
+    assert explanation.agrees
