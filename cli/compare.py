@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pyrovae.config.settings import Config, as_text
+from pyrovae.config.settings import Config
 from pyrovae.errors import InputError, one_of
 from pyrovae.figures.names import MOST_BESIDE, MOST_IN_LINE, key
 from pyrovae.figures.style import as_png
@@ -115,10 +115,11 @@ def _varying(runs: Sequence[Any]) -> list[str]:
 
 
 def _settings(run: Any) -> dict[str, str]:
+    from pyrovae.runs.card import network_of
+
     config = run.config
-    network = config.network if config.network != "mlp" else "mlp " + as_text(config.hidden)
     names = [name for name in Config.model_fields if name not in NOT_COMPARED]
-    return {"run": run.path.name, "network": network} | {name: str(getattr(config, name)) for name in names}
+    return {"run": run.path.name, "network": network_of(config)} | {name: str(getattr(config, name)) for name in names}
 
 
 def _scores(run: Any) -> dict[str, str]:

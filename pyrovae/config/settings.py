@@ -24,7 +24,6 @@ from pyrovae.errors import InputError
 # Settings that may name a class of the user's own, which is code, and settings that name data on disk.
 CLASSES = ("program", "network", "activation", "likelihood", "prior", "posterior", "objective", "missingness")
 PLACES = ("dataset", "data_dir")
-LAYERED_NETWORKS = ("mlp", "gated", "linear_decoder")  # those that read `hidden`
 
 
 def setting(default: Any, group: str, description: str, **limits: Any) -> Any:
@@ -130,7 +129,9 @@ class Config(BaseModel):
     )
 
     network: str = setting("mlp", "Model", "architecture of encoder and decoder (pyrovae list networks)")
-    hidden: values.Widths = setting((128, 128), "Model", "units of each hidden layer of mlp and gated, e.g. 512,256")
+    hidden: values.Widths = setting(
+        (128, 128), "Model", "units of each hidden layer of mlp, gated and linear_decoder, e.g. 512,256"
+    )
     activation: str = setting("relu", "Model", "nonlinearity (pyrovae list activations); with conv the default is tanh")
     latent_dim: values.Counts = Field(
         2,
@@ -281,20 +282,3 @@ def group_of(field: FieldInfo) -> str:
     """Return the group of flags in which a field of `Config` is shown."""
     extra: Any = field.json_schema_extra
     return str(extra["group"])
-
-
-def in_one_line(config: Config) -> str:
-    """Summarise a config: `digits, grey pixels; mlp 128,128, 2 latent dimensions; ...`."""
-    context = {"none": "", "label": " given labels"}.get(config.condition, f" given {config.condition}")
-    width = f" {','.join(map(str, config.hidden))}" if config.network in LAYERED_NETWORKS else ""
-    dimensions = f"{as_text(config.latent_dim)} latent dimension{'' if config.latent_dim == 1 else 's'}"
-    program = "" if config.program == "vae" else f"{config.program}, "
-    if config.program == "discrete":
-        return (
-            f"{config.dataset}{context}, {config.pixels} pixels; {program}{config.network}{width}, {config.variables}"
-            f" symbols of {config.symbols}, {config.gradient}; {config.likelihood} likelihood, {config.objective}"
-        )
-    return (
-        f"{config.dataset}{context}, {config.pixels} pixels; {program}{config.network}{width}, {dimensions};"
-        f" {config.likelihood} likelihood, {config.prior} prior, {config.posterior} posterior, {config.objective}"
-    )

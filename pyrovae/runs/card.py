@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from pyrovae.config.settings import Config, in_one_line
+from pyrovae.config.settings import Config, as_text
 from pyrovae.display import number
+from pyrovae.parts.networks import NETWORKS
+from pyrovae.parts.registry import parameters_of
 from pyrovae.runs.schema import Evaluation, Summary
 from pyrovae.training.record import Record
 
@@ -43,6 +45,29 @@ def as_line(rows: Mapping[str, str], without: Iterable[str] = ()) -> str:
     """Join the rows of `describe` to one line: `digits, ...; epochs 2; test loss 39.10 nats per image`."""
     shown = {name: value for name, value in rows.items() if name not in without}
     return "; ".join(value if name == "model" else f"{name} {value}" for name, value in shown.items())
+
+
+def in_one_line(config: Config) -> str:
+    """Summarise a config: `digits, grey pixels; mlp 128,128, 2 latent dimensions; ...`."""
+    context = {"none": "", "label": " given labels"}.get(config.condition, f" given {config.condition}")
+    dimensions = f"{as_text(config.latent_dim)} latent dimension{'' if config.latent_dim == 1 else 's'}"
+    program = "" if config.program == "vae" else f"{config.program}, "
+    if config.program == "discrete":
+        return (
+            f"{config.dataset}{context}, {config.pixels} pixels; {program}{network_of(config)}, {config.variables}"
+            f" symbols of {config.symbols}, {config.gradient}; {config.likelihood} likelihood, {config.objective}"
+        )
+    return (
+        f"{config.dataset}{context}, {config.pixels} pixels; {program}{network_of(config)}, {dimensions};"
+        f" {config.likelihood} likelihood, {config.prior} prior, {config.posterior} posterior, {config.objective}"
+    )
+
+
+def network_of(config: Config) -> str:
+    """Name the network, with the widths of its layers if `hidden` says them: `mlp 128,128`."""
+    member = NETWORKS.get(config.network)
+    layered = member is not None and "hidden" in parameters_of(member)
+    return f"{config.network} {as_text(config.hidden)}" if layered else config.network
 
 
 def _model(run: RunFolder) -> str:

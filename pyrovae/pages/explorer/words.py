@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from pyrovae.config.settings import LAYERED_NETWORKS, as_text
+from pyrovae.config.settings import as_text
 from pyrovae.display import number
 from pyrovae.pages.explorer.contents import Contents
+from pyrovae.runs.card import network_of
 from pyrovae.runs.run import Run
 
 ANY_POSTERIOR = "The encoder gives each image a distribution over codes: some are likely, others are not."
@@ -107,8 +108,7 @@ def facts(run: Run, contents: Contents) -> Iterator[tuple[str, str]]:
         yield "Pixels", config.pixels + (f": {note}" if isinstance(note, str) and note else "")
     else:
         yield "Pixels", config.pixels
-    hidden = f" {'-'.join(map(str, config.hidden))}" if config.network in LAYERED_NETWORKS else ""
-    yield "Network", f"{config.network}{hidden}"
+    yield "Network", network_of(config)
     yield "Likelihood, prior, posterior", f"{config.likelihood}, {config.prior}, {config.posterior}"
     image, code = contents.decoder["changes"]["image"], contents.encoder["changes"]["mean"]
     yield (

@@ -12,12 +12,12 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from pyrovae import __version__
-from pyrovae.config.settings import in_one_line
 from pyrovae.pages.report import words
 from pyrovae.pages.report.curves import curves_of
 from pyrovae.pages.report.estimates import evaluation, latents
 from pyrovae.pages.report.pictures import figures_by_name
 from pyrovae.pages.report.tables import headline, origin, settings
+from pyrovae.runs.card import in_one_line
 from pyrovae.runs.comparison import estimate_differences, loss_differences
 from pyrovae.runs.run import Run
 

@@ -20,7 +20,7 @@ def test_the_scores_parameters_and_versions_of_the_run_are_on_the_page(runs):
 def test_settings_that_were_changed_come_before_those_with_default_values(runs):
     text = words(page([Run(runs / "one")]))
     changed, rest = text.split("settings with default values")
-    assert "hidden units of each hidden layer of mlp and gated, e.g. 512,256 16 128,128" in changed
+    assert "hidden units of each hidden layer of mlp, gated and linear_decoder, e.g. 512,256 16 128,128" in changed
     assert "latent_dim" not in changed
     assert "latent_dim dimensions of the code z; of z1, z2, ... in programs with several codes, e.g. 40,20 2 2" in rest
 
