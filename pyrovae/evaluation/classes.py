@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pyrovae.data.data import Data
 from pyrovae.data.images import Images
-from pyrovae.evaluation.elbo import EVALUATION_BATCH
+from pyrovae.inference.arrays import BATCH
 from pyrovae.program import Program
 
 
@@ -32,7 +32,7 @@ def inferred_labels(vae: Program, data: Data, images: Images) -> Tensor:
 def label_probabilities(vae: Program, data: Data, images: Images) -> Tensor:
     """Return the probability of each class, or cluster, for each image: (N, classes), on the CPU."""
     vae.eval()
-    batches = [slice(start, start + EVALUATION_BATCH) for start in range(0, len(images), EVALUATION_BATCH)]
+    batches = [slice(start, start + BATCH) for start in range(0, len(images), BATCH)]
     return torch.cat([vae.classify(data.batch(images, rows).x).cpu() for rows in batches])
 
 

@@ -18,7 +18,6 @@ from pyrovae.inference.sites import Site
 from pyrovae.inference.traces import total as sum_of
 from pyrovae.program import Program
 
-EVALUATION_BATCH = BATCH  # images at once, at most
 DECODER_OUTPUTS = 2**28  # numbers that the decoder returns at once, at most
 
 
@@ -73,7 +72,7 @@ def elbo_scores(vae: Program, data: Data, images: Images | Any, watch: ActiveUni
 
 def _batches(n: int, outputs: int) -> list[slice]:
     """Split n images into batches of about the same size; the decoder returns `outputs` numbers for an image."""
-    count = math.ceil(n / max(1, min(EVALUATION_BATCH, DECODER_OUTPUTS // outputs)))
+    count = math.ceil(n / max(1, min(BATCH, DECODER_OUTPUTS // outputs)))
     return [slice(n * k // count, n * (k + 1) // count) for k in range(count)]
 
 

@@ -13,8 +13,9 @@ from torch import Tensor
 from pyrovae.data.data import Data
 from pyrovae.data.images import Images
 from pyrovae.errors import at_least
-from pyrovae.evaluation.elbo import EVALUATION_BATCH, arguments, expect_reads
+from pyrovae.evaluation.elbo import arguments, expect_reads
 from pyrovae.evaluation.importance import NUMBERS, expect_density, weighted
+from pyrovae.inference.arrays import BATCH
 from pyrovae.inference.effects import mean_of
 from pyrovae.inference.parameters import hidden
 from pyrovae.inference.sites import is_latent, variables_of
@@ -58,7 +59,7 @@ def impute(
     expect_density(program)
     program.eval()
     per_image = samples * program.features * math.prod(data.shape)
-    at_once = max(1, min(EVALUATION_BATCH, NUMBERS // per_image))
+    at_once = max(1, min(BATCH, NUMBERS // per_image))
     for start in range(0, len(images), at_once):
         some = images[slice(start, start + at_once)]
         x, y = arguments(program, data.batch(some, slice(None)))

@@ -13,9 +13,9 @@ from torch import Tensor
 from pyrovae.config.settings import Config
 from pyrovae.data.data import Data
 from pyrovae.errors import at_least
-from pyrovae.evaluation.elbo import EVALUATION_BATCH
 from pyrovae.evaluation.importance import log_likelihoods
 from pyrovae.inference import seeded
+from pyrovae.inference.arrays import BATCH
 from pyrovae.inference.effects import mean_of
 from pyrovae.programs.build import build_for
 from pyrovae.training.fit import fit
@@ -92,8 +92,8 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         check_is_fitted(self)
         codes = np.asarray(X)
         at_least(1, codes=len(codes))
-        parts = torch.from_numpy(codes).to(self.program_.device).split(EVALUATION_BATCH)
-        return self._as(codes, self.data_.pixels.to_own_units(torch.cat([self.program_.decode(z) for z in parts])))
+        rows = self.program_.decode(torch.from_numpy(codes))
+        return self._as(codes, self.data_.pixels.to_own_units(rows))
 
     def sample(self, n_samples: int = 1) -> np.ndarray:
         """Draw rows from the model, (n_samples, features), in the units of the columns."""
@@ -126,7 +126,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _batches(self, X: np.ndarray) -> list[Tensor]:
         """Return the rows as the program reads them, in batches."""
         rows = self.data_.images(X).images
-        return [self.data_.read(part).x.to(self.program_.device) for part in rows.split(EVALUATION_BATCH)]
+        return [self.data_.read(part).x.to(self.program_.device) for part in rows.split(BATCH)]
 
     def _as(self, like: np.ndarray, values: Tensor) -> np.ndarray:
         return values.cpu().numpy().astype(like.dtype if like.dtype.kind == "f" else np.float64)

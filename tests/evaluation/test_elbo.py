@@ -25,7 +25,7 @@ def test_scores_do_not_depend_on_the_size_of_batches(monkeypatch):
     vae, _ = small_vae(posterior="delta")  # nothing is drawn, so the parts must agree exactly
     data = small_data(n=50)
     whole = elbo_scores(vae, data, data.test)
-    monkeypatch.setattr(elbo, "EVALUATION_BATCH", 7)
+    monkeypatch.setattr(elbo, "BATCH", 7)
     assert elbo_scores(vae, data, data.test)["loss"] == pytest.approx(whole["loss"], rel=1e-6)
     x = data.batch(data.test, slice(0, 50)).x
     cross_entropy = torch.nn.functional.binary_cross_entropy(vae.reconstruct(x), x, reduction="sum") / 50
