@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 Shape = tuple[int, ...]
-RATE = 10.0  # Adam's steps have one size, whatever they change: a slope must be able to grow by more than that
+RATE = 10.0  # slopes have further to go than weights, and Adam moves all parameters by about the same at a step
 
 
 class SelfMasking(nn.Module):

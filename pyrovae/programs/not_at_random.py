@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent
 
-from pyrovae.parts.contexts import Context
 from pyrovae.parts.likelihoods import Seen
 from pyrovae.vae import VAE
 
@@ -34,16 +33,7 @@ class NotAtRandom(VAE):
 
     filled = "x_missing"
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        prior: nn.Module,
-        posterior: nn.Module,
-        likelihood: Any,  # `Seen`, around the likelihood of all values
-        missingness: nn.Module,
-        context: Context | None = None,
-    ) -> None:
+    def __init__(self, likelihood: Any, missingness: nn.Module, **parts: Any) -> None:
         if not isinstance(likelihood, Seen):  # quadrants wrap it
             raise ValueError(
                 "program not_at_random: expected data with missing values, and no quadrants as condition; at random or"
@@ -51,7 +41,7 @@ class NotAtRandom(VAE):
             )
         if getattr(likelihood.likelihood, "optimal", False):
             raise ValueError("scale: expected one that does not follow from the values, got optimal")
-        super().__init__(encoder, decoder, prior, posterior, likelihood, context)
+        super().__init__(likelihood=likelihood, **parts)
         self.missingness = missingness
 
     def model(self, x: Tensor | None = None, y: Tensor | None = None, n: int = 1) -> Tensor:

@@ -85,14 +85,14 @@ def read_evaluation(path: Path) -> Evaluation:
 
 
 def read_progress(path: Path) -> dict[str, Tensor]:
-    """Read progress.safetensors: images named `original` or by an epoch, all of the same shape (n, C, H, W), uint8."""
+    """Read progress.safetensors: images (n, C, H, W) in [0, 1], named `original`, which is first, or by an epoch."""
     images = load_file(path)
     original = images["original"]
     if {image.shape for image in images.values()} != {original.shape} or original.dim() != 4:
         raise ValueError("images of several shapes")
     if unknown := [name for name in images if name != "original" and not name.isdecimal()]:
         raise ValueError(f"images of {unknown[0]!r}")
-    return images
+    return {name: images[name] / 255 for name in sorted(images, key=lambda name: (name != "original", name.zfill(9)))}
 
 
 def read_about(path: Path) -> About:

@@ -175,10 +175,7 @@ class Run:
         """Images (n, C, H, W) in [0, 1] by name: `original`, and reconstructions after the epochs `1`, `3`, ..."""
         if not (self.path / "progress.safetensors").exists():
             return {}
-        images = self._read("progress.safetensors", reading.read_progress)
-        return {
-            name: images[name] / 255 for name in sorted(images, key=lambda name: (name != "original", name.zfill(9)))
-        }
+        return self._read("progress.safetensors", reading.read_progress)
 
     def _read(self, name: str, parse: Callable[[Path], T]) -> T:
         content = reading.read(self.path, name, parse)

@@ -1,5 +1,7 @@
 """The base of priors that place a mixture component at the encoding of each of K images."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
@@ -8,7 +10,7 @@ from pyrovae.parts.networks.network import Encoder
 from pyrovae.parts.priors.levels import Levels, Values
 
 
-class EncodedMixture(nn.Module):
+class EncodedMixture(nn.Module, ABC):
     """An equal mixture of K components, each made from the posterior q(z | x_k) at one of K images.
 
     A subclass says where the images and their contexts are stored (`stored`), and returns the mixture from `forward`.
@@ -22,9 +24,9 @@ class EncodedMixture(nn.Module):
         self.register_buffer("started", torch.tensor(False))
         self.shared = (encoder, posterior)  # a tuple: as attributes, these modules would be saved again with the prior
 
+    @abstractmethod
     def stored(self) -> tuple[Tensor | Levels | Values, Tensor | Levels | None]:
         """Return the images (K, C, H, W) or vectors (K, D), and their contexts (K, ...) or None."""
-        raise NotImplementedError
 
     def initialise(self, x: Tensor, y: Tensor | None = None) -> None:
         """Start from training images x (K, *shape) and their contexts y; a prior that has started keeps its own."""

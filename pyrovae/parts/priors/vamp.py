@@ -41,7 +41,7 @@ class Vamp(EncodedMixture):
     @property
     def images(self) -> Tensor:
         """The pseudo-inputs as the encoder reads them: bytes are learned in units of 255, so that steps move them."""
-        return self.inputs * self.unit if self.unit != 1 else self.inputs
+        return self.inputs * self.unit
 
     def initialise(self, x: Tensor, y: Tensor | None = None) -> None:
         """Start from training images x (K, *shape); what is missing in one starts at the mean of the others."""

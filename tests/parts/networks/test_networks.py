@@ -7,8 +7,9 @@ import torch
 from support.builders import small_vae
 
 from pyrovae.parts.networks import ACTIVATIONS, NETWORKS
+from pyrovae.parts.registry import parameters_of
 
-LAYERED = ("mlp", "gated", "linear_decoder")  # those that have `hidden` layers
+LAYERED = [name for name, member in NETWORKS.items() if "hidden" in parameters_of(member)]
 
 
 @pytest.mark.parametrize("network", NETWORKS)
