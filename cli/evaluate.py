@@ -16,6 +16,7 @@ from .values import NAMED, SEED, Whole, examples
 if TYPE_CHECKING:
     from pyrovae.runs.evaluating import Evaluating
     from pyrovae.runs.run import Run
+    from pyrovae.runs.schema import Latents
 
 
 @click.command(
@@ -134,15 +135,22 @@ def _annealed_lines(annealed: Mapping[str, Any]) -> Iterator[str]:
             yield "warning: the annealed number is too low there: more --ais-steps"
 
 
-def _latent_lines(latents: Mapping[str, Any]) -> Iterator[str]:
+def _latent_lines(latents: "Latents") -> Iterator[str]:
+    from pyrovae.runs.card import is_saturated, marginal_kl, mutual_information
+
     if "active_units" in latents:
         yield f"{latents['active_units']} of {latents['latent_dim']} latent dimensions are active"
     for name, layer in latents.get("layers", {}).items():
         active = f", {layer['active_units']} of them active" if "active_units" in layer else ""
         yield f"{name}: {layer['latent_dim']} dimensions{active}; KL {layer['kl']:.2f} nats"
-    if "mutual_information" in latents:
-        shares = f"mutual information {latents['mutual_information']:.2f}, marginal KL {latents['marginal_kl']:.2f}"
-        yield f"{shares} nats (of the test set, whose index holds {math.log(latents['images']):.2f})"
+    if "kl" in latents:
+        yield (
+            f"mutual information {mutual_information(latents)}, marginal KL {marginal_kl(latents)} nats: bounds of the"
+            f" two parts of the KL, {latents['kl']:.2f}"
+        )
+        if is_saturated(latents):
+            most = f"{math.log(latents['images']):.2f}"
+            yield f"no lower bound of the mutual information from {latents['images']:,} images is above {most}"
     if "knn_accuracy" in latents:
         knn, probe = latents["knn_accuracy"], latents["probe_accuracy"]
         yield f"the label can be read from the code: {knn:.1%} by five neighbours, {probe:.1%} by a linear probe"

@@ -1,6 +1,5 @@
 """Describe the codes of a set of images: how much each dimension says, and what can be predicted from them."""
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import NotRequired, TypedDict
@@ -10,13 +9,14 @@ import torch
 from pyro.distributions import TorchDistribution
 from pyro.distributions.torch_distribution import ExpandedDistribution
 from torch import Tensor
-from torch.distributions import Independent, Normal, TransformedDistribution
+from torch.distributions import Independent, Normal
 
 from pyrovae.data.data import Data
 from pyrovae.data.images import Images
 from pyrovae.evaluation.active_units import ACTIVE, ActiveUnits
 from pyrovae.evaluation.classes import agreement
 from pyrovae.evaluation.elbo import arguments, elbo_scores, sites_of_images
+from pyrovae.evaluation.information import information
 from pyrovae.inference import seeded
 from pyrovae.inference.effects import known_mean, mean_of
 from pyrovae.inference.objectives.closed_form import known_kl
@@ -25,9 +25,6 @@ from pyrovae.inference.threads import Threads
 from pyrovae.program import Program
 
 BATCH = 1000  # images at once
-PAIRS = 2_000_000  # pairs of a code and an image that are scored at once
-FLOW_CODES = 10  # and of so many codes, with a flow posterior
-CODES = 100  # with a flow posterior, use only this many: its density at another image's code costs a pass per dimension
 
 
 def code_means(vae: Program, data: Data, images: Images) -> Tensor:
@@ -75,16 +72,20 @@ class LatentReport(TypedDict):
     r"""How the codes of the test images use the latent space, as evaluation.json holds it; in nats.
 
     What a model does not have is left out: `active_units` if the means of its codes are not known in closed form,
-    `kl_per_dimension` if the KL of each dimension is not, both parts of the KL if it is conditional, accuracies if the
-    images have no labels, and everything about the KL if it has none. A program without a code has its labels alone.
+    `kl_per_dimension` if the KL of each dimension is not, the bounds of both parts of the KL if it is conditional,
+    accuracies if the images have no labels, and everything about the KL if it has none. A program without a code has
+    its labels alone.
     """
 
     images: int
     latent_dim: NotRequired[int]
     active_units: NotRequired[int]  # dimensions whose mean has a variance above 0.01 over the images
     kl_per_dimension: NotRequired[list[float]]
-    mutual_information: NotRequired[float]  # I(x; z) = E[log q(z | x) − log q(z)], at most log N for N images
-    marginal_kl: NotRequired[float]  # KL(q(z) ‖ p(z))
+    kl: NotRequired[float]  # the mean of log q − log p at one draw for each image; as `Information` has it
+    mutual_information_lower: NotRequired[float]  # at most log N for N images
+    mutual_information_upper: NotRequired[float]
+    marginal_kl_lower: NotRequired[float]
+    marginal_kl_upper: NotRequired[float]
     knn_accuracy: NotRequired[float]  # how often the label is predicted from the code by five nearest neighbours
     probe_accuracy: NotRequired[float]  # how often the label is predicted from the code by logistic regression
     layers: NotRequired[dict[str, Layer]]  # if there are several codes: each by its name
@@ -96,10 +97,10 @@ class LatentReport(TypedDict):
 def report(vae: Program, data: Data) -> LatentReport:
     r"""Measure how the codes of the test images use the latent space.
 
-    `mutual_information` and `marginal_kl` add up to the mean KL; q(z) = 1/N Σ q(z | x_n) (Hoffman & Johnson 2016, ELBO
-    surgery). If the posterior is a flow, the first is averaged over a hundred codes only. Both are left out where the
-    guide draws other latents before the code, because q(z | x) is then not known. The accuracies are learned on
-    one random half of the test images and scored on the other. Active units: Burda et al. (2016), arXiv:1509.00519.
+    Mutual information and marginal KL add up to the mean KL; each has two bounds, which hold for the population that
+    the test images come from: see `information`. They are left out where the guide draws other latents before the
+    code, because q(z | x) is then not known. The accuracies are learned on one random half of the test images and
+    scored on the other. Active units: Burda et al. (2016), arXiv:1509.00519.
     """
     sites = sites_of_images(vae, data, data.test)
     result: LatentReport = {"images": len(data.test)}
@@ -123,7 +124,9 @@ def _of_code(vae: Program, data: Data, code: Site) -> LatentReport:
         if by_dimension is not None:
             result["kl_per_dimension"] = by_dimension.tolist()
         if vae.context is None and not code.inferred_after:
-            result["mutual_information"], result["marginal_kl"] = _surgery(vae, data)
+            with pyro.validation_enabled(False):  # a flow's inverse may overflow at another image's code
+                posteriors, priors = zip(*_posteriors(vae, data, data.test))
+                result |= information(posteriors, priors, Threads(vae.device))  # type: ignore[typeddict-item]
     if (accuracies := _accuracies(means, data)) is not None:
         result["knn_accuracy"], result["probe_accuracy"] = accuracies
     return result
@@ -153,39 +156,8 @@ def _posteriors(vae: Program, data: Data, images: Images) -> Iterator[tuple[Torc
         yield distributions
 
 
-@torch.no_grad()
-def _surgery(vae: Program, data: Data) -> tuple[float, float]:
-    """Split the mean KL into I(x; z) and KL(q(z) ‖ p(z)), estimated by one code of each image."""
-    with pyro.validation_enabled(False):  # a flow's inverse may overflow at another image's code
-        posteriors, priors = zip(*_posteriors(vae, data, data.test))
-        samples = [q.sample() for q in posteriors]
-        own, prior = (
-            torch.cat([distribution.log_prob(part) for distribution, part in zip(distributions, samples)])
-            for distributions in (posteriors, priors)
-        )
-        z, n = torch.cat(samples), len(data.test)
-        codes = min(CODES, n) if isinstance(posteriors[0], TransformedDistribution) else n
-        log_marginal = Threads(vae.device).measured()(_log_marginal)
-        size = PAIRS // BATCH if codes == n else FLOW_CODES
-        marginal = torch.cat([log_marginal(posteriors, z, own, part) for part in torch.arange(codes).split(size)])
-        mutual = (own[:codes] - marginal).mean()
-        return mutual.item(), ((own - prior).mean() - mutual).item()
-
-
 def _slices(images: Images) -> list[slice]:
     return [slice(start, start + BATCH) for start in range(0, len(images), BATCH)]
-
-
-def _log_marginal(posteriors: Sequence[TorchDistribution], z: Tensor, own: Tensor, part: Tensor) -> Tensor:
-    """Return log q(z) = log 1/N Σ q(z | x_n) for the codes z[part], where z (N, latent) has a code of each image.
-
-    `posteriors` are those of batch after batch. `own` (N,) are the log-densities of the codes under the posteriors of
-    their own images, which are known already.
-    """
-    scores = torch.cat([q.log_prob(z[part, None].expand(-1, *q.batch_shape, -1)) for q in posteriors], 1)
-    scores = scores.where(scores.isfinite(), -math.inf)  # (part, N), in pairs, as a posterior's flow does not broadcast
-    scores[torch.arange(len(part)), part] = own[part]
-    return torch.logsumexp(scores, 1) - math.log(len(z))
 
 
 def _accuracies(means: Tensor, data: Data) -> tuple[float, float] | None:

@@ -74,7 +74,11 @@ class Annealed(TypedDict, total=False):
 
 
 class Latents(TypedDict, total=False):
-    """How the codes of the test images use the latent space, in nats; see `pyrovae.evaluation.latents.report`."""
+    """How the codes of the test images use the latent space, in nats; see `pyrovae.evaluation.latents.report`.
+
+    Earlier versions of 0.1 wrote `mutual_information` and `marginal_kl` in place of the bounds. They add up to the mean
+    KL, but the first is a lower bound, which saturates at log N for N images, and so the second is an upper bound.
+    """
 
     images: int
     latent_dim: int
@@ -84,6 +88,11 @@ class Latents(TypedDict, total=False):
     nmi: float
     ari: float
     kl_per_dimension: list[float]
+    kl: float
+    mutual_information_lower: float
+    mutual_information_upper: float
+    marginal_kl_lower: float
+    marginal_kl_upper: float
     mutual_information: float
     marginal_kl: float
     knn_accuracy: float

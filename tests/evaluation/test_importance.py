@@ -152,7 +152,10 @@ def test_the_command_writes_what_it_prints(tmp_path, monkeypatch, capsys):
     saved = json.loads((tmp_path / "run" / "evaluation.json").read_text(encoding="utf-8"))
     assert (saved["images"], saved["samples"], saved["protocol"], saved["density"]) == (30, 200, "bytes", True)
     assert saved["bits_per_dimension"] == pytest.approx(-saved["log_likelihood"] / math.log(2) / 64)
-    assert f"log p(x) = {saved['log_likelihood']:.2f} ± {saved['standard_error']:.2f}" in capsys.readouterr().out
+    printed, latents = capsys.readouterr().out, saved["latents"]
+    assert f"log p(x) = {saved['log_likelihood']:.2f} ± {saved['standard_error']:.2f}" in printed
+    lower, upper = latents["mutual_information_lower"], latents["mutual_information_upper"]
+    assert f"mutual information {lower:.2f} to {upper:.2f}, marginal KL {latents['marginal_kl_lower']:.2f}" in printed
 
 
 def ends_after(number):

@@ -63,24 +63,16 @@ def test_kl_per_dimension_is_left_out_without_a_closed_form(settings):
     assert "kl_per_dimension" not in report(vae, data)
 
 
-def test_mutual_information_is_log_n_for_codes_far_apart_and_0_for_equal_ones():
-    data = small_data()
-    apart = report(known(scale=1e-4), data)
-    assert apart["mutual_information"] == pytest.approx(math.log(len(data.test)), abs=1e-3)
-    together = report(known(scale=1e4), data)
-    assert together["mutual_information"] == pytest.approx(0, abs=1e-3)
-
-
 @pytest.mark.parametrize("posterior", ["diagonal", "full", "flow"])
-def test_mutual_information_and_marginal_kl_add_up_to_the_kl(posterior):
+def test_the_parts_of_the_kl_are_bounded_on_either_side(posterior):
     vae, config = small_vae(posterior=posterior, epochs=3)
     data = small_data(n=1500)
     for _ in fit(vae, data, config):
         pass
     latents = report(vae, data)
-    assert latents["mutual_information"] + latents["marginal_kl"] == pytest.approx(
-        elbo_scores(vae, data, data.test)["kl"], abs=0.1
-    )
+    assert latents["kl"] == pytest.approx(elbo_scores(vae, data, data.test)["kl"], abs=0.1)
+    assert 0 <= latents["mutual_information_lower"] <= latents["mutual_information_upper"] < latents["kl"] + 0.1
+    assert 0 <= latents["marginal_kl_lower"] <= latents["marginal_kl_upper"] < latents["kl"] + 0.1
 
 
 def test_a_flow_whose_inverse_overflows_at_other_codes_is_reported():
@@ -90,8 +82,9 @@ def test_a_flow_whose_inverse_overflows_at_other_codes_is_reported():
         for weights in vae.posterior.parameters():
             weights.mul_(100)
     latents, highest = report(vae, data), math.log(len(data.test))
-    assert highest - 0.5 < latents["mutual_information"] < highest + 1e-3
-    assert math.isfinite(latents["marginal_kl"])
+    assert highest - 0.5 < latents["mutual_information_lower"] < highest + 1e-3
+    assert math.isfinite(latents["mutual_information_upper"])
+    assert math.isfinite(latents["marginal_kl_upper"])
 
 
 def test_dimensions_with_constant_means_are_not_active():
@@ -137,4 +130,4 @@ def test_reports_on_conditional_models_leave_out_both_parts_of_the_kl(condition)
     vae, _ = small_vae(condition=condition)
     latents = report(vae, small_data())
     assert len(latents["kl_per_dimension"]) == 2
-    assert "mutual_information" not in latents
+    assert not {"kl", "mutual_information_lower", "marginal_kl_upper"} & latents.keys()

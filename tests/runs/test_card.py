@@ -6,6 +6,7 @@ import pytest
 from support.runs import trained
 
 from pyrovae import Config, Run
+from pyrovae.runs.card import is_saturated, marginal_kl, mutual_information
 from pyrovae.runs.layout import FILES
 
 EVIL = "<script>alert(1)</script>"
@@ -48,3 +49,22 @@ def test_a_deleted_run_shows_that_it_is_unreadable(made, tmp_path):
     run = Run(shutil.copytree(made, tmp_path / "run"))
     shutil.rmtree(run.path)
     assert "unreadable: run: expected config.toml" in repr(run)
+
+
+def test_parts_of_the_kl_are_shown_by_their_bounds():
+    latents = {
+        "images": 10_000,
+        "mutual_information_lower": 9.19,
+        "mutual_information_upper": 17.3,
+        "marginal_kl_lower": 1.2,
+        "marginal_kl_upper": 9.31,
+    }
+    assert (mutual_information(latents), marginal_kl(latents)) == ("9.19 to 17.30", "1.20 to 9.31")
+    assert is_saturated(latents)
+    assert not is_saturated(latents | {"mutual_information_lower": 8.4})  # log 10,000 − log 2 = 8.52
+    old = {"images": 10_000, "mutual_information": 9.19, "marginal_kl": 17.51}
+    assert (mutual_information(old), marginal_kl(old)) == ("≥ 9.19, saturated", "≤ 17.51")
+    assert mutual_information(old | {"mutual_information": 4.0}) == "≥ 4.00"
+    assert (mutual_information({}), marginal_kl({})) == ("–", "–")
+    assert not is_saturated({})
+    assert not is_saturated({"images": 1, "mutual_information_lower": 0.0})  # log 1 = 0

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pyrovae.display import number
 from pyrovae.evaluation.importance import reliable_k
 from pyrovae.pages.report.tables import NONE, TableRow, likelihood_name, one_line, part, percent, yes_or_no
-from pyrovae.runs.card import estimate
+from pyrovae.runs.card import estimate, marginal_kl, mutual_information
 from pyrovae.runs.run import Run
+from pyrovae.runs.schema import Latents
 
 Content = Mapping[str, object]  # of evaluation.json, or a part of it
 RowOf = tuple[str, Callable[[Content], str], str]  # a row's name, a function that writes a cell, what the number is
@@ -91,7 +92,8 @@ MEASURED_ON: list[RowOf] = [
 
 def latents(runs: Sequence[Run]) -> list[TableRow]:
     """Return rows that say how the codes of the test images use the latent space."""
-    reports = [part(run.evaluation or {}, "latents") for run in runs]
+    evaluations = [run.evaluation for run in runs]
+    reports: list[Latents] = [content.get("latents", {}) if content else {} for content in evaluations]
 
     def row(name: str, key: str, form: Callable[[object], str], about: str) -> TableRow:
         return TableRow(name, [form(report.get(key)) for report in reports], about)
@@ -102,13 +104,17 @@ def latents(runs: Sequence[Run]) -> list[TableRow]:
             [_active_units(run, report) for run, report in zip(runs, reports)],
             "dimensions whose posterior mean has a variance above 0.01 over the images",
         ),
-        row("mutual information", "mutual_information", number, "between image and code, nats; at most log N"),
+        TableRow("KL", [_mean_kl(report) for report in reports], "of the code of an image from the prior, nats"),
+        TableRow(
+            "mutual information",
+            [mutual_information(report) for report in reports],
+            "between image and code, nats; a part of the KL, of which bounds are known. The lower one is at most log N",
+        ),
         TableRow("log N", [_most_information(report) for report in reports], "for N test images, nats"),
-        row(
+        TableRow(
             "marginal KL",
-            "marginal_kl",
-            number,
-            "of all codes together from the prior, nats; with the mutual information it adds up to the KL",
+            [marginal_kl(report) for report in reports],
+            "of all codes together from the prior, nats; the rest of the KL, of which bounds are known, too",
         ),
         row(
             "label from five neighbours",
@@ -129,14 +135,20 @@ def latents(runs: Sequence[Run]) -> list[TableRow]:
     return [row for row in rows if not row.empty]
 
 
-def _active_units(run: Run, report: Content) -> str:
+def _active_units(run: Run, report: Latents) -> str:
     """Return the active units that `pyrovae evaluate` counted, or else those of the epoch whose weights are kept."""
     units = number(report.get("active_units", run.summary["best"].get("active_units")), 0)
     return units if units == NONE else f"{units} of {number(run.config.code_dim, 0)}"
 
 
-def _most_information(report: Content) -> str:
-    count = report.get("images")
-    if "mutual_information" not in report or not isinstance(count, int | float) or number(count) == NONE or count <= 0:
-        return NONE
-    return number(math.log(count))
+def _mean_kl(report: Latents) -> str:
+    """Return the mean KL; earlier versions of 0.1 wrote two numbers that add up to it."""
+    if "mutual_information" in report and "marginal_kl" in report:
+        return number(report["mutual_information"] + report["marginal_kl"])
+    return number(report.get("kl"))
+
+
+def _most_information(report: Latents) -> str:
+    """Return log N where there is a lower bound of the mutual information."""
+    count = report.get("images", 0)
+    return NONE if count <= 0 or mutual_information(report) == NONE else number(math.log(count))
