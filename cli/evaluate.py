@@ -47,10 +47,10 @@ def command(
 ) -> None:
     """Estimate log p(x) of the test set, or log p(x | y), by importance sampling from the guide of RUN.
 
-    RUN/evaluation.json gets the estimate, its standard error over the images, its diagnostics and a report on the
-    latent space (active units, KL of each dimension, mutual information, how well labels can be read from the codes);
-    with --ais also the annealed estimate, beside the importance-sampled one of the same images. RUN/report.html is
-    written again.
+    RUN/evaluation.json gets the estimate, its standard errors over the images and of the samples, its diagnostics and
+    a report on the latent space (active units, KL of each dimension, mutual information, how well labels can be read
+    from the codes); with --ais also the annealed estimate, beside the importance-sampled one of the same images.
+    RUN/report.html is written again.
 
     RUN is a folder of `pyrovae train`. Twice the samples take twice the time, and come closer to log p(x) from below.
     If the command is stopped or killed, repeat it with --resume: it goes on, and ends with the same number.
@@ -96,7 +96,9 @@ def _lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
     from pyrovae.evaluation.importance import reliable_k
 
     what = "log p(x)" if evaluation["condition"] == "none" else "log p(x | y)"
-    error = "" if evaluation["standard_error"] is None else f" ± {evaluation['standard_error']:.2f}"
+    error = "" if evaluation["standard_error"] is None else f" ± {evaluation['standard_error']:.2f} (images)"
+    if evaluation["monte_carlo_error"] is not None:
+        error += f" ± {evaluation['monte_carlo_error']:.3f} (samples)"
     noun = evaluation["unit"].split()[-1]
     yield (
         f"{what} = {evaluation['log_likelihood']:.2f}{error} {evaluation['unit']}"
@@ -113,7 +115,10 @@ def _lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
             f" {reliable_k(evaluation['samples']):.2f}, which takes more samples"
         )
         if evaluation["unreliable_share"] > 0.1:
-            yield f"warning: for many {noun}s the weights' tail is too heavy: more --samples, or a better posterior"
+            yield (
+                f"warning: for many {noun}s the weights' tail is too heavy: more --samples, or a better posterior;"
+                " --ais checks the estimate"
+            )
     yield from _annealed_lines(evaluation.get("annealed", {}))
     yield from _latent_lines(evaluation.get("latents", {}))
     yield f"pixels {evaluation['protocol']}" + (f": {evaluation['note']}" if evaluation["note"] else "")

@@ -175,6 +175,7 @@ class Estimate(TypedDict):
 
     log_likelihood: float
     standard_error: float | None  # the standard error of log_likelihood, over the images
+    monte_carlo_error: float | None  # what of it other samples for the same images would change; see `summarise`
     elbo: float
     images: int
     samples: int
@@ -184,13 +185,20 @@ class Estimate(TypedDict):
 
 
 def summarise(batches: list[dict[str, Tensor]], samples: int) -> Estimate:
-    """Return the means over the images of what `log_likelihoods` yielded for `samples` samples."""
+    r"""Return the means over the images of what `log_likelihoods` yielded for `samples` samples.
+
+    By the delta method, log (1/K) Σ w has the variance Var(w) / (K E[w]²) for an image, which is estimated by
+    (1 / effective samples − 1 / K) K / (K − 1). The Monte Carlo error is the standard error of the mean over these
+    images that follows. Like the estimate, it is too small where the weights have heavy tails.
+    """
     values = {name: torch.cat([batch[name].cpu() for batch in batches]) for name in batches[0]}
     score, k, n = values["log_likelihood"], values["pareto_k"], len(values["log_likelihood"])
     known = not k.isnan().any()
+    variance = (1 / values["effective_samples"].double() - 1 / samples).clamp_min(0) * samples / max(samples - 1, 1)
     return {
         "log_likelihood": score.mean().item(),
         "standard_error": (score.std() / math.sqrt(n)).item() if n > 1 else None,
+        "monte_carlo_error": variance.sum().sqrt().item() / n if samples > 1 else None,
         "elbo": values["elbo"].mean().item(),
         "images": n,
         "samples": samples,

@@ -106,6 +106,7 @@ class Evaluation(Units):
     standard_error: float | None
     samples: int
     images: int
+    monte_carlo_error: NotRequired[float | None]  # the standard error of the samples, for the same images
     elbo: NotRequired[float]
     effective_samples: NotRequired[float]
     pareto_k: NotRequired[float | None]

@@ -44,6 +44,25 @@ def test_more_samples_bound_the_likelihood_more_closely(linear_gaussian):
     assert bounds[0] < bounds[1] < bounds[2] < exact.mean()
 
 
+def test_the_monte_carlo_error_is_the_spread_of_repeated_estimates(linear_gaussian):
+    """The spread over 400 repetitions is known to 1 / √800 = 3.5 %."""
+    model, guide_of, x, _ = linear_gaussian
+    k, repetitions = 200, 400
+    log_w = log_weights(model, guide_of(1.3, 0.1), k * repetitions, x).view(k, repetitions, -1)
+    means = estimate(log_w).mean(-1)
+
+    def summary(log_w):
+        ones, ess = torch.ones(len(x)), (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
+        batch = {"log_likelihood": estimate(log_w), "elbo": log_w.mean(0), "effective_samples": ess, "pareto_k": ones}
+        return summarise([batch], len(log_w))
+
+    errors = torch.tensor([summary(log_w[:, i])["monte_carlo_error"] for i in range(repetitions)])
+    assert errors.mean().item() == pytest.approx(means.std().item(), rel=0.12)
+    assert summary(log_w[:1, 0])["monte_carlo_error"] is None
+    exact = log_weights(model, guide_of(1.0), 50, x)
+    assert summary(exact)["monte_carlo_error"] < 1e-6
+
+
 def quadrature(vae, x, reach, points):
     """Compute log p(x) by a sum over a grid of two-dimensional codes."""
     axis = torch.linspace(-reach, reach, points)
@@ -153,7 +172,8 @@ def test_the_command_writes_what_it_prints(tmp_path, monkeypatch, capsys):
     assert (saved["images"], saved["samples"], saved["protocol"], saved["density"]) == (30, 200, "bytes", True)
     assert saved["bits_per_dimension"] == pytest.approx(-saved["log_likelihood"] / math.log(2) / 64)
     printed, latents = capsys.readouterr().out, saved["latents"]
-    assert f"log p(x) = {saved['log_likelihood']:.2f} ± {saved['standard_error']:.2f}" in printed
+    errors = f"± {saved['standard_error']:.2f} (images) ± {saved['monte_carlo_error']:.3f} (samples)"
+    assert f"log p(x) = {saved['log_likelihood']:.2f} {errors} nats per image" in printed
     lower, upper = latents["mutual_information_lower"], latents["mutual_information_upper"]
     assert f"mutual information {lower:.2f} to {upper:.2f}, marginal KL {latents['marginal_kl_lower']:.2f}" in printed
 

@@ -11,6 +11,7 @@ VOID = {"meta", "img", "br"}
 EVALUATION = {
     "log_likelihood": -40.5,
     "standard_error": 0.25,
+    "monte_carlo_error": 0.0125,
     "elbo": -42.0,
     "samples": 5000,
     "images": 40,

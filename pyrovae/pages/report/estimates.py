@@ -65,6 +65,7 @@ def _annealed_effort(annealed: Content) -> str:
 
 
 EVALUATION: list[RowOf] = [
+    ("Monte Carlo error", _number("monte_carlo_error", 3), "of log p(x), by other samples; ± is by other images"),
     ("ELBO", _number("elbo"), "of the same samples"),
     ("gap", _gap, "log p(x) − ELBO: how far the guide is from the true posterior"),
     ("bits per dimension", _number("bits_per_dimension", 3), "−log p(x) in bits per pixel and channel"),
