@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--seed", metavar="N", type=SEED, default=0, help="seed of the random numbers  [0]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1  [auto]")
 @click.option("--latents/--no-latents", default=True, help="report on the latent space, too  [yes]")
-@click.option("--ais", is_flag=True, help="check by annealed importance sampling, on 100 images")
+@click.option("--ais", is_flag=True, help="check by annealing there and back, on 100 images")
 @click.option("--ais-steps", metavar="T", type=Whole(), default=200, help="steps from guide to model  [200]")
 @click.option("--resume", is_flag=True, help="go on with an evaluation by the same command that was ended")
 @repeats
@@ -49,8 +49,8 @@ def command(
 
     RUN/evaluation.json gets the estimate, its standard errors over the images and of the samples, its diagnostics and
     a report on the latent space (active units, KL of each dimension, mutual information, how well labels can be read
-    from the codes); with --ais also the annealed estimate, beside the importance-sampled one of the same images.
-    RUN/report.html is written again.
+    from the codes); with --ais also the annealed estimate, beside the importance-sampled one of the same images, and
+    bounds of log p(x) from both sides, of images drawn from the model. RUN/report.html is written again.
 
     RUN is a folder of `pyrovae train`. Twice the samples take twice the time, and come closer to log p(x) from below.
     If the command is stopped or killed, repeat it with --resume: it goes on, and ends with the same number.
@@ -120,6 +120,7 @@ def _lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
                 " --ais checks the estimate"
             )
     yield from _annealed_lines(evaluation.get("annealed", {}))
+    yield from _simulated_lines(evaluation.get("simulated", {}))
     yield from _latent_lines(evaluation.get("latents", {}))
     yield f"pixels {evaluation['protocol']}" + (f": {evaluation['note']}" if evaluation["note"] else "")
 
@@ -138,6 +139,18 @@ def _annealed_lines(annealed: Mapping[str, Any]) -> Iterator[str]:
             yield "warning: the importance-sampled number is too low there: more --samples, or a better posterior"
         else:
             yield "warning: the annealed number is too low there: more --ais-steps"
+
+
+def _simulated_lines(simulated: Mapping[str, Any]) -> Iterator[str]:
+    if not simulated:
+        return
+    lower, upper, error = (simulated[name] for name in ("lower_bound", "upper_bound", "standard_error"))
+    what = f"on {simulated['images']:,} drawn from the model: annealed {lower:.2f}"
+    if upper is None:
+        yield f"{what}; an upper bound overflows"
+    else:
+        gap = f"{simulated['gap']:+.2f}{'' if error is None else f' ± {error:.2f}'}"
+        yield f"{what}, upper bound {upper:.2f}; {gap} nats, the most that annealing misses there"
 
 
 def _latent_lines(latents: "Latents") -> Iterator[str]:

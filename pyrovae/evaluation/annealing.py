@@ -48,6 +48,29 @@ def annealed_log_weights(
         return _anneal(path, chains, times, _step_sizes(path, times))
 
 
+def bidirectional_log_weights(
+    model: Callable[..., Any],
+    guide: Callable[..., Any],
+    latents: Mapping[str, Tensor],
+    chains: int,
+    steps: int,
+    *args: Any,
+    threads: Mapping[int, Threads] | None = None,
+) -> tuple[Tensor, Tensor]:
+    r"""Return log-weights (chains, n) of chains from guide to model, as annealed, and of chains from model to guide.
+
+    The latter start at `latents` (n, ...) by name, which must be draws of p(z | x), one for each image. They take the
+    same transitions in reverse, so that E[1 / w] = 1 / p(x). The log of the mean w of the first is a lower bound of
+    log p(x) in expectation, and minus the log of the mean 1 / w of the latter is an upper bound. Grosse, Ghahramani &
+    Adams (2015), Sandwiching the marginal likelihood using bidirectional Monte Carlo, arXiv:1511.02543.
+    """
+    with torch.no_grad(), pyro.validation_enabled(False), hidden():
+        path, times = path_of(model, guide, *args, threads=threads), schedule(steps)
+        sizes = _step_sizes(path, times)
+        forward, _ = _anneal(path, chains, times, sizes)
+        return forward, _anneal_back(path, path.end(latents, chains), times, sizes)
+
+
 def schedule(steps: int) -> list[float]:
     """Return 0 = t_0 < ... < t_steps = 1, spaced as a sigmoid, most closely at both ends; Wu et al. (2017)."""
     sigmoid = torch.sigmoid(torch.linspace(-4, 4, steps + 1, dtype=torch.float64))
@@ -78,13 +101,18 @@ def annealed_log_likelihoods(
     at_least(1, chains=chains, steps=steps, images=len(images))
     expect_density(vae)
     vae.eval()
-    per_chain = numbers_per_sample(vae, *arguments(vae, data.batch(images, slice(0, 1))))
-    n = min(IMAGES, max(1, NUMBERS // (chains * per_chain)))
+    n = annealed_at_once(vae, data, images, chains)
     threads = defaultdict[int, Threads](lambda: Threads(vae.device))
     for start in range(0, len(images), n):
         x, y = arguments(vae, data.batch(images, slice(start, start + n)))
         log_w, acceptance = annealed_log_weights(vae.model, vae.guide, chains, steps, x, y, threads=threads)
         yield {"log_likelihood": torch.logsumexp(log_w, 0) - math.log(chains), "acceptance": acceptance}
+
+
+def annealed_at_once(vae: Program, data: Data, images: Images, chains: int) -> int:
+    """Return how many images to anneal at once, so that they fit in memory."""
+    per_chain = numbers_per_sample(vae, *arguments(vae, data.batch(images, slice(0, 1))))
+    return min(IMAGES, max(1, NUMBERS // (chains * per_chain)))
 
 
 class AnnealedComparison(TypedDict):
@@ -135,6 +163,16 @@ def _anneal(path: Path, chains: int, times: list[float], sizes: list[Tensor]) ->
         log_w += (following - t) * point.log_w
         acceptance += chance.mean(0) / len(sizes)
     return log_w, acceptance
+
+
+def _anneal_back(path: Path, point: Point, times: list[float], sizes: list[Tensor]) -> Tensor:
+    """Run chains that start at `point` from t = 1 to 0; returns the log-weights (chains, n) of the way forwards."""
+    log_w = (times[-1] - times[-2]) * point.log_w.double()
+    transition = path.threads[len(point.e)].measured()(_transition)
+    for t, previous, size in reversed([*zip(times[1:], times, sizes)]):
+        point, _ = transition(path, point, t, size)
+        log_w += (t - previous) * point.log_w
+    return log_w
 
 
 def _step_sizes(path: Path, times: list[float]) -> list[Tensor]:

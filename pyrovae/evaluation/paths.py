@@ -1,7 +1,7 @@
 """Paths from guide to model, along which annealed importance sampling leads its chains."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyro
@@ -65,6 +65,11 @@ class Path:
         """Draw where the chains start, at t = 0."""
         return self.at(self._draw(chains))
 
+    def end(self, latents: Mapping[str, Tensor], chains: int) -> Point:
+        """Start all chains of an image where its latents (n, ...), by their names, are draws of p(z | x), at t = 1."""
+        e = self._bases_of(latents)
+        return self.at(e.expand(chains, *e.shape))
+
     def at(self, e: Tensor) -> Point:
         """Compute the densities and their gradients at e (chains, n, latent)."""
         with torch.enable_grad():
@@ -79,6 +84,13 @@ class Path:
         """Draw e from the base for so many chains: (chains, n, latent)."""
         bases = _AtBases()
         with bases, pyro.plate("chains", chains, dim=-2):
+            self.guide(*self.args)
+        return torch.cat(bases.e, -1)
+
+    def _bases_of(self, latents: Mapping[str, Tensor]) -> Tensor:
+        """Return the e (n, latent) that g transforms to latents."""
+        bases = _AtBases(latents=latents)
+        with bases:
             self.guide(*self.args)
         return torch.cat(bases.e, -1)
 
@@ -103,6 +115,9 @@ class PathOfOne(Path):
     def _draw(self, chains: int) -> Tensor:
         return self.base.sample((chains,))
 
+    def _bases_of(self, latents: Mapping[str, Tensor]) -> Tensor:
+        return inverted(self.transforms, latents[self.code])
+
     def _densities(self, e: Tensor) -> tuple[Tensor, Tensor]:
         z = e
         for transform in self.transforms:
@@ -118,22 +133,29 @@ class PathOfOne(Path):
 class _AtBases(Messenger):
     """Draws each latent of a guide by way of the base of its distribution, or sets it from e, as a Pyro effect.
 
-    Enter it before the plate of the chains, so that it meets distributions that the plate has expanded.
+    It can also set them to `latents`, by their names, and find out e. Enter it before the plate of the chains, so that
+    it meets distributions that the plate has expanded.
 
     `e` (chains, n, latent) are the bases of all latents side by side. Afterwards the lists `e` and `log_q` have those
     of each latent, and their log-densities (chains, n).
     """
 
-    def __init__(self, given: Tensor | None = None) -> None:
+    def __init__(self, given: Tensor | None = None, latents: Mapping[str, Tensor] | None = None) -> None:
         super().__init__()
-        self.given, self.e, self.log_q = given, list[Tensor](), list[Tensor]()
+        self.given, self.latents = given, latents
+        self.e, self.log_q = list[Tensor](), list[Tensor]()
 
     def _pyro_sample(self, msg: Any) -> None:
         if not is_latent(msg):
             return
         base, transforms = base_of(msg["fn"])
         first = sum(part.shape[-1] for part in self.e)
-        z = base.sample() if self.given is None else self.given[..., first : first + base.event_shape.numel()]
+        if self.latents is not None:
+            z = inverted(transforms, self.latents[msg["name"]])
+        elif self.given is not None:
+            z = self.given[..., first : first + base.event_shape.numel()]
+        else:
+            z = base.sample()
         z = z.reshape(*base.batch_shape, *base.event_shape)
         self.e.append(z.flatten(-len(base.event_shape)) if base.event_shape else z[..., None])
         self.log_q.append(base.log_prob(z))
@@ -145,6 +167,13 @@ class _AtBases(Messenger):
 def base_of(q: TorchDistribution) -> tuple[TorchDistribution, list[Transform]]:
     """Return the base of a transformed distribution and its transforms; of any other one itself, and none."""
     return (q.base_dist, q.transforms) if isinstance(q, TransformedDistribution) else (q, [])
+
+
+def inverted(transforms: Sequence[Transform], z: Tensor) -> Tensor:
+    """Return the e of which the transforms, one after another, make z."""
+    for transform in reversed(transforms):
+        z = transform.inv(z)
+    return z
 
 
 def path_of(

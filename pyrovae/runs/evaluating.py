@@ -11,6 +11,7 @@ from pyrovae.config.settings import Config
 from pyrovae.data.data import Data
 from pyrovae.errors import at_least
 from pyrovae.evaluation.annealing import annealed_log_likelihoods, compare
+from pyrovae.evaluation.bidirectional import simulated_bounds, summarise_bounds
 from pyrovae.evaluation.importance import log_likelihoods, summarise
 from pyrovae.evaluation.latents import report
 from pyrovae.inference import choose_device, seeded
@@ -40,7 +41,7 @@ class Evaluable(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """How far an evaluation is: `done` of `total` images of its part `doing`, "evaluating" or "annealing"."""
+    """How far an evaluation is: `done` of `total` images of a part, "evaluating", "annealing" or "simulating"."""
 
     doing: str
     done: int
@@ -118,6 +119,13 @@ class Evaluating:
                         annealed.append(batch)
                         yield Step("annealing", _images_in(annealed), len(first))
                 result["annealed"] = compare(estimates.batches, annealed, self.ais_steps)
+                simulated = list[dict[str, Tensor]]()
+                with seeded(self.seed):
+                    for batch in simulated_bounds(vae, data, first, steps=self.ais_steps):
+                        simulated.append(batch)
+                        yield Step("simulating", sum(len(batch["lower"]) for batch in simulated), len(first))
+                if simulated:
+                    result["simulated"] = summarise_bounds(simulated)
             if self.latents:
                 with seeded(self.seed):
                     result["latents"] = report(vae, data)

@@ -73,6 +73,16 @@ class Annealed(TypedDict, total=False):
     acceptance: float
 
 
+class Simulated(TypedDict, total=False):
+    """Bounds of log p(x) from both sides, averaged over images drawn from the model, in nats."""
+
+    lower_bound: float
+    upper_bound: float | None
+    gap: float | None
+    standard_error: float | None  # the standard error of the gap
+    images: int
+
+
 class Latents(TypedDict, total=False):
     """How the codes of the test images use the latent space, in nats; see `pyrovae.evaluation.latents.report`.
 
@@ -116,6 +126,7 @@ class Evaluation(Units):
     density: NotRequired[bool]
     weights: NotRequired[str]  # the SHA-256 of model.safetensors
     annealed: NotRequired[Annealed]
+    simulated: NotRequired[Simulated]
     latents: NotRequired[Latents]
 
 

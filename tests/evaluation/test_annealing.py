@@ -149,8 +149,13 @@ def test_the_command_prints_and_saves_both_estimates(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["evaluate", out, "--samples", "50", "--images", "30", "--ais", "--ais-steps", "4"])
     assert not stopped.value.code
-    assert "on the first 30: annealed -" in capsys.readouterr().out
-    comparison = json.loads((tmp_path / "run" / "evaluation.json").read_text(encoding="utf-8"))["annealed"]
+    printed = capsys.readouterr().out
+    assert "on the first 30: annealed -" in printed
+    saved = json.loads((tmp_path / "run" / "evaluation.json").read_text(encoding="utf-8"))
+    simulated, comparison = saved["simulated"], saved["annealed"]
+    assert simulated["images"] == 30
+    assert simulated["gap"] == pytest.approx(simulated["upper_bound"] - simulated["lower_bound"], abs=1e-9)
+    assert f"on 30 drawn from the model: annealed {simulated['lower_bound']:.2f}, upper bound" in printed
     assert comparison["images"] == 30
     assert comparison["difference"] == pytest.approx(
         comparison["log_likelihood"] - comparison["importance_sampled"], abs=1e-9

@@ -28,6 +28,13 @@ EVALUATION = {
         "marginal_kl_lower": 0.25,
         "marginal_kl_upper": 1.0,
     },
+    "simulated": {
+        "lower_bound": -39.5,
+        "upper_bound": -39.25,
+        "gap": 0.25,
+        "standard_error": 0.03125,
+        "images": 20,
+    },
     "protocol": "grey",
     "density": False,
     "seed": 0,

@@ -27,6 +27,7 @@ def evaluation(runs: Sequence[Run]) -> list[TableRow]:
         TableRow(likelihood_name(runs), estimates, about),
         *_rows(EVALUATION, contents),
         *_rows(ANNEALED, annealed),
+        *_rows(SIMULATED, [part(content, "simulated") for content in contents]),
         *_rows(MEASURED_ON, contents),
     ]
     return [row for row in rows if not row.empty]
@@ -55,9 +56,12 @@ def _unreliable(evaluation: Content) -> str:
     return f"{share} above {reliable_k(samples):.2f}" if share != NONE and isinstance(samples, int) else share
 
 
-def _annealed_difference(annealed: Content) -> str:
-    error = number(annealed.get("standard_error"))
-    return number(annealed.get("difference")) + ("" if error == NONE else f" ± {error}")
+def _with_error(name: str) -> Callable[[Content], str]:
+    def write(content: Content) -> str:
+        error = number(content.get("standard_error"))
+        return number(content.get(name)) + ("" if error == NONE else f" ± {error}")
+
+    return write
 
 
 def _annealed_effort(annealed: Content) -> str:
@@ -81,8 +85,17 @@ EVALUATION: list[RowOf] = [
 ]
 ANNEALED: list[RowOf] = [
     ("annealed", _number("log_likelihood"), "annealed importance sampling"),
-    ("annealed, difference", _annealed_difference, "from importance sampling on the same images"),
+    ("annealed, difference", _with_error("difference"), "from importance sampling on the same images"),
     ("annealed, effort", _annealed_effort, "images, chains, steps"),
+]
+SIMULATED: list[RowOf] = [
+    ("simulated, annealed", _number("lower_bound"), "of images drawn from the model; a lower bound in expectation"),
+    ("simulated, upper bound", _number("upper_bound"), "by annealing back from the code that drew an image"),
+    (
+        "simulated, gap",
+        _with_error("gap"),
+        "the most that annealing misses there, on average",
+    ),
 ]
 MEASURED_ON: list[RowOf] = [
     ("pixels", lambda content: one_line(content.get("protocol")), "the pixel protocol"),

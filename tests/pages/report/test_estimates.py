@@ -13,6 +13,8 @@ def test_the_estimate_and_its_diagnostics_are_on_the_page(runs):
     text = words(page([run]))
     assert "−40.50 ± 0.25" in text
     assert "by other images 0.013" in text
+    assert "by annealing back from the code that drew an image −39.25" in text
+    assert "the most that annealing misses there, on average 0.25 ± 0.03" in text
     assert (
         "ELBO of the same samples −42.00 gap log p(x) − ELBO: how far the guide is from the true posterior 1.50" in text
     )
