@@ -93,12 +93,13 @@ def _show_progress(run: "Run", evaluation: "Evaluating") -> None:
 
 
 def _lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
-    from pyrovae.evaluation.importance import reliable_k
+    from pyrovae.evaluation.importance import are_heavy, reliable_k
 
     what = "log p(x)" if evaluation["condition"] == "none" else "log p(x | y)"
     error = "" if evaluation["standard_error"] is None else f" ± {evaluation['standard_error']:.2f} (images)"
+    heavy = are_heavy(evaluation["unreliable_share"])
     if evaluation["monte_carlo_error"] is not None:
-        error += f" ± {evaluation['monte_carlo_error']:.3f} (samples)"
+        error += f" ± {evaluation['monte_carlo_error']:.3f} (samples{', at least' if heavy else ''})"
     noun = evaluation["unit"].split()[-1]
     yield (
         f"{what} = {evaluation['log_likelihood']:.2f}{error} {evaluation['unit']}"
@@ -114,7 +115,7 @@ def _lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
             f" (medians); {evaluation['unreliable_share']:.1%} of the {noun}s above"
             f" {reliable_k(evaluation['samples']):.2f}, which takes more samples"
         )
-        if evaluation["unreliable_share"] > 0.1:
+        if heavy:
             yield (
                 f"warning: for many {noun}s the weights' tail is too heavy: more --samples, or a better posterior;"
                 " --ais checks the estimate"

@@ -167,6 +167,11 @@ def reliable_k(samples: int) -> float:
     return min(1 - 1 / math.log10(max(samples, 11)), 0.7)
 
 
+def are_heavy(unreliable_share: float | None) -> bool:
+    """Say whether the weights of too many images have a heavy tail: of more than a tenth, k̂ is above `reliable_k`."""
+    return unreliable_share is not None and unreliable_share > 0.1
+
+
 class Estimate(TypedDict):
     """An importance-sampled log-likelihood, in nats per image, as evaluation.json holds it.
 
@@ -189,7 +194,8 @@ def summarise(batches: list[dict[str, Tensor]], samples: int) -> Estimate:
 
     By the delta method, log (1/K) Σ w has the variance Var(w) / (K E[w]²) for an image, which is estimated by
     (1 / effective samples − 1 / K) K / (K − 1). The Monte Carlo error is the standard error of the mean over these
-    images that follows. Like the estimate, it is too small where the weights have heavy tails.
+    images that follows. It leaves out that the estimate is too low, which more images do not change, and it is itself
+    too small where the weights have heavy tails: read it as "at least" then (`are_heavy`).
     """
     values = {name: torch.cat([batch[name].cpu() for batch in batches]) for name in batches[0]}
     score, k, n = values["log_likelihood"], values["pareto_k"], len(values["log_likelihood"])

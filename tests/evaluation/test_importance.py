@@ -11,7 +11,7 @@ from support.builders import small_data, small_vae
 from support.commands import pyrovae
 
 from pyrovae import Config, InputError, annealed_log_likelihoods, build, fit, load, log_likelihoods
-from pyrovae.evaluation.importance import log_weights, numbers_per_sample, pareto_k, reliable_k, summarise
+from pyrovae.evaluation.importance import are_heavy, log_weights, numbers_per_sample, pareto_k, reliable_k, summarise
 from pyrovae.runs.estimates import Estimates
 
 SAMPLES = 5000
@@ -172,10 +172,24 @@ def test_the_command_writes_what_it_prints(tmp_path, monkeypatch, capsys):
     assert (saved["images"], saved["samples"], saved["protocol"], saved["density"]) == (30, 200, "bytes", True)
     assert saved["bits_per_dimension"] == pytest.approx(-saved["log_likelihood"] / math.log(2) / 64)
     printed, latents = capsys.readouterr().out, saved["latents"]
-    errors = f"± {saved['standard_error']:.2f} (images) ± {saved['monte_carlo_error']:.3f} (samples)"
-    assert f"log p(x) = {saved['log_likelihood']:.2f} {errors} nats per image" in printed
+    errors = f"± {saved['standard_error']:.2f} (images) ± {saved['monte_carlo_error']:.3f} (samples"
+    assert f"log p(x) = {saved['log_likelihood']:.2f} {errors}" in printed
     lower, upper = latents["mutual_information_lower"], latents["mutual_information_upper"]
     assert f"mutual information {lower:.2f} to {upper:.2f}, marginal KL {latents['marginal_kl_lower']:.2f}" in printed
+
+
+@pytest.mark.parametrize(("share", "word"), [(0.05, "(samples)"), (0.5, "(samples, at least)")])
+def test_with_heavy_tails_the_error_of_the_samples_is_said_to_be_the_least(share, word, tmp_path, monkeypatch, capsys):
+    from pyrovae.runs import evaluating
+
+    monkeypatch.chdir(tmp_path)
+    whole = evaluating.summarise
+    monkeypatch.setattr(evaluating, "summarise", lambda *args: whole(*args) | {"unreliable_share": share})
+    assert pyrovae("train --epochs 1 --hidden 8 --pixels static --no-figures --out run") == 0
+    assert pyrovae("evaluate run --samples 100 --images 10 --no-latents") == 0
+    printed = capsys.readouterr().out
+    assert word in printed
+    assert ("tail is too heavy" in printed) == are_heavy(share)
 
 
 def ends_after(number):

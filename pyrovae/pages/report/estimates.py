@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from pyrovae.display import number
-from pyrovae.evaluation.importance import reliable_k
+from pyrovae.evaluation.importance import are_heavy, reliable_k
 from pyrovae.pages.report.tables import NONE, TableRow, likelihood_name, one_line, part, percent, yes_or_no
 from pyrovae.runs.card import estimate, marginal_kl, mutual_information
 from pyrovae.runs.run import Run
@@ -56,6 +56,11 @@ def _unreliable(evaluation: Content) -> str:
     return f"{share} above {reliable_k(samples):.2f}" if share != NONE and isinstance(samples, int) else share
 
 
+def _monte_carlo_error(evaluation: Content) -> str:
+    error, share = number(evaluation.get("monte_carlo_error"), 3), evaluation.get("unreliable_share")
+    return f"at least {error}" if error != NONE and isinstance(share, float) and are_heavy(share) else error
+
+
 def _with_error(name: str) -> Callable[[Content], str]:
     def write(content: Content) -> str:
         error = number(content.get("standard_error"))
@@ -69,7 +74,7 @@ def _annealed_effort(annealed: Content) -> str:
 
 
 EVALUATION: list[RowOf] = [
-    ("Monte Carlo error", _number("monte_carlo_error", 3), "of log p(x), by other samples; ± is by other images"),
+    ("Monte Carlo error", _monte_carlo_error, "of log p(x), by other samples; ± is by other images"),
     ("ELBO", _number("elbo"), "of the same samples"),
     ("gap", _gap, "log p(x) − ELBO: how far the guide is from the true posterior"),
     ("bits per dimension", _number("bits_per_dimension", 3), "−log p(x) in bits per pixel and channel"),

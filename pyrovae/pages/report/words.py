@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from pyrovae.display import number
 from pyrovae.errors import InputError
-from pyrovae.evaluation.importance import reliable_k
+from pyrovae.evaluation.importance import are_heavy, reliable_k
 from pyrovae.figures.names import key
 from pyrovae.pages.report.tables import one_line
 from pyrovae.runs.run import Run
@@ -118,7 +118,7 @@ def _unreliable_weights(share: object, samples: int) -> Iterator[str]:
     """Warn if the importance weights of more than 10% of the images have too heavy a tail, or if that is unknown."""
     if share is None:
         yield ("log p(x) was estimated with too few samples to tell whether it can be trusted; that takes 46 or more.")
-    elif isinstance(share, int | float) and _is_number(share) and share > 0.1:
+    elif isinstance(share, int | float) and _is_number(share) and are_heavy(share):
         yield (
             f"For {share:.0%} of the images the importance weights have too heavy a tail (k̂ above"
             f" {reliable_k(samples):.2f}), so the true log p(x) is probably higher than this estimate. More samples or"
