@@ -10,6 +10,7 @@ from click import Context, Parameter
 import pyrovae
 from pyrovae.config.presets import presets
 from pyrovae.config.settings import Config
+from pyrovae.config.values import CONDITIONS
 
 PACKAGE = Path(pyrovae.__file__).parent
 Complete = Callable[[Context, Parameter, str], list[str]]
@@ -54,6 +55,8 @@ def choices(name: str) -> list[str]:
         return names_in(*FAMILIES[name])
     if name == "device":
         return ["auto", "cpu", "cuda"]
+    if name == "condition":
+        return [*CONDITIONS]
     field = Config.model_fields.get(name)
     return [choice for choice in get_args(field.annotation) if isinstance(choice, str)] if field else []
 

@@ -47,7 +47,7 @@ def command(
     A value becomes its mean given what was seen in its row, or the most probable of its categories, by importance
     sampling from the guide. With --draws it is drawn N times from its distribution, for multiple imputation: the csv
     file then has N tables, one after another, numbered in a first column `draw`. Values that were seen stay as they
-    are. Rows are in the order of the file.
+    are. Rows are in the order of the file; columns that the model is given come first.
     """
     check_out(out, (".csv", ".npz"), force)
     from pyrovae.commands.impute import imputed
@@ -59,7 +59,7 @@ def command(
         raise InputError(f"out: expected a file ending in .npz, as the model is one of images, got {out.name!r}")
     result = imputed(opened, data, samples, draws, seed)
     name = f"imputed.{'csv' if table else 'npz'}"
-    content = _csv(result, opened.columns, opened.kinds) if (out or Path(name)).suffix == ".csv" else _npz(result)
+    content = _csv(result, opened) if (out or Path(name)).suffix == ".csv" else _npz(result)
     if out is None:
         out = opened.save_table(name, content)
     else:
@@ -72,14 +72,16 @@ def command(
     )
 
 
-def _csv(result: Any, columns: tuple[str, ...], kinds: tuple[Any, ...]) -> bytes:
-    from pyrovae.runs.as_csv import as_csv
+def _csv(result: Any, run: Any) -> bytes:
+    from pyrovae.runs.as_csv import as_csv, cells
 
+    given = {} if result.given is None else cells(result.given.numpy(), run.conditions)
     if not len(result.draws):
-        return as_csv(result.mean.numpy(), columns, kinds=kinds).encode()
+        return as_csv(result.mean.numpy(), run.columns, given, run.kinds).encode()
     draws, n = result.draws.shape[:2]
-    numbers = [draw + 1 for draw in range(draws) for _ in range(n)]
-    return as_csv(result.draws.flatten(0, 1).numpy(), columns, {"draw": numbers}, kinds).encode()
+    numbers = {"draw": [draw + 1 for draw in range(draws) for _ in range(n)]}
+    given = {name: values * draws for name, values in given.items()}
+    return as_csv(result.draws.flatten(0, 1).numpy(), run.columns, numbers | given, run.kinds).encode()
 
 
 def _npz(result: Any) -> bytes:

@@ -51,8 +51,9 @@ def command(
 ) -> None:
     """Train every combination of the listed values, each in a process of its own; then a table of means over the seeds.
 
-    Any setting takes values between commas: --latent-dim 2,10,50 --seed 0,1,2. Alternatives for --hidden stand between
-    semicolons: --hidden '128,128;512,256'. A repeated flag adds values. Called again, it goes on where it was stopped.
+    Any setting takes values between commas: --latent-dim 2,10,50 --seed 0,1,2. Alternatives for --hidden, and for a
+    --condition of columns, stand between semicolons: --hidden '128,128;512,256'. A repeated flag adds values. Called
+    again, it goes on where it was stopped.
 
     The runs go to DIR, the table to DIR/sweep.json, two figures to DIR/figures; pyrovae compare DIR and
     pyrovae report DIR show them again.

@@ -116,12 +116,15 @@ class Program(PyroModule):
         """Change what changes during the training: `progress` is the share of it that is done, from 0 to 1."""
 
     def given(self, x: Tensor, labels: Tensor | None = None) -> Tensor | None:
-        """Return the context y of images (n, C, H, W) and labels (n,), as the networks read it; None without one."""
+        """Return the context y of images (n, C, H, W) and labels (n,), as the networks read it; None without one.
+
+        Where columns of a table are the condition, `labels` are their values (n, K), as `Data.batch` returns them.
+        """
         if self.context is None:
             return None
-        read = labels if self.context.reads == "labels" else x
+        read = x if self.context.reads == "images" else labels
         if read is None:
-            raise InputError("y: expected labels, as the model is conditional, got images without any")
+            raise InputError(f"y: expected {self.context.reads}, as the model is conditional, got images without any")
         y: Tensor = self.context(read.to(self.device))
         return y
 

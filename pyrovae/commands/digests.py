@@ -32,7 +32,8 @@ def fingerprint(data: Data) -> dict[str, str]:
 
 
 def _described(images: Images) -> str:
-    parts = {"images": images.images} | ({} if images.labels is None else {"labels": images.labels})
+    parts = {"images": images.images, "labels": images.labels, "conditions": images.given}
+    parts = {name: part for name, part in parts.items() if part is not None}
     return f"{len(images):,} images with digest {digest(parts)}"
 
 

@@ -1,7 +1,7 @@
 """Imputes the missing values of a dataset by the model of a run."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ class Imputation:
     draws: Tensor  # (draws, N, *shape)
     missing: Tensor  # (N, *shape), true where a value was missing
     effective_samples: float  # the median over the rows with missing values
+    given: Tensor | None = None  # (N, K), the values of the columns that the model is given
 
 
 def imputed(run: Run, dataset: str | None = None, samples: int = 1000, draws: int = 0, seed: int = 0) -> Imputation:
@@ -49,25 +50,34 @@ def imputed(run: Run, dataset: str | None = None, samples: int = 1000, draws: in
         torch.cat([batch.draws for batch in batches], 1),
         gaps,
         effective[gaps.flatten(1).any(1)].median().item(),
+        data.test.given,
     )
 
 
 def _whole(run: Run, dataset: str | None) -> Data:
     """Return all rows of a dataset in the order of its files, as the run's protocol reads them."""
     config = located(run.trusted, run.path) if dataset is None else run.trusted.replace(dataset=dataset)
-    raw = read(config, run.kinds, further=True)
+    raw = read(config, run.kinds, run.conditions, further=True)
     sets = [part for part in (raw.images, raw.validation_images, raw.test_images) if part is not None]
     labels = [part for part in (raw.labels, raw.validation_labels, raw.test_labels) if part is not None]
-    if tuple(raw.images.shape[1:]) != run.vae.shape:
-        raise InputError(
-            f"impute: expected data of shape {run.vae.shape}, as the run's, got {tuple(raw.images.shape[1:])}"
-        )
+    together = Images(torch.cat(sets), torch.cat(labels) if labels else None).apart(len(raw.conditions))
+    if (shape := tuple(together.images.shape[1:])) != run.vae.shape:
+        raise InputError(f"impute: expected data of shape {run.vae.shape}, as the run's, got {shape}")
     if labels and raw.classes != run.classes:
         raise InputError(
             f"impute: expected the classes {', '.join(run.classes)}, as the run's, got {', '.join(raw.classes)}"
         )
-    values = run.pixels.fix(torch.cat(sets), drawn_once=True, seed=config.seed)
-    images = Images(values, torch.cat(labels) if labels else None)
-    data = Data(config.dataset, images, images, None, raw.classes, run.pixels, columns=run.columns, kinds=run.kinds)
+    images = replace(together, images=run.pixels.fix(together.images, drawn_once=True, seed=config.seed))
+    data = Data(
+        config.dataset,
+        images,
+        images,
+        None,
+        raw.classes,
+        run.pixels,
+        columns=run.columns,
+        kinds=run.kinds,
+        conditions=run.conditions,
+    )
     data.expect_columns(raw.columns, config.dataset)
     return data

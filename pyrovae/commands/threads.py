@@ -26,7 +26,7 @@ def use_threads(fit: Fit) -> None:
 
 def _is_small(fit: Fit) -> bool:
     x, labels = fit.data.batch(fit.data.train, slice(0, fit.config.batch_size))
-    y = labels if fit.vae.context is not None and fit.vae.context.reads == "labels" else None
+    y = labels if fit.vae.context is not None and fit.vae.context.reads != "images" else None
     learned = [parameter for parameter in fit.vae.parameters() if parameter.requires_grad]
     try:
         for parameter in learned:  # the counter asks inputs of modules for their gradient, as those of a VampPrior

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pyrovae.config.following import LAYERED
 from pyrovae.config.settings import Config, as_text
+from pyrovae.config.values import CONDITIONS
 from pyrovae.errors import InputError
 
 ONE_FOR_ALL = ("data_dir", "device", "threads")  # settings of the machine, the same in all runs of a sweep
@@ -21,14 +22,16 @@ class Grid:
 
 
 LISTS = {"hidden": "128,128;512,256", "upper_hidden": "128;64,64"}  # settings whose values contain commas
+COLUMNS = {"condition": "age;age,sex"}  # settings whose values may
 
 
 def split(name: str, texts: Sequence[str], layered: bool = False) -> list[str]:
     """Split texts into values at commas; at semicolons if values contain commas, as `hidden` does.
 
-    So does `latent_dim` of a `layered` program.
+    So does `latent_dim` of a `layered` program, and a `condition` unless all its parts are conditions without columns.
     """
     lists = LISTS | ({"latent_dim": "40,20;20,10"} if layered else {})
+    lists |= {} if {*",".join(texts).split(",")} <= {*CONDITIONS} else COLUMNS
     separator, example = (";", lists[name]) if name in lists else (",", "2,10,50")
     values = [value.strip() for text in texts for value in text.split(separator)]
     if not all(values):

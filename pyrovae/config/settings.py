@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from pyrovae.config import values, words
 from pyrovae.config.following import following, free_to_follow
 from pyrovae.display import table
-from pyrovae.errors import InputError
+from pyrovae.errors import InputError, did_you_mean
 
 # Settings that may name a class of the user's own, which is code, and settings that name data on disk.
 CLASSES = ("program", "network", "activation", "likelihood", "prior", "posterior", "objective", "missingness")
@@ -78,10 +78,13 @@ class Config(BaseModel):
     columns: tuple[str, ...] = setting(
         (),
         "Data",
-        "pixels columns: the kinds or likelihoods of columns where the values mislead: NAME=KIND,..., or FILE.toml",
+        "pixels columns, or a condition: the kinds or likelihoods of columns where the values mislead: NAME=KIND,..., "
+        "or FILE.toml",
     )
-    condition: Literal["none", "label", "quadrant1", "quadrant2", "quadrant3"] = setting(
-        "none", "Data", "what the model is given: nothing, the label, or one, two or three quadrants of the image"
+    condition: str = setting(
+        "none",
+        "Data",
+        "what the model is given: none, label, quadrant1, quadrant2 or quadrant3 of an image, or COLUMN,... of a table",
     )
 
     program: str = setting("vae", "Program", "the generative model and its guide (pyrovae list programs)")
@@ -208,6 +211,8 @@ class Config(BaseModel):
     _listed = field_validator("hidden", "upper_hidden", "shape", mode="before")(values.listed)
     _kinds = field_validator("columns", mode="before")(values.kinds)
     _named_kinds = field_validator("columns")(values.named_kinds)
+    _names = field_validator("condition", mode="before")(values.names)
+    _condition = field_validator("condition")(values.condition)
     _shape = field_validator("shape")(values.shape)
     _widths = field_validator("hidden", "upper_hidden")(values.widths)
     _hidden = field_validator("hidden")(values.some)
@@ -221,13 +226,27 @@ class Config(BaseModel):
     def _settings_agree(self) -> "Config":
         if self.patience and not self.validation:
             raise ValueError("patience: expected validation > 0 beside it, got validation = 0")
-        if self.columns and self.pixels != "columns":
-            raise ValueError(f"columns: expected pixels = 'columns' beside it, got pixels = {self.pixels!r}")
+        if self.given_columns and self.pixels not in values.VECTORS:
+            known = ", ".join(map(repr, values.CONDITIONS))
+            raise ValueError(
+                f"condition: expected {known}, or columns of a table beside pixels = {' or '.join(values.VECTORS)}, got"
+                f" {self.condition!r}{did_you_mean(self.condition, values.CONDITIONS)}"
+            )
+        if self.columns and self.pixels != "columns" and not self.given_columns:
+            raise ValueError(
+                "columns: expected pixels = 'columns', or columns as condition, beside it, got pixels ="
+                f" {self.pixels!r}"
+            )
         if self.cycle and not 0 < self.warmup <= self.cycle:
             raise ValueError(f"cycle: expected warmup from 1 to cycle beside it, got warmup = {self.warmup}")
         if self.prior == "conditional" and self.condition == "none":
-            raise ValueError("prior: 'conditional' expects a condition (label, quadrant1, ...), got condition = 'none'")
+            raise ValueError("prior: 'conditional' expects a condition (label, quadrant1, columns of a table, ...), got condition = 'none'")
         return self
+
+    @property
+    def given_columns(self) -> tuple[str, ...]:
+        """The columns of a table that are the condition; none if it is another."""
+        return () if self.condition in values.CONDITIONS else tuple(self.condition.split(","))
 
     @property
     def code_dim(self) -> int:

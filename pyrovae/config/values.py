@@ -18,6 +18,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 # The pixel protocols of images, and those of the rows of a table, which are vectors.
 IMAGES = ("grey", "dynamic", "static", "threshold", "bytes", "standardized")
 VECTORS = ("standardized", "real", "counts", "binary", "columns")
+CONDITIONS = ("none", "label", "quadrant1", "quadrant2", "quadrant3")  # beside the columns of a table
 MOST = 1_000_000_000  # the largest count: products of larger ones overflow
 MOST_LAYERS = 100
 LARGEST = 1e30  # the largest number: 32-bit floats overflow beyond it
@@ -69,6 +70,24 @@ def named_kinds(value: tuple[str, ...]) -> tuple[str, ...]:
     names = [name for name, equals, kind in (each.rpartition("=") for each in value) if name and equals and kind]
     if len(names) < len(value) or len({*names}) < len(names):
         raise ValueError("expected NAME=KIND for each column once, as age=count, or a TOML file of them")
+    return value
+
+
+def names(value: object) -> object:
+    """Return names as a text with commas between them."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+        return value
+    return ",".join(part.strip() for part in parts)
+
+
+def condition(value: str) -> str:
+    """Refuse an empty name, one that is there twice, and columns beside a condition that is none."""
+    columns = value.split(",")
+    if not all(columns) or len({*columns}) < len(columns):
+        raise ValueError(f"expected {', '.join(CONDITIONS)}, or columns of a table, each once, as age,sex")
+    if len(columns) > 1 and (alone := {*columns} & {*CONDITIONS} - {"label"}):
+        raise ValueError(f"expected {min(alone)} alone, or columns of a table")
     return value
 
 

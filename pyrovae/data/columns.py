@@ -3,16 +3,15 @@
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pyrovae.data.labels import WORD
-from pyrovae.data.vectors import EXACT, say_missing
+from pyrovae.data.vectors import say_missing
 from pyrovae.errors import InputError, one_of
-from pyrovae.parts.kinds import LIKELIHOODS_OF, Kind
+from pyrovae.parts.kinds import LIKELIHOODS_OF, Kind, word
 
 MOST_CATEGORIES = 1000
 KIND_OF = {likelihood: kind for kind, likelihoods in LIKELIHOODS_OF.items() for likelihood in likelihoods}
@@ -38,8 +37,8 @@ def read_columns(
     kinds: list[Kind] = []
     read = []
     for index, (name, values) in enumerate(table.items()):
-        kind = known[index] if known else _kind(values, named.get(name, ""), name, place)
-        read.append(_numbers(values, kind, name, place))
+        kind = known[index] if known else kind_of(values, named.get(name, ""), name, place)
+        read.append(numbers_of(values, kind, name, place))
         kinds.append(kind)
     rows = torch.from_numpy(np.stack(read, 1).astype(np.float32))
     if not known:
@@ -76,7 +75,19 @@ def numbered(columns: int) -> tuple[str, ...]:
     return tuple(f"column{column + 1}" for column in range(columns))
 
 
-def _kind(values: np.ndarray, chosen: str, name: str, place: str) -> Kind:
+def stacked(table: Mapping[str, np.ndarray], place: str) -> np.ndarray:
+    """Return columns of numbers as rows (N, D); raise `InputError` for words."""
+    if words := [name for name, array in table.items() if array.dtype.kind == "U"]:
+        raise InputError(
+            f"dataset: expected numbers in all columns of {place}, got words in {', '.join(words[:5])}; --pixels"
+            " columns reads them as categories, and --label-column one as the label"
+        )
+    if not table:
+        raise InputError(f"dataset: expected columns of numbers in {place}, got none")
+    return np.stack([*table.values()], 1)
+
+
+def kind_of(values: np.ndarray, chosen: str, name: str, place: str) -> Kind:
     """Return the kind of a column by its values, or the one that is chosen for it."""
     words = values.dtype.kind == "U"
     there = values[values != ""] if words else values[~np.isnan(values)]
@@ -86,7 +97,7 @@ def _kind(values: np.ndarray, chosen: str, name: str, place: str) -> Kind:
     likelihood = chosen if chosen in KIND_OF else LIKELIHOODS_OF[kind][0]
     categories: tuple[str, ...] = ()
     if kind == "category":
-        categories = tuple(map(_word, np.unique(there).tolist()))
+        categories = tuple(map(word, np.unique(there).tolist()))
         if not 2 <= len(categories) <= MOST_CATEGORIES or max(map(len, categories)) > WORD:
             raise InputError(
                 f"dataset: expected from 2 to {MOST_CATEGORIES:,} categories in column {name} of {place}, got"
@@ -105,32 +116,20 @@ def _guess(there: np.ndarray) -> str:
     return "positive" if (there > 0).all() else "real"
 
 
-def _numbers(values: np.ndarray, kind: Kind, name: str, place: str) -> np.ndarray:
+def numbers_of(values: np.ndarray, kind: Kind, name: str, place: str) -> np.ndarray:
     """Return a column as numbers, once they fit its kind."""
     column = f"column {name} of {place}, which is {kind.kind},"
     if kind.kind == "category":
         index = {category: float(i) for i, category in enumerate(kind.categories)} | {"": math.nan}
-        words = [_word(value) for value in values.tolist()]
-        if other := next((word for word in words if word not in index), None):
+        words = [word(value) for value in values.tolist()]
+        if other := next((each for each in words if each not in index), None):
             raise InputError(f"dataset: expected {', '.join(kind.categories[:10])} in {column} got {other!r}")
-        return np.array([index[word] for word in words])
+        return np.array([index[each] for each in words])
     if values.dtype.kind == "U":
-        word = next(word for word in values.tolist() if word)
-        raise InputError(f"dataset: expected numbers in {column} got {word!r}")
+        first = next(each for each in values.tolist() if each)
+        raise InputError(f"dataset: expected numbers in {column} got {first!r}")
     there = values[~np.isnan(values)]
-    fits, wanted = {
-        "real": (np.isfinite(there), "finite numbers"),
-        "positive": (np.isfinite(there) & (there > 0), "numbers greater than 0"),
-        "count": ((there >= 0) & (there == np.rint(there)) & (there <= EXACT), f"whole numbers from 0 to {EXACT:,}"),
-        "binary": (np.isin(there, (0, 1)), "0 and 1"),
-    }[kind.kind]
+    fits = kind.fits(torch.from_numpy(there.astype(np.float64))).numpy()
     if not fits.all():
-        raise InputError(f"dataset: expected {wanted} in {column} got {there[~fits][0]:g}")
+        raise InputError(f"dataset: expected {kind.wanted} in {column} got {there[~fits][0]:g}")
     return values.astype(np.float64)
-
-
-def _word(value: Any) -> str:
-    """Return a category as text; a whole number without its point."""
-    if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:g}" if value == int(value) else repr(value)
-    return str(value)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pyrovae.config.settings import Config
-from pyrovae.config.values import expect_protocol
+from pyrovae.config.values import CONDITIONS, expect_protocol
 from pyrovae.data.format import Format
 from pyrovae.data.gate import expect_different
 from pyrovae.data.images import Images
@@ -18,15 +18,15 @@ from pyrovae.data.pixels import Pixels
 from pyrovae.data.sources.raw_data import RawData
 from pyrovae.data.splits import FIXED_SEED, count_of, shuffled, train_and_test, with_labels
 from pyrovae.display import strip, table
-from pyrovae.errors import InputError
+from pyrovae.errors import InputError, did_you_mean
 from pyrovae.parts.kinds import Kind
 
 
 class Batch(NamedTuple):
-    """Images as a model reads them, and their labels."""
+    """Images as a model reads them, and what it may be given: their labels, or the columns that are conditions."""
 
     x: Tensor  # (n, C, H, W) or (n, D), in the units of the pixel protocol
-    labels: Tensor | None  # (n,)
+    labels: Tensor | None  # (n,), or values of conditions (n, K)
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Data:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     columns: tuple[str, ...] = ()  # the names of a table's columns, if they have any
     kinds: tuple[Kind, ...] = ()  # what they hold, if the protocol is `columns`
+    conditions: Mapping[str, Kind] = field(default_factory=dict)  # the columns that a model is given, by name
 
     @classmethod
     def of(
@@ -68,6 +69,7 @@ class Data:
         name: str = "data",
         missing: Any = None,
         columns: Mapping[str, str] | None = None,
+        condition: str | Sequence[str] = (),
     ) -> "Data":
         """Make a dataset of images in hand: arrays, tensors, Datasets or DataLoaders of torch, or a data frame.
 
@@ -81,15 +83,16 @@ class Data:
         With `pixels` real, standardized, counts, binary or columns, x are vectors, the rows (N, D) of a table, in their
         own units. With `columns` each column has its kind (`read_columns`); the argument of that name says the kind of
         columns whose values mislead, as {"age": "count"}. A value that is NaN, or at which `missing`, of the shape of
-        x, is true, is missing.
+        x, is true, is missing. `condition` names columns that a model is given, as "age,sex", of a frame or of an array,
+        whose columns are column1, column2, ...: they are no part of x.
 
         >>> Data.of(torch.rand(50, 8, 8), torch.arange(50) % 3, validation=5)
         Data('data': 35 training, 5 validation, 10 testing images of 1×8×8; pixels grey)
         """
         sets, parts = {"images": x}, {"test_images": test, "validation_images": validation}
         sets |= {part: value for part, value in parts.items() if not isinstance(value, Real)}
-        config = Config(dataset=name, pixels=pixels, columns=dict(columns or {}))
-        format = Format(pixels, shape, background, columns=config.columns)
+        config = Config(dataset=name, pixels=pixels, columns=dict(columns or {}), condition=condition or "none")
+        format = Format(pixels, shape, background, columns=config.columns, conditions=config.given_columns)
         masks = None if missing is None else {"images": missing}
         read = read_in_hand(sets, {"images": labels}, name, classes, format, masks)
         images, numbers = read.sets.tensors, read.labels
@@ -113,6 +116,7 @@ class Data:
             numbers.get("validation_images"),
             read.sets.columns,
             read.sets.kinds,
+            read.sets.conditions,
         )
         expect_different(raw.images, raw.test_images, name)
         return data_of(raw, config)
@@ -125,13 +129,16 @@ class Data:
         if isinstance(x, Images):
             return x
         shape: tuple[int, ...] = self.shape if len(self.shape) == 3 else ()
-        format = Format(self.pixels.protocol, shape, kinds=self.kinds, further=True)
+        conditions = tuple(self.conditions)
+        format = Format(
+            self.pixels.protocol, shape, kinds=self.kinds, conditions=conditions, given=self.conditions, further=True
+        )
         read = read_in_hand({"images": x}, {"images": labels}, "data", self.classes, format)
         self.expect_columns(read.sets.columns, "data")
-        images = read.sets.tensors["images"]
-        if (shape := tuple(images.shape[1:])) != self.shape:
+        images = Images(read.sets.tensors["images"], read.labels.get("images")).apart(len(conditions))
+        if (shape := tuple(images.images.shape[1:])) != self.shape:
             raise InputError(f"images: expected some of shape {self.shape}, as the dataset has, got {shape}")
-        return Images(self.pixels.fix(images, True, FIXED_SEED + 3), read.labels.get("images"))
+        return replace(images, images=self.pixels.fix(images.images, True, FIXED_SEED + 3))
 
     def expect_columns(self, columns: Sequence[str], place: str) -> None:
         """Raise `InputError` if the columns of another table have other names than this one's, or another order."""
@@ -142,7 +149,8 @@ class Data:
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {name}" for name, count in self._counts().items())
-        return f"Data({self.name!r}: {counts} {self.noun}s of {self._size}; pixels {self.pixels.protocol})"
+        given = f"; given {', '.join(self.conditions)}" if self.conditions else ""
+        return f"Data({self.name!r}: {counts} {self.noun}s of {self._size}; pixels {self.pixels.protocol}{given})"
 
     def _repr_html_(self) -> str:
         classes = ", ".join(self.classes[:20]) + (", ..." if len(self.classes) > 20 else "")
@@ -176,8 +184,7 @@ class Data:
     def batch(self, images: Images, rows: Tensor | slice) -> Batch:
         """Read these rows of `images`, one of the sets of this dataset, on the device."""
         chosen = images[rows.to(images.images.device) if isinstance(rows, Tensor) else rows]
-        labels = None if chosen.labels is None else chosen.labels.to(self.device)
-        return self.read(chosen.images.to(self.device), labels)
+        return self.read(chosen.images.to(self.device), None if chosen.y is None else chosen.y.to(self.device))
 
     def read(self, images: Tensor, labels: Tensor | None = None) -> Batch:
         """Convert images or vectors, as a set keeps them, by the pixel protocol."""
@@ -206,7 +213,16 @@ def data_of(raw: RawData, config: Config) -> "Data":
     if config.labelled:
         train = with_labels(train, config.labelled, len(raw.classes), config.seed)
     expect_protocol(config.pixels, train.images.dim() - 1)
+    if config.given_columns and not raw.conditions:
+        raise InputError(
+            f"condition: expected {', '.join(CONDITIONS)} for {config.dataset}, which is no table, got"
+            f" {config.condition!r}{did_you_mean(config.condition, CONDITIONS)}"
+        )
+    train, test = (images.apart(len(raw.conditions)) for images in (train, test))
+    validation = None if validation is None else validation.apart(len(raw.conditions))
     pixels = Pixels.of(config.pixels, train.images)
+
+    given = () if train.given is None else train.given.unbind(1)
 
     def fixed(images: Images, drawn_once: bool, seed: int) -> Images:
         return replace(images, images=pixels.fix(images.images, drawn_once, seed))
@@ -220,4 +236,5 @@ def data_of(raw: RawData, config: Config) -> "Data":
         pixels=pixels,
         columns=raw.columns,
         kinds=tuple(kind.fitted(train.images[:, column]) for column, kind in enumerate(raw.kinds)),
+        conditions={name: kind.fitted(column) for (name, kind), column in zip(raw.conditions.items(), given)},
     )

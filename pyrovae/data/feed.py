@@ -16,7 +16,7 @@ class Feed:
     """Yields the arguments of one training step for each batch of rows, and reads them inside that step.
 
     If the training images fit on the device (`resident`), a step receives rows (n,); else it receives the images
-    (n, C, H, W) of these rows, as uint8, and their labels (n,) if there are any.
+    (n, C, H, W) of these rows, as uint8, and their labels (n,) or conditions (n, K) if there are any.
     """
 
     def __init__(self, data: Data, device: torch.device) -> None:
@@ -32,7 +32,7 @@ class Feed:
 
 
 def stream(images: Images, batches: Sequence[Tensor], device: torch.device) -> Iterator[tuple[Tensor, ...]]:
-    """Yield the images, as uint8, and the labels, if there are any, of the rows in each batch, on the device.
+    """Yield the images, as uint8, and labels or conditions, if there are any, of the rows in each batch, on the device.
 
     For a GPU, other processes read them ahead into pinned memory, and they are copied while the GPU works.
     """
@@ -56,4 +56,4 @@ class _Rows(Dataset[tuple[Tensor, ...]]):
 
     def __getitem__(self, rows: Tensor) -> tuple[Tensor, ...]:
         chosen = self.images[rows]
-        return (chosen.images,) if chosen.labels is None else (chosen.images, chosen.labels)
+        return (chosen.images,) if chosen.y is None else (chosen.images, chosen.y)

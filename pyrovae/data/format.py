@@ -1,15 +1,19 @@
 """What the numbers of a source are: images, or the rows of a table. One reading, wherever they come from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from pyrovae.data.columns import by_column, read_columns
+from pyrovae.config.values import CONDITIONS
+from pyrovae.data.columns import by_column, numbered, read_columns, stacked
+from pyrovae.data.conditions import apart, read_conditions
 from pyrovae.data.gate import read_images
 from pyrovae.data.vectors import expect_rows, is_table, read_vectors
+from pyrovae.errors import InputError, one_of
 from pyrovae.parts.kinds import Kind
 
 
@@ -19,6 +23,7 @@ class Sets(NamedTuple):
     tensors: dict[str, Tensor]
     columns: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ()
+    conditions: Mapping[str, Kind] = {}  # the columns that a model is given, the last ones of the vectors
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class Format:
     label_column: str = ""
     columns: Sequence[str] = ()  # NAME=KIND, where a column is of another kind than it looks like
     kinds: Sequence[Kind] = ()  # of a table that was read before, and that this one has, too
+    conditions: Sequence[str] = ()  # the columns of a table that a model is given
+    given: Mapping[str, Kind] = field(default_factory=dict)  # their kinds in a table that was read before
     further: bool = False  # rows of a table that was read before: of some columns they may have no value
 
     @property
@@ -42,6 +49,35 @@ class Format:
         """Say whether arrays of so many dimensions are the rows of a table."""
         return is_table(self.pixels, dims, self.shape)
 
+    @property
+    def scored(self) -> "Format":
+        """How the other columns are read, once those are set apart that a model is given."""
+        others = [each for each in self.columns if each.rpartition("=")[0] not in self.conditions]
+        if others and not self.mixed:
+            one_of("columns", others[0].rpartition("=")[0], self.conditions)
+        return replace(self, columns=others, conditions=())
+
+    def apart(self, names: Sequence[str], place: str) -> tuple[list[int], list[int]]:
+        """Return where the columns of a table are that are scored, and those that are conditions."""
+        if not self.conditions:
+            return [*range(len(names))], []
+        if not self.is_table(2):
+            raise InputError(
+                f"condition: expected {', '.join(CONDITIONS)} for images, as those in {place}, got"
+                f" {','.join(self.conditions)!r}"
+            )
+        return apart(names, self.conditions, place)
+
+    def with_conditions(
+        self, rows: Tensor, given: Mapping[str, np.ndarray], place: str
+    ) -> tuple[Tensor, Mapping[str, Kind]]:
+        """Return rows with the columns behind them that a model is given, and the kinds of these."""
+        if not given:
+            return rows, {}
+        chosen = dict(each.rpartition("=")[::2] for each in self.columns)
+        numbers, kinds = read_conditions(given, place, chosen, self.given)
+        return torch.cat([rows, numbers], 1), kinds
+
     def read(
         self,
         arrays: Mapping[str, np.ndarray],
@@ -51,19 +87,43 @@ class Format:
     ) -> Sets:
         """Read arrays, one for each set, by `read_images`, `read_vectors` or `read_columns`.
 
-        `names` are those of a table's columns, and `plain` is that of `read_images`.
+        `names` are those of a table's columns, and `plain` is that of `read_images`. Columns that are conditions follow
+        the others.
         """
         if not self.is_table(max(array.ndim for array in arrays.values())):
+            self.apart((), place)
             return Sets(read_images(arrays, place, self.shape, self.background, plain))
+        if self.conditions:
+            return self._read_apart(arrays, place, names)
         if not self.mixed:
             return Sets(read_vectors(arrays, place, self.pixels, names, self.further), tuple(names))
         expect_rows(arrays, place, self.pixels)
-        # Kinds are those of all sets together; words beside numbers would make words of these.
-        sets = [array.astype(object) if array.dtype.kind in "US" else array for array in arrays.values()]
-        together = np.concatenate(sets)
-        rows, kinds = read_columns(by_column(together, names, place), place, self.columns, self.kinds)
-        parts = rows.split([len(array) for array in sets])
+        rows, kinds = read_columns(by_column(_together(arrays), names, place), place, self.columns, self.kinds)
+        parts = rows.split([len(array) for array in arrays.values()])
         return Sets(dict(zip(arrays, parts, strict=True)), tuple(names), kinds)
+
+    def _read_apart(self, arrays: Mapping[str, np.ndarray], place: str, names: Sequence[str]) -> Sets:
+        """Read the rows of a table of which some columns are conditions; without names they are column1, column2, ..."""
+        expect_rows(arrays, place, self.pixels)
+        names = names or numbered(next(iter(arrays.values())).shape[1])
+        scored, chosen = self.apart(names, place)
+        given = by_column(_together({part: array[:, chosen] for part, array in arrays.items()}), self.conditions, place)
+        called = [names[column] for column in scored]
+        rest = {part: array[:, scored] for part, array in arrays.items()}
+        if not self.mixed:  # numbers beside words
+            rest = {
+                part: stacked(by_column(array, called, place), place) if array.dtype.kind == "O" else array
+                for part, array in rest.items()
+            }
+        sets = self.scored.read(rest, place, called)
+        rows, conditions = self.with_conditions(torch.cat([*sets.tensors.values()]), given, place)
+        parts = rows.split([len(array) for array in arrays.values()])
+        return sets._replace(tensors=dict(zip(arrays, parts, strict=True)), conditions=conditions)
+
+
+def _together(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the rows of all sets, whose kinds are those of them together; words would make words of numbers."""
+    return np.concatenate([array.astype(object) if array.dtype.kind in "US" else array for array in arrays.values()])
 
 
 DEFAULT = Format()  # grey images

@@ -1,5 +1,6 @@
 """A set of a dataset: images or the rows of a table, and their labels."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,12 +17,14 @@ KINDS = ((4, torch.uint8), (4, torch.int16), (2, torch.float32))  # dimensions a
 class Images:
     """Images (N, C, H, W) as uint8 from 0 to 255, and their labels (N,) as int64, if there are any; -1: not known.
 
-    Or vectors, the rows (N, D) of a table, as float32, NaN where a value is missing. Images of which pixels are missing
+    Or vectors, the rows (N, D) of a table, as float32, NaN where a value is missing; beside them `given`, (N, K), the
+    values of the columns that are conditions. Images of which pixels are missing
     are int16, and −1 there. Floats are no images: 1 would be white to one reader and nearly black to another.
     """
 
     images: Tensor
     labels: Tensor | None = None
+    given: Tensor | None = None
 
     def __post_init__(self) -> None:
         images = self.images
@@ -55,11 +58,26 @@ class Images:
         return missing(self.images.cpu())
 
     def __getitem__(self, rows: Tensor | slice) -> "Images":
-        return Images(self.images[rows], None if self.labels is None else self.labels[rows])
+        return Images(self.images[rows], *self._beside(lambda values: values[rows]))
 
     def take(self, rows: Tensor) -> "Images":
         """Copy these rows to a set of their own, on disk if it does not fit in memory."""
-        return Images(select(self.images, rows), None if self.labels is None else self.labels[rows])
+        return Images(select(self.images, rows), *self._beside(lambda values: values[rows]))
+
+    def apart(self, conditions: int) -> "Images":
+        """Set the last columns apart as what is given, if there are any such `conditions`."""
+        if not conditions:
+            return self
+        scored, given = self.images[:, :-conditions], self.images[:, -conditions:]
+        return Images(scored.contiguous(), self.labels, given.contiguous())
+
+    @property
+    def y(self) -> Tensor | None:
+        """What a model may be given of each: the values of the conditions (N, K), else the label (N,), if there are any."""
+        return self.labels if self.given is None else self.given
+
+    def _beside(self, change: Callable[[Tensor], Tensor]) -> tuple[Tensor | None, Tensor | None]:
+        return tuple(None if each is None else change(each) for each in (self.labels, self.given))  # type: ignore[return-value]
 
     def known(self) -> Tensor:
         """Return which images have a label, (N,) on the CPU; without any labels none has."""
@@ -73,4 +91,4 @@ class Images:
         """Move all images to the device if they fit there; else return them where they are."""
         if not self.fits(device):
             return self
-        return Images(self.images.to(device), None if self.labels is None else self.labels.to(device))
+        return Images(self.images.to(device), *self._beside(lambda values: values.to(device)))

@@ -17,6 +17,7 @@ from torch.utils.data import (
     default_collate,
 )
 
+from pyrovae.data.columns import numbered
 from pyrovae.data.format import Format, Sets
 from pyrovae.data.gate import with_gaps
 from pyrovae.data.labels import read_labels
@@ -57,6 +58,13 @@ def read_in_hand(
     read = format.read(arrays, place, names, plain=True)
     if missing:
         gaps = {name: _mask(values, missing.get(name), name) for name, values in read.tensors.items()}
+        if read.conditions:
+            known = names or numbered(arrays["images"].shape[1])
+            order = [known.index(column) for column in (*read.columns, *read.conditions)]
+            gaps = {name: np.ascontiguousarray(gap[:, order]) for name, gap in gaps.items()}
+            if any(gap[:, len(read.columns) :].any() for gap in gaps.values()):
+                given = ", ".join(read.conditions)
+                raise InputError(f"missing: expected all values of {given}, which the model is given, got gaps")
         read = read._replace(tensors={name: with_gaps(read.tensors[name], gap) for name, gap in gaps.items()})
     numbers, found = read_labels(with_labels, {name: len(arrays[name]) for name in arrays}, place, classes)
     return InHand(read, numbers, found)

@@ -1,6 +1,7 @@
 """Load the dataset that a config names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from pyrovae.config.settings import Config, group_of
 from pyrovae.data.data import Data, data_of
@@ -13,10 +14,13 @@ from pyrovae.parts.kinds import Kind
 READ = (*(name for name, each in Config.model_fields.items() if group_of(each) == "Data"), "validation", "labelled")
 
 
-def load(config: Config, kinds: Sequence[Kind] = ()) -> Data:
+NONE: Mapping[str, Kind] = MappingProxyType({})
+
+
+def load(config: Config, kinds: Sequence[Kind] = (), conditions: Mapping[str, Kind] = NONE) -> Data:
     """Read the dataset that `config` names, by its settings of the group Data, `validation` and `labelled`.
 
-    `kinds` are those of the columns of a table that was read before, and that this one must have, too.
+    `kinds` and `conditions` are those of the columns of a table that was read before, and that this one must have, too.
 
     Raises `InputError` if files are missing or damaged, or if their images do not have one shape; it names the files.
 
@@ -26,15 +30,26 @@ def load(config: Config, kinds: Sequence[Kind] = ()) -> Data:
     >>> data.batch(data.train, slice(0, 10)).x.unique()
     tensor([0., 1.])
     """
-    return data_of(read(config, kinds), config)
+    return data_of(read(config, kinds, conditions), config)
 
 
-def read(config: Config, kinds: Sequence[Kind] = (), further: bool = False) -> RawData:
+def read(
+    config: Config, kinds: Sequence[Kind] = (), conditions: Mapping[str, Kind] = NONE, further: bool = False
+) -> RawData:
     """Read the images of the dataset that `config` names, as its files have them: not split, and by no protocol.
 
-    `kinds` are those of the columns of a table that was read before, of which these may be `further` rows.
+    `kinds` and `conditions` are those of the columns of a table that was read before, of which these may be `further`
+    rows.
     """
     format = Format(
-        config.pixels, config.shape, config.background, config.label_column, config.columns, tuple(kinds), further
+        config.pixels,
+        config.shape,
+        config.background,
+        config.label_column,
+        config.columns,
+        tuple(kinds),
+        config.given_columns,
+        conditions,
+        further,
     )
     return read_source(config.dataset, config.data_dir, config.image_size, format, config.on_broken)

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from pyrovae.config.values import IMAGES, VECTORS
 from pyrovae.errors import InputError
+from pyrovae.parts.kinds import EXACT
 
-EXACT = 2**24  # the largest count up to which float32 holds every one
 SHOWN = 5  # names of columns in a message, at most
 
 

@@ -97,7 +97,7 @@ def annealed_log_likelihoods(
     torch.Size([5])
     """
     images = data.images(images)
-    expect_reads(vae, images.missing > 0)
+    expect_reads(vae, data, images.missing > 0)
     at_least(1, chains=chains, steps=steps, images=len(images))
     expect_density(vae)
     vae.eval()

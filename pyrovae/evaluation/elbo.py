@@ -16,6 +16,7 @@ from pyrovae.inference.objectives import EnumeratedELBO, KLWeight, TraceELBO
 from pyrovae.inference.processes import Share, summed
 from pyrovae.inference.sites import Site
 from pyrovae.inference.traces import total as sum_of
+from pyrovae.parts.contexts import Columns
 from pyrovae.program import Program
 
 DECODER_OUTPUTS = 2**28  # numbers that the decoder returns at once, at most
@@ -81,13 +82,17 @@ def sites_of_images(vae: Program, data: Data, images: Images) -> dict[str, Site]
 
     Raises `InputError` if guide and model do not fit each other.
     """
-    expect_reads(vae, data.missing or images.missing > 0)
+    expect_reads(vae, data, data.missing or images.missing > 0)
     with seeded(0):  # binary pixels are drawn, too
         return vae.sites(*arguments(vae, data.batch(images, slice(0, 1))))
 
 
-def expect_reads(vae: Program, missing: bool) -> None:
-    """Raise `InputError` if values are missing that the program was not built to leave out."""
+def expect_reads(vae: Program, data: Data, missing: bool) -> None:
+    """Raise `InputError` if values are missing that the program was not built to leave out, and for other conditions."""
+    names = [*vae.context.kinds] if isinstance(vae.context, Columns) else []
+    if names != [*data.conditions]:
+        wanted, got = (", ".join(each) or "none" for each in (names, data.conditions))
+        raise InputError(f"data: expected the columns that the model is given as conditions, {wanted}, got {got}")
     if missing and not vae.missing:
         raise InputError(
             "missing: expected a program built for missing values, by build(config, data.shape, len(data.classes),"

@@ -77,7 +77,7 @@ def log_likelihoods(
     (torch.Size([20]), True)
     """
     images = data.images(images)
-    expect_reads(vae, images.missing > 0)
+    expect_reads(vae, data, images.missing > 0)
     at_least(1, samples=samples, images=len(images))
     expect_density(vae)
     vae.eval()

@@ -53,7 +53,7 @@ def impute(
     (torch.Size([8, 2]), torch.Size([3, 8, 2]), False)
     """
     images = data.images(images)
-    expect_reads(program, images.missing > 0)
+    expect_reads(program, data, images.missing > 0)
     at_least(1, samples=samples, images=len(images))
     at_least(0, draws=draws)
     expect_density(program)

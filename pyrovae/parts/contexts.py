@@ -1,13 +1,18 @@
 """Contexts: what a conditional model knows about an image, as the tensor y that its parts read.
 
-A context is a module. `reads` says what its `forward` turns into y: "labels" or "images". `shape` is the shape of one
+A context is a module. `reads` says what its `forward` turns into y: "labels", "columns" or "images". `shape` is the shape of one
 y, and `check(y)` returns what `forward` may take, and raises `InputError` for anything else.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pyrovae.errors import InputError
+from pyrovae.errors import InputError, one_of
+from pyrovae.parts.kinds import Kind, encoded, width
 
 
 class Label(nn.Module):
@@ -80,10 +85,71 @@ class Quadrants(nn.Module):
         return y
 
 
-Context = Label | Quadrants
+class Columns(nn.Module):
+    """Columns of a table: turns their values (n, K) into the numbers (n, width) that networks read.
+
+    Values are in their own units, truth values 0 or 1, and categories numbers, their places. Networks read numbers
+    standardised by mean and standard deviation of the training rows, counts as log(1 + x) so standardised, truth values
+    as they are, and categories one-hot.
+    """
+
+    reads = "columns"
+    about = (
+        "The model is given columns of the table both when it encodes and when it decodes, so a code need not hold what"
+        " they say."
+    )
+
+    def __init__(self, kinds: Mapping[str, Kind]) -> None:
+        super().__init__()
+        self.kinds = dict(kinds)
+        self.shape = (width([*kinds.values()]),)
+
+    def forward(self, y: Tensor) -> Tensor:
+        return encoded([*self.kinds.values()], y.to(torch.get_default_dtype()))
+
+    def check(self, y: Tensor) -> Tensor:
+        """Return y if it is values (n, K) that the columns may have."""
+        if y.shape != (len(y), len(self.kinds)) or y.is_complex():
+            names = ", ".join(self.kinds)
+            raise InputError(f"y: expected values ({len(y)}, {len(self.kinds)}) of {names}, got {described(y)}")
+        y = y.to(torch.get_default_dtype())
+        for (name, kind), values in zip(self.kinds.items(), y.unbind(1)):
+            if not (fits := kind.fits(values)).all():
+                raise InputError(f"y: expected {kind.wanted} as {name}, got {values[~fits][0]:g}")
+        return y
+
+    def rows(self, values: Mapping[str, Any], n: int | None = None) -> Tensor:
+        """Return values by the names of columns as rows (n, K): each one for all rows, or as many as there are rows.
+
+        A category is named. Raises `InputError` for an unknown name or value, and if one is missing.
+
+        >>> columns = Columns({"age": Kind("count", "poisson"), "sex": Kind("category", "categorical", ("f", "m"))})
+        >>> columns.rows({"age": [40, 50], "sex": "m"})
+        tensor([[40.,  1.],
+                [50.,  1.]])
+        """
+        for name in values:
+            one_of("y", name, self.kinds)
+        if absent := [name for name in self.kinds if name not in values]:
+            raise InputError(f"y: expected a value of {', '.join(absent)}, too, got those of {', '.join(values)}")
+        listed = {name: [*values[name]] for name in self.kinds if np.ndim(values[name])}
+        n = n or max(map(len, listed.values()), default=1)
+        for name, each in listed.items():
+            if len(each) != n:
+                raise InputError(f"y: expected one value of {name}, or {n}, got {len(each)}")
+        columns = [
+            [kind.number(value, f"y: {name}") for value in listed.get(name, [values[name]])]
+            for name, kind in self.kinds.items()
+        ]
+        return torch.stack([torch.tensor(column).expand(n) for column in columns], 1)
 
 
-def context_of(context: Context, y: Tensor | None, n: int | None, x: Tensor | None, device: torch.device) -> Tensor:
+Context = Label | Quadrants | Columns
+
+
+def context_of(
+    context: Context, y: Tensor | Mapping[str, Any] | None, n: int | None, x: Tensor | None, device: torch.device
+) -> Tensor:
     """Return the context of n images as the networks read it; if it reads images, it comes from x if y is None.
 
     Raises `InputError` for a y that it cannot take.
@@ -91,6 +157,8 @@ def context_of(context: Context, y: Tensor | None, n: int | None, x: Tensor | No
     y = x if y is None and context.reads == "images" else y
     if y is None:
         raise InputError(f"y: expected {context.reads}, as the model is conditional, got none")
+    if isinstance(y, Mapping) and isinstance(context, Columns):
+        y = context.rows(y, n)
     if not isinstance(y, Tensor) or y.dim() == 0 or len(y) != (n or max(1, len(y))):
         raise InputError(f"y: expected a tensor of {n or 'one or more'} {context.reads}, got {described(y)}")
     read: Tensor = context(context.check(y.to(device)))

@@ -3,6 +3,7 @@
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from pyrovae.errors import InputError, at_least, reason
 from pyrovae.inference import seeded
 from pyrovae.inference.parameters import hidden
 from pyrovae.inference.traces import guide_then_model, sample_sites
-from pyrovae.parts.contexts import Context, Label, Quadrants
+from pyrovae.parts.contexts import Columns, Context, Label, Quadrants
 from pyrovae.parts.kinds import Kind
 from pyrovae.parts.likelihoods import LIKELIHOODS
 from pyrovae.parts.missingness import MISSINGNESS
@@ -48,12 +49,18 @@ READ_AS = {
 
 
 def build(
-    config: Config, shape: tuple[int, ...], classes: int = 0, missing: bool = False, kinds: Sequence[Kind] = ()
+    config: Config,
+    shape: tuple[int, ...],
+    classes: int = 0,
+    missing: bool = False,
+    kinds: Sequence[Kind] = (),
+    conditions: Mapping[str, Kind] = MappingProxyType({}),
 ) -> Program:
     """Build the program that `config` describes, for images (C, H, W) or vectors (D,), and so many classes.
 
     If values may be `missing`, as NaN, the likelihood leaves them out, and the encoder reads where they are. `kinds`
-    are those of a table's columns, for pixels `columns`. The seed decides the weights. Raises `InputError` for unknown
+    are those of a table's columns, for pixels `columns`; `conditions` are further columns, by name with their kinds,
+    for a condition of columns. The seed decides the weights. Raises `InputError` for unknown
     names (with the nearest one), for settings that the program does not read, for parts and sites that do not fit each
     other, and for a model that does not fit in memory. A model of pyrovae's own parts that is too large is refused
     before it allocates any.
@@ -69,13 +76,14 @@ def build(
     _check_settings(config, members["program"])
     _check_pixels(config, members["likelihood"])
     _expect_fit(config, shape, kinds)
-    context = _context(config, shape, classes, missing)
+    context = _context(config, shape, classes, missing, conditions)
     more = {
         "shape": tuple(shape),
         "activation": lookup("activation", config.activation, ACTIVATIONS),
         "unit": 255.0 if config.pixels == "bytes" else 1.0,
         "missing": missing,
         "kinds": tuple(kinds),
+        "conditions": tuple(conditions.values()) if isinstance(context, Columns) else (),
     }
     parts: list[Parts] = []
 
@@ -97,7 +105,7 @@ def build(
 
 def build_for(config: Config, data: Data) -> Program:
     """Build the program that `config` describes, for the images or vectors of a dataset."""
-    return build(config, data.shape, len(data.classes), data.missing, data.kinds)
+    return build(config, data.shape, len(data.classes), data.missing, data.kinds, data.conditions)
 
 
 def _assembled(parts: Parts, classes: int) -> Program:
@@ -157,7 +165,7 @@ def _expect_fit(config: Config, shape: tuple[int, ...], kinds: Sequence[Kind]) -
     """Raise `InputError` for vectors read as pixels, for images read as a table, and for columns without kinds."""
     values.expect_protocol(config.pixels, len(shape))
     if len(shape) == 1 and config.condition.startswith("quadrant"):
-        raise InputError(f"condition: expected none or label for a table, got {config.condition!r}")
+        raise InputError(f"condition: expected none, label or columns for a table, got {config.condition!r}")
     if config.pixels == "columns" and len(kinds) != shape[0]:
         raise InputError(f"kinds: expected one for each of {shape[0]} columns, as a dataset has, got {len(kinds)}")
     if config.pixels == "columns" and config.prior == "vamp":
@@ -177,7 +185,9 @@ def _check_sites(program: Program, parts: Parts) -> None:
     ]
     try:
         with torch.no_grad(), seeded(parts.config.seed):
-            (x, blank, whole), labels = _probes(parts["shape"], parts["kinds"]), torch.zeros(2, dtype=torch.long)
+            x, blank, whole = _probes(parts["shape"], parts["kinds"])
+            usual = torch.tensor([kind.typical for kind in parts["conditions"]])
+            labels = usual.repeat(2, 1) if parts["conditions"] else torch.zeros(2, dtype=torch.long)
             sites, others = (program.sites(images, program.given(images, labels)) for images in (x, blank))
     except ValueError as error:
         raise InputError(reason(ValueError(str(error).partition("\nTrace Shapes")[0]))) from None  # Pyro adds shapes
@@ -223,7 +233,14 @@ def _expect_distribution(family: str, name: str, returned: object, shape: tuple[
         raise InputError(f"{family} {name!r}: expected event shape {shape}, got {tuple(returned.event_shape)}{hint}")
 
 
-def _context(config: Config, shape: tuple[int, ...], classes: int, missing: bool) -> Context | None:
+def _context(
+    config: Config, shape: tuple[int, ...], classes: int, missing: bool, conditions: Mapping[str, Kind]
+) -> Context | None:
+    if names := config.given_columns:
+        if names != (*conditions,):
+            got = ", ".join(conditions) or "none"
+            raise InputError(f"condition: expected data with the conditions {', '.join(names)}, got {got}")
+        return Columns(conditions)
     if config.condition == "none":
         return None
     if config.condition == "label":

@@ -34,6 +34,12 @@ def as_csv(
     return text.getvalue()
 
 
+def cells(rows: np.ndarray, kinds: Mapping[str, Kind]) -> dict[str, list[str]]:
+    """Return the cells of columns by name, of rows (N, D)."""
+    columns = rows.T.tolist()
+    return {name: [_cell(value, kind) for value in column] for (name, kind), column in zip(kinds.items(), columns)}
+
+
 def _cell(value: float, kind: Kind | None = None) -> str:
     if math.isnan(value):
         return ""

@@ -103,7 +103,7 @@ def read_about(path: Path) -> About:
         raise ValueError(f"shape {about['shape']}")
     if not all(isinstance(name, str) for name in about["classes"]):
         raise ValueError(f"classes {about['classes']}")
-    for kind in about.get("kinds", ()):
+    for kind in (*about.get("kinds", ()), *about.get("conditions", {}).values()):
         if kind["likelihood"] not in LIKELIHOODS_OF.get(kind["kind"], ()):
             raise ValueError(f"likelihood {kind['likelihood']} of kind {kind['kind']}")
     return about

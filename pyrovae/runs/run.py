@@ -39,7 +39,7 @@ from pyrovae.runs.resume import changes, expect_epochs
 from pyrovae.runs.schema import About, Evaluation, Summary
 from pyrovae.runs.summary import summarise
 from pyrovae.runs.trust import check_classes, check_places, is_signed, repeat, sign
-from pyrovae.runs.weights import PROGRESS_EPOCHS, kinds_of, pixels_of, progress_of, weights_of
+from pyrovae.runs.weights import PROGRESS_EPOCHS, conditions_of, kinds_of, pixels_of, progress_of, weights_of
 from pyrovae.training.fit import Fit
 from pyrovae.training.interrupts import held_back
 from pyrovae.training.record import Record
@@ -134,14 +134,17 @@ class Run:
         if not self.trust:
             check_places(self.config, self.repeated, self.path)
         own = self.trust or is_signed(self.path)  # a stranger's run finds no file that it does not name
-        mixed = self.config.pixels == "columns" and (self.path / reading.WEIGHTS).exists()
-        return load(located(self.trusted, self.path) if own else self.trusted, self.kinds if mixed else ())
+        config = located(self.trusted, self.path) if own else self.trusted
+        read_before = (self.path / reading.WEIGHTS).exists()
+        kinds = self.kinds if read_before and config.pixels == "columns" else ()
+        return load(config, kinds, self.conditions if read_before and config.given_columns else {})
 
     @cached_property
     def vae(self) -> Program:
         """The trained program in evaluation mode on the CPU, built without its data."""
         about = self._about
-        vae = build(self.trusted, tuple(about["shape"]), len(self.classes), about.get("missing", False), self.kinds)
+        missing = about.get("missing", False)
+        vae = build(self.trusted, tuple(about["shape"]), len(self.classes), missing, self.kinds, self.conditions)
         self._read("model.safetensors", lambda path: vae.load_state_dict(load_file(path)))
         return vae
 
@@ -158,6 +161,11 @@ class Run:
     def kinds(self) -> tuple[Kind, ...]:
         """What the columns of a table hold, if its protocol is `columns`."""
         return kinds_of(self._about)
+
+    @property
+    def conditions(self) -> dict[str, Kind]:
+        """The columns of a table that the model is given, by name, with what they hold."""
+        return conditions_of(self._about)
 
     @property
     def pixels(self) -> Pixels:

@@ -157,6 +157,7 @@ class About(TypedDict):
     missing: NotRequired[bool]  # whether values may be missing
     columns: NotRequired[list[str]]  # the names of a table's columns
     kinds: NotRequired[list[KindOfColumn]]  # what they hold, with pixels `columns`
+    conditions: NotRequired[dict[str, KindOfColumn]]  # the columns that the model is given, by name
     version: NotRequired[str]  # the first runs of 0.1.0 did not write it
 
 

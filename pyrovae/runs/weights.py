@@ -33,7 +33,9 @@ def weights_of(fit: Fit) -> bytes:
     if fit.data.columns:
         about["columns"] = list(fit.data.columns)
     if fit.data.kinds:
-        about["kinds"] = [cast(KindOfColumn, asdict(kind)) for kind in fit.data.kinds]
+        about["kinds"] = [_described(kind) for kind in fit.data.kinds]
+    if fit.data.conditions:
+        about["conditions"] = {name: _described(kind) for name, kind in fit.data.conditions.items()}
     weights = {name: tensor.contiguous() for name, tensor in fit.vae.state_dict().items()}
     return save(weights, {"pyrovae": json.dumps(about)})
 
@@ -47,10 +49,20 @@ def pixels_of(about: About) -> Pixels:
 
 def kinds_of(about: About) -> tuple[Kind, ...]:
     """Return the kinds of a table's columns that the metadata of weights describe."""
-    return tuple(
-        Kind(kind["kind"], kind["likelihood"], tuple(kind["categories"]), kind["mean"], kind["std"])
-        for kind in about.get("kinds", ())
-    )
+    return tuple(_kind(kind) for kind in about.get("kinds", ()))
+
+
+def conditions_of(about: About) -> dict[str, Kind]:
+    """Return the columns that the model is given, by name, with their kinds."""
+    return {name: _kind(kind) for name, kind in about.get("conditions", {}).items()}
+
+
+def _described(kind: Kind) -> KindOfColumn:
+    return cast(KindOfColumn, asdict(kind))
+
+
+def _kind(kind: KindOfColumn) -> Kind:
+    return Kind(kind["kind"], kind["likelihood"], tuple(kind["categories"]), kind["mean"], kind["std"])
 
 
 def progress_of(previous: Mapping[str, Tensor], epoch: int, fit: Fit) -> bytes:

@@ -7,6 +7,7 @@ import torch
 from pyrovae.config.settings import Config
 from pyrovae.data.data import Data
 from pyrovae.errors import InputError
+from pyrovae.evaluation.elbo import expect_reads
 from pyrovae.inference.objectives import OBJECTIVES, SUMMED, TraceELBO
 from pyrovae.inference.processes import size
 from pyrovae.inference.sites import Site
@@ -27,6 +28,7 @@ def expect_fitting(vae: Program, data: Data, config: Config, device: torch.devic
         sets = [images for images in (data.train, data.validation, data.test) if images is not None]
         if unknown := sum(int((~images.known()).sum()) for images in sets if images.labels is not None):
             raise InputError(f"data: expected a label of every image, as the model is given it, got {unknown} without")
+    expect_reads(vae, data, data.missing)
     if config.labelled_batch and not data.train.known().any():
         raise InputError(f"labelled_batch: expected 0, as no training image has a label, got {config.labelled_batch}")
     last = len(data.train) % config.batch_size or min(config.batch_size, len(data.train))

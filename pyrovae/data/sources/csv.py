@@ -43,19 +43,22 @@ def read_csv(path: Path, format: Format) -> RawData:
         names = cells if named else []
         label = label_of(names, len(cells), str(path), format)
         read = partial(_columns, path, delimiter, int(named))
-        others = [column for column in range(len(cells)) if column != label]
-        called = tuple(names[column] for column in others) if table and named else ()
+        known = names or numbered(len(cells))
+        _, chosen = format.apart(known, str(path))
+        others = [column for column in range(len(cells)) if column not in (label, *chosen)]
+        called = tuple(known[column] for column in others) if table and (named or chosen) else ()
         if format.mixed:
             words = read(others, str)
             values: Table = {name: _as_values(words[:, i]) for i, name in enumerate(called or numbered(len(others)))}
         else:
             values = read(others, np.float64, converters=_value) if table else read(others, np.float32)
         labels = None if label is None else _as_numbers(read([label], str)[:, 0])
+        given = {known[column]: _as_values(read([column], str)[:, 0]) for column in chosen}
     except InputError:
         raise
     except Exception as error:  # numpy names the row and the column
         raise InputError(f"dataset: expected a table of numbers at {path}, got: {reason(error)}") from None
-    return of_table(values, called, labels, str(path), format)
+    return of_table(values, called, labels, str(path), format, given)
 
 
 def _value(cell: str) -> float:

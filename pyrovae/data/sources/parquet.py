@@ -1,11 +1,11 @@
 """Reads a parquet file: a table whose columns have names and types."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pyrovae.data.columns import stacked
 from pyrovae.data.format import Format
 from pyrovae.data.sources.image_files import check_file
 from pyrovae.data.sources.raw_data import RawData, label_of, of_table
@@ -34,9 +34,14 @@ def read_parquet(path: Path, format: Format) -> RawData:
     except Exception as error:
         raise InputError(f"dataset: expected a parquet file at {path}, got: {reason(error)}") from None
     label = label_of([*arrays], len(arrays), str(path), format)
-    labels = None if label is None else arrays.pop([*arrays][label])
+    named = [*arrays]
+    _, chosen = format.apart(names, str(path))
+    labels = None if label is None else arrays[named[label]]
+    given = {named[column]: arrays[named[column]] for column in chosen}
+    arrays = {name: array for column, (name, array) in enumerate(arrays.items()) if column not in (label, *chosen)}
     names = tuple(arrays) if format.is_table(2) else ()
-    return of_table(arrays if format.mixed else _numbers(arrays, str(path)), names, labels, str(path), format)
+    values = arrays if format.mixed else stacked(arrays, str(path))
+    return of_table(values, names, labels, str(path), format, given)
 
 
 def _array(column: Any, name: str, path: Path) -> np.ndarray:
@@ -50,15 +55,3 @@ def _array(column: Any, name: str, path: Path) -> np.ndarray:
         column = column.dictionary_decode() if types.is_dictionary(column.type) else column
         return np.asarray(column.cast("float64").to_numpy(), dtype=np.float64)
     raise InputError(f"dataset: expected numbers or words in column {name} of {path}, got {column.type}")
-
-
-def _numbers(arrays: Mapping[str, np.ndarray], place: str) -> np.ndarray:
-    """Return columns of numbers as rows (N, D)."""
-    if words := [name for name, array in arrays.items() if array.dtype.kind == "U"]:
-        raise InputError(
-            f"dataset: expected numbers in all columns of {place}, got words in {', '.join(words[:5])}; --pixels"
-            " columns reads them as categories, and --label-column one as the label"
-        )
-    if not arrays:
-        raise InputError(f"dataset: expected columns of numbers in {place}, got none")
-    return np.stack([*arrays.values()], 1)

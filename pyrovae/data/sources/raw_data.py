@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -25,7 +25,8 @@ class RawData:
 
     The rows (N, D) of a table are float32, and images of which pixels are missing are int16, −1 there.
     `classes` names the labels 0, 1, 2, ...; it is empty without labels. A label that is not known is -1. `columns`
-    names the columns of a table, and `kinds` says what they hold if the protocol is `columns`.
+    names the columns of a table, and `kinds` says what they hold if the protocol is `columns`. `conditions` are columns
+    that a model is given, by name with their kinds; they are the last ones of the rows, after those of `columns`.
     """
 
     images: Tensor
@@ -37,6 +38,7 @@ class RawData:
     validation_labels: Tensor | None = None
     columns: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ()
+    conditions: Mapping[str, Kind] = field(default_factory=dict)
 
 
 def of_arrays(arrays: Mapping[str, np.ndarray], place: str, format: Format) -> RawData:
@@ -46,7 +48,14 @@ def of_arrays(arrays: Mapping[str, np.ndarray], place: str, format: Format) -> R
     counts = {part: len(images[part.replace("labels", "images")]) for part in labels}
     numbers, classes = read_labels(labels, counts, place)
     read = format.read(images, place)
-    return RawData(**read.tensors, **numbers, classes=classes, columns=(), kinds=read.kinds)
+    return RawData(
+        **read.tensors,
+        **numbers,
+        classes=classes,
+        columns=read.columns,
+        kinds=read.kinds,
+        conditions=read.conditions,
+    )
 
 
 def of_table(
@@ -55,15 +64,21 @@ def of_table(
     labels: np.ndarray | None,
     place: str,
     format: Format,
+    given: Mapping[str, np.ndarray],
 ) -> RawData:
-    """Make a dataset of a table, by column if these are mixed, with the names of its columns, and of its labels."""
+    """Make a dataset of a table, by column if these are mixed, with the names of its columns, and of its labels.
+
+    `given` are the columns that are conditions, which are not among the values.
+    """
+    scored = format.scored
     if isinstance(values, Mapping):
-        rows, kinds = read_columns(values, place, format.columns, format.kinds)
+        rows, kinds = read_columns(values, place, scored.columns, scored.kinds)
     else:
         values = values if format.is_table(2) else _as_bytes(values)
-        rows, kinds = format.read({"images": values}, place, names, plain=True).tensors["images"], ()
+        rows, kinds = scored.read({"images": values}, place, names, plain=True).tensors["images"], ()
+    rows, conditions = format.with_conditions(rows, given, place)
     numbers, classes = read_labels({} if labels is None else {"labels": labels}, {"labels": len(rows)}, place)
-    return RawData(rows, numbers.get("labels"), classes=classes, columns=names, kinds=kinds)
+    return RawData(rows, numbers.get("labels"), classes=classes, columns=names, kinds=kinds, conditions=conditions)
 
 
 def _as_bytes(numbers: np.ndarray) -> np.ndarray:
@@ -101,7 +116,9 @@ def checked(data: RawData, name: str) -> RawData:
     """
     expect_text(f"dataset: a class in {name}", *data.classes)
     expect_text(f"dataset: a column in {name}", *data.columns)
-    expect_text(f"dataset: a category in {name}", *(word for kind in data.kinds for word in kind.categories))
+    expect_text(f"dataset: a condition in {name}", *data.conditions)
+    kinds = (*data.kinds, *data.conditions.values())
+    expect_text(f"dataset: a category in {name}", *(word for kind in kinds for word in kind.categories))
     parts = [
         (data.images, data.labels, "images"),
         (data.test_images, data.test_labels, "test images"),
@@ -111,8 +128,8 @@ def checked(data: RawData, name: str) -> RawData:
         if images is None:
             continue
         nbytes = images.untyped_storage().nbytes()
-        kinds = ((4, torch.uint8), (4, torch.int16), (2, torch.float32))
-        if (images.dim(), images.dtype) not in kinds or not 0 < images.numel() * images.dtype.itemsize <= nbytes:
+        types = ((4, torch.uint8), (4, torch.int16), (2, torch.float32))
+        if (images.dim(), images.dtype) not in types or not 0 < images.numel() * images.dtype.itemsize <= nbytes:
             got = f"{tuple(images.shape)} of {images.dtype} in {nbytes} bytes"
             raise InputError(
                 f"dataset: expected {called} (N, C, H, W) of torch.uint8, or rows (N, D) of torch.float32, in {name},"

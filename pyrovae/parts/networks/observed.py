@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pyrovae.parts.kinds import Kind
+from pyrovae.parts.kinds import Kind, encoded
+from pyrovae.parts.kinds import width as width_of
 from pyrovae.parts.networks.network import Encoder, Network, Shape
 
 
@@ -78,13 +79,7 @@ class ByKind(Encoder):
         self.kinds, self.missing = tuple(kinds), missing
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        inputs = []
-        for kind, values in zip(self.kinds, x.unbind(-1), strict=True):
-            if kind.categories:
-                inputs += [(values == category).to(x) for category in range(len(kind.categories))]
-            else:
-                inputs.append(kind.scaled(values))
-        read = torch.stack(inputs, -1).nan_to_num(0.0)
+        read = encoded(self.kinds, x).nan_to_num(0.0)
         if self.missing:
             read = torch.cat([read, (~x.isnan()).to(x)], -1) / _share(x, -1)
         h: Tensor = self.encoder(read, y)
@@ -93,7 +88,7 @@ class ByKind(Encoder):
 
 def width(kinds: Sequence[Kind], missing: bool) -> int:
     """Return how many numbers `ByKind` makes of a row."""
-    return sum(len(kind.categories) or 1 for kind in kinds) + missing * len(kinds)
+    return width_of(kinds) + missing * len(kinds)
 
 
 def doubled(shape: Shape) -> Shape:

@@ -1,14 +1,18 @@
 """The conditional prior, which depends on the context."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import pyro.distributions as dist
 from torch import Tensor, nn
 
 from pyrovae.parts.densities import log_normal
+from pyrovae.parts.kinds import Kind
 from pyrovae.parts.networks import Network
 
 
 class Conditional(nn.Module):
-    r"""p(z | y) = N(z; μ(y), diag σ(y)²), learned: for an image y by a network, for a label y as a table.
+    r"""p(z | y) = N(z; μ(y), diag σ(y)²), learned: for a label y as a table, for an image or columns by a network.
 
     Sohn, Lee & Yan (2015), Learning structured output representation using deep conditional generative models.
     """
@@ -19,12 +23,23 @@ class Conditional(nn.Module):
         " image, has its own region of likely codes."
     )
 
-    def __init__(self, latent_dim: int, network: Network, context: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        latent_dim: int,
+        network: Network,
+        context: tuple[int, ...],
+        make_hidden: Callable[[int, Sequence[int]], nn.Module] | None = None,
+        hidden: Sequence[int] = (),
+        conditions: Sequence[Kind] = (),
+    ) -> None:
         super().__init__()
         if not context:
             raise ValueError("prior conditional: expected a condition (label, quadrant1, ...), got none")
-        self.body = network.encoder() if len(context) == 3 else nn.Identity()
-        self.head = nn.Linear(getattr(self.body, "features", context[0]), 2 * latent_dim)
+        self.body: nn.Module = network.encoder() if len(context) == 3 else nn.Identity()
+        features: Any = getattr(self.body, "features", context[0])
+        if conditions and make_hidden is not None:
+            self.body, features = make_hidden(context[0], hidden), hidden[-1]
+        self.head = nn.Linear(features, 2 * latent_dim)
 
     def forward(self, y: Tensor) -> dist.TorchDistribution:
         return dist.Normal(*self.moments(y)).to_event(1)

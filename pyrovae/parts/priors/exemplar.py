@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch.distributions import Distribution, TransformedDistribution
 
 from pyrovae.errors import InputError
 from pyrovae.parts.densities import log_equal_mixture, log_normal
+from pyrovae.parts.kinds import Kind
 from pyrovae.parts.networks.network import Encoder
 from pyrovae.parts.priors.encoded_mixture import EncodedMixture
 from pyrovae.parts.priors.equal_mixture import EqualMixture
@@ -43,14 +45,15 @@ class Exemplar(EncodedMixture):
         encoder: Encoder,
         posterior: nn.Module,
         missing: bool = False,
+        conditions: Sequence[Kind] = (),
     ) -> None:
         super().__init__(encoder, posterior)
         self.images = (Levels if len(shape) == 3 and not missing else Values)(components, shape)
-        self.contexts = Levels(components, context) if context else None
+        self.contexts = (Values if conditions else Levels)(components, context) if context else None
         self.log_scale = nn.Parameter(torch.zeros(()))
         self.cache: tuple[list[Tensor], Tensor] | None = None  # weights, and the means of all exemplars under them
 
-    def stored(self) -> tuple[Levels | Values, Levels | None]:
+    def stored(self) -> tuple[Levels | Values, Levels | Values | None]:
         return self.images, self.contexts
 
     def forward(self, y: Tensor | None = None) -> EqualMixture:
