@@ -79,9 +79,9 @@ def _csv(result: Any, run: Any) -> bytes:
     if not len(result.draws):
         return as_csv(result.mean.numpy(), run.columns, given, run.kinds).encode()
     draws, n = result.draws.shape[:2]
-    numbers = {"draw": [draw + 1 for draw in range(draws) for _ in range(n)]}
-    given = {name: values * draws for name, values in given.items()}
-    return as_csv(result.draws.flatten(0, 1).numpy(), run.columns, numbers | given, run.kinds).encode()
+    numbers = [draw + 1 for draw in range(draws) for _ in range(n)]
+    more = {"draw": numbers, **{name: values * draws for name, values in given.items()}}
+    return as_csv(result.draws.flatten(0, 1).numpy(), run.columns, more, run.kinds).encode()
 
 
 def _npz(result: Any) -> bytes:

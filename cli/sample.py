@@ -39,7 +39,8 @@ SEPARATOR = re.compile(r",(?=[^,=]+=)")  # a comma before NAME=; others are part
     "--out",
     metavar="FILE",
     type=NAMED,
-    help="a .png, or a .npz of `images`; of rows a .csv, or a .npz of `rows` (and `given`)  [RUN/figures/sample.png, RUN/sample.csv]",
+    help="a .png, or a .npz of `images`; of rows a .csv, or a .npz of `rows` (and `given`)  [RUN/figures/sample.png, "
+    "RUN/sample.csv]",
 )
 @click.option("--force", is_flag=True, help="replace the file that --out names")
 @repeats
@@ -103,7 +104,7 @@ def _npz(**arrays: Any) -> bytes:
 
 
 def _context(run: Any, n: int, label: str | None, given: tuple[str, ...]) -> Any:
-    """Return the context of n images: the label or the values asked for, all labels, or those of test images in turn."""
+    """Return the context of n images: the label or values asked for, all labels in turn, or those of test images."""
     import torch
 
     condition = run.config.condition

@@ -240,7 +240,9 @@ class Config(BaseModel):
         if self.cycle and not 0 < self.warmup <= self.cycle:
             raise ValueError(f"cycle: expected warmup from 1 to cycle beside it, got warmup = {self.warmup}")
         if self.prior == "conditional" and self.condition == "none":
-            raise ValueError("prior: 'conditional' expects a condition (label, quadrant1, columns of a table, ...), got condition = 'none'")
+            raise ValueError(
+                "prior: 'conditional' expects a condition (label, quadrant1, columns, ...), got condition = 'none'"
+            )
         return self
 
     @property

@@ -83,8 +83,8 @@ class Data:
         With `pixels` real, standardized, counts, binary or columns, x are vectors, the rows (N, D) of a table, in their
         own units. With `columns` each column has its kind (`read_columns`); the argument of that name says the kind of
         columns whose values mislead, as {"age": "count"}. A value that is NaN, or at which `missing`, of the shape of
-        x, is true, is missing. `condition` names columns that a model is given, as "age,sex", of a frame or of an array,
-        whose columns are column1, column2, ...: they are no part of x.
+        x, is true, is missing. `condition` names columns that a model is given, as "age,sex", of a frame or of an
+        array, whose columns are column1, column2, ...: they are no part of what it scores.
 
         >>> Data.of(torch.rand(50, 8, 8), torch.arange(50) % 3, validation=5)
         Data('data': 35 training, 5 validation, 10 testing images of 1×8×8; pixels grey)

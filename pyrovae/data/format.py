@@ -103,7 +103,7 @@ class Format:
         return Sets(dict(zip(arrays, parts, strict=True)), tuple(names), kinds)
 
     def _read_apart(self, arrays: Mapping[str, np.ndarray], place: str, names: Sequence[str]) -> Sets:
-        """Read the rows of a table of which some columns are conditions; without names they are column1, column2, ..."""
+        """Read rows of which some columns are conditions; without names they are column1, column2, ..."""
         expect_rows(arrays, place, self.pixels)
         names = names or numbered(next(iter(arrays.values())).shape[1])
         scored, chosen = self.apart(names, place)

@@ -73,7 +73,7 @@ class Images:
 
     @property
     def y(self) -> Tensor | None:
-        """What a model may be given of each: the values of the conditions (N, K), else the label (N,), if there are any."""
+        """What a model may be given of each: the values of conditions (N, K), else the labels (N,), if any."""
         return self.labels if self.given is None else self.given
 
     def _beside(self, change: Callable[[Tensor], Tensor]) -> tuple[Tensor | None, Tensor | None]:

@@ -88,7 +88,7 @@ def sites_of_images(vae: Program, data: Data, images: Images) -> dict[str, Site]
 
 
 def expect_reads(vae: Program, data: Data, missing: bool) -> None:
-    """Raise `InputError` if values are missing that the program was not built to leave out, and for other conditions."""
+    """Raise `InputError` for other conditions than the program's, and for missing values that it cannot leave out."""
     names = [*vae.context.kinds] if isinstance(vae.context, Columns) else []
     if names != [*data.conditions]:
         wanted, got = (", ".join(each) or "none" for each in (names, data.conditions))

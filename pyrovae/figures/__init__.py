@@ -15,10 +15,10 @@ from pyrovae.errors import one_of
 from pyrovae.figures.classes import confusion
 from pyrovae.figures.clusters import clusters
 from pyrovae.figures.columns import imputations, marginals, pairs
+from pyrovae.figures.conditions import conditions
 from pyrovae.figures.curves import losses
 from pyrovae.figures.images import (
     completions,
-    conditions,
     interpolations,
     manifold,
     progress,

@@ -32,12 +32,12 @@ def marginals(vae: Program, data: Data) -> Figure:
     chosen = range(min(MOST_COLUMNS, rows.shape[1]))
     figure, panels = _grid(len(chosen))
     for panel, column in zip(panels, chosen):
-        _histograms(panel, rows[:, column], drawn[:, column], _discrete(data, column))
-        _name_values(panel.xaxis, data, column)
+        histograms(panel, rows[:, column], drawn[:, column], is_discrete(data, column))
+        name_values(panel.xaxis, data, column)
         _name(panel, data, column)
     left_out = f" (the first {len(chosen)} of {rows.shape[1]})" if len(chosen) < rows.shape[1] else ""
     figure.suptitle(f"Columns of the test set, and of rows drawn from the model{left_out}", fontsize=11, color=INK)
-    _key(figure, "test set", "model")
+    key(figure, "test set", "model")
     return figure
 
 
@@ -54,25 +54,25 @@ def pairs(vae: Program, data: Data) -> Figure:
         for j, across in enumerate(chosen):
             panel = axes[i, j]
             if i == j:
-                _histograms(panel, rows[:, across], drawn[:, across], _discrete(data, across))
+                histograms(panel, rows[:, across], drawn[:, across], is_discrete(data, across))
             else:  # below the diagonal the data, above it the model
                 values, colour = (rows, INK) if i > j else (drawn, TRAIN)
-                x = _spread(values[:, across], _discrete(data, across), GOLDEN)
-                y = _spread(values[:, vertical], _discrete(data, vertical), SILVER)
+                x = _spread(values[:, across], is_discrete(data, across), GOLDEN)
+                y = _spread(values[:, vertical], is_discrete(data, vertical), SILVER)
                 panel.scatter(x, y, s=size, color=colour, alpha=0.5, linewidths=0)
-                panel.set_xlim(*_reach(rows[:, across], _discrete(data, across)))
-                panel.set_ylim(*_reach(rows[:, vertical], _discrete(data, vertical)))
+                panel.set_xlim(*_reach(rows[:, across], is_discrete(data, across)))
+                panel.set_ylim(*_reach(rows[:, vertical], is_discrete(data, vertical)))
             panel.tick_params(labelsize=7)
             panel.locator_params(nbins=3)
-            _name_values(panel.xaxis, data, across)
+            name_values(panel.xaxis, data, across)
             if i != j:
-                _name_values(panel.yaxis, data, vertical)
+                name_values(panel.yaxis, data, vertical)
             if i == n - 1:
-                panel.set_xlabel(_named(data, across), fontsize=8, family=families([_named(data, across)]))
+                panel.set_xlabel(name_of(data, across), fontsize=8, family=families([name_of(data, across)]))
             if j == 0:
-                panel.set_ylabel(_named(data, vertical), fontsize=8, family=families([_named(data, vertical)]))
+                panel.set_ylabel(name_of(data, vertical), fontsize=8, family=families([name_of(data, vertical)]))
     figure.suptitle("Below the diagonal the test set, above it rows drawn from the model", fontsize=11, color=INK)
-    _key(figure, "test set", "model")
+    key(figure, "test set", "model")
     return figure
 
 
@@ -109,11 +109,11 @@ def _imputed_columns(vae: Program, data: Data) -> Figure:
         gaps = missing[:, column]
         seen, imputed = draws[0, ~gaps, column].numpy(), draws[:, gaps, column].flatten().numpy()
         usual = np.quantile(imputed, [0.01, 0.99], method="nearest")  # not all, as tails may be heavy
-        _histograms(panel, seen, imputed, _discrete(data, column), usual)
-        _name_values(panel.xaxis, data, column)
+        histograms(panel, seen, imputed, is_discrete(data, column), usual)
+        name_values(panel.xaxis, data, column)
         _name(panel, data, column, f"{gaps.float().mean():.0%} missing")
     figure.suptitle("Values of the test set that were seen, and draws of missing ones", fontsize=11, color=INK)
-    _key(figure, "seen", "imputed")
+    key(figure, "seen", "imputed")
     return figure
 
 
@@ -139,7 +139,7 @@ def _grid(n: int) -> tuple[Figure, Sequence[Axes]]:
     return figure, [*axes.flat[:n]]
 
 
-def _histograms(panel: Axes, data: np.ndarray, model: np.ndarray, discrete: bool, more: Sequence[float] = ()) -> None:
+def histograms(panel: Axes, data: np.ndarray, model: np.ndarray, discrete: bool, more: Sequence[float] = ()) -> None:
     """Draw both as densities, over the values of the data and `more`; few discrete values have a bar each."""
     data = data[np.isfinite(data)]
     low, high = _reach(values := np.append(data, more))
@@ -147,7 +147,8 @@ def _histograms(panel: Axes, data: np.ndarray, model: np.ndarray, discrete: bool
         edges = np.arange(values.min(), values.max() + 2) - 0.5
     else:
         edges = np.linspace(low, high, BINS + 1)
-    panel.hist(data, edges.tolist(), density=True, color=PALE)
+    if len(data):
+        panel.hist(data, edges.tolist(), density=True, color=PALE)
     inside = model[(model >= edges[0]) & (model <= edges[-1])]
     weight = 1 / (len(model) * (edges[1] - edges[0]))  # what lies beyond the edges counts, and is not drawn
     panel.hist(
@@ -158,14 +159,14 @@ def _histograms(panel: Axes, data: np.ndarray, model: np.ndarray, discrete: bool
     panel.xaxis.set_major_locator(MaxNLocator(4))
 
 
-def _discrete(data: Data, column: int) -> bool:
+def is_discrete(data: Data, column: int) -> bool:
     """Say whether the values of a column are counts, truth values or categories."""
     if data.kinds:
         return data.kinds[column].kind in ("count", "binary", "category")
     return data.pixels.protocol in ("counts", "binary")
 
 
-def _name_values(axis: Axis, data: Data, column: int) -> None:
+def name_values(axis: Axis, data: Data, column: int) -> None:
     """Label an axis of few discrete values with the values, and no axis of discrete values between two of them."""
     kind = data.kinds[column] if data.kinds else None
     if kind and kind.categories and len(kind.categories) <= MOST_NAMED:
@@ -173,7 +174,7 @@ def _name_values(axis: Axis, data: Data, column: int) -> None:
         axis.set_ticks(range(len(names)), names, family=families(names))
     elif data.pixels.protocol == "binary" or (kind and kind.kind == "binary"):
         axis.set_ticks([0, 1])
-    elif _discrete(data, column):
+    elif is_discrete(data, column):
         axis.set_major_locator(MaxNLocator(4, integer=True))
 
 
@@ -200,16 +201,16 @@ def _dependent(rows: np.ndarray) -> list[int]:
     return [int(i) for i in np.argsort(-correlation.max(0), kind="stable")]
 
 
-def _named(data: Data, column: int) -> str:
+def name_of(data: Data, column: int) -> str:
     return plain(data.columns[column]) if data.columns else f"column {column + 1}"
 
 
-def _key(figure: Figure, filled: str, line: str) -> None:
+def key(figure: Figure, filled: str, line: str) -> None:
     """Say below the figure what its histograms show."""
     handles = [Patch(color=PALE), Line2D([], [], color=TRAIN)]
     legend(figure, handles, [filled, line], loc="outside lower center", ncols=2)
 
 
 def _name(panel: Axes, data: Data, column: int, more: str = "") -> None:
-    name = _named(data, column)
+    name = name_of(data, column)
     panel.set_title(f"{name}, {more}" if more else name, fontsize=8, color=INK, family=families([name]))

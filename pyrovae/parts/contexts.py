@@ -1,7 +1,7 @@
 """Contexts: what a conditional model knows about an image, as the tensor y that its parts read.
 
-A context is a module. `reads` says what its `forward` turns into y: "labels", "columns" or "images". `shape` is the shape of one
-y, and `check(y)` returns what `forward` may take, and raises `InputError` for anything else.
+A context is a module. `reads` says what its `forward` turns into y: "labels", "columns" or "images". `shape` is the
+shape of one y, and `check(y)` returns what `forward` may take, and raises `InputError` for anything else.
 """
 
 from collections.abc import Mapping

@@ -50,7 +50,8 @@ def as_line(rows: Mapping[str, str], without: Iterable[str] = ()) -> str:
 
 def in_one_line(config: Config) -> str:
     """Summarise a config: `digits, grey pixels; mlp 128,128, 2 latent dimensions; ...`."""
-    context = {"none": "", "label": " given labels"}.get(config.condition, f" given {config.condition.replace(',', ', ')}")
+    given = config.condition.replace(",", ", ")
+    context = {"none": "", "label": " given labels"}.get(config.condition, f" given {given}")
     dimensions = f"{as_text(config.latent_dim)} latent dimension{'' if config.latent_dim == 1 else 's'}"
     program = "" if config.program == "vae" else f"{config.program}, "
     if config.program == "discrete":

@@ -64,7 +64,7 @@ def read_folder(
         if classes:
             tensors[part.replace("images", "labels")] = torch.tensor([classes.index(group[row]) for row in rows])
         start, read = start + len(group), read + len(rows)
-    return RawData(**tensors, classes=classes, columns=(), kinds=())
+    return RawData(**tensors, classes=classes, columns=(), kinds=(), conditions={})
 
 
 def _below(path: Path) -> Iterator[Path]:

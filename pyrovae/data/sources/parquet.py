@@ -35,7 +35,7 @@ def read_parquet(path: Path, format: Format) -> RawData:
         raise InputError(f"dataset: expected a parquet file at {path}, got: {reason(error)}") from None
     label = label_of([*arrays], len(arrays), str(path), format)
     named = [*arrays]
-    _, chosen = format.apart(names, str(path))
+    _, chosen = format.apart(named, str(path))
     labels = None if label is None else arrays[named[label]]
     given = {named[column]: arrays[named[column]] for column in chosen}
     arrays = {name: array for column, (name, array) in enumerate(arrays.items()) if column not in (label, *chosen)}

@@ -21,7 +21,11 @@ CAPTIONS = {  # in the order of the page, which draws the losses itself
         "Codes drawn from the prior and decoded. Each image is the mean of p(x | z), not a draw from it. If they are "
         "much worse than the reconstructions, the codes of real images are not where the prior expects them."
     ),
-    "conditions": "Each row shows one label and each column one code, which should keep its style for every label.",
+    "conditions": (
+        "What the condition changes. Of images each row shows one label and each column one code, which should keep "
+        "its style for every label; of a table each row shows values of a given column, or a label, and "
+        "the other columns given them, of the test set and of the model."
+    ),
     "clusters": (
         "Each row is a cluster that was found without labels: the image decoded from its mean, and the test images "
         "that are the most certain to be in it, beside the class that it is matched with and its share of the images."

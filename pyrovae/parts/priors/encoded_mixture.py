@@ -25,7 +25,7 @@ class EncodedMixture(nn.Module, ABC):
         self.shared = (encoder, posterior)  # a tuple: as attributes, these modules would be saved again with the prior
 
     @abstractmethod
-    def stored(self) -> tuple[Tensor | Levels | Values, Tensor | Levels | None]:
+    def stored(self) -> tuple[Tensor | Levels | Values, Tensor | Levels | Values | None]:
         """Return the images (K, C, H, W) or vectors (K, D), and their contexts (K, ...) or None."""
 
     def initialise(self, x: Tensor, y: Tensor | None = None) -> None:
