@@ -29,9 +29,8 @@ def read_columns(
     values that do not fit their kind.
     """
     named = {name: kind for name, _, kind in (each.rpartition("=") for each in chosen)}
-    for name, choice in named.items():
+    for name in named:
         one_of("columns", name, table)
-        one_of(f"columns: {name}", choice, {**LIKELIHOODS_OF, **KIND_OF})
     if known and len(known) != len(table):
         raise InputError(f"dataset: expected {len(known)} columns in {place}, as before, got {len(table)}")
     kinds: list[Kind] = []
@@ -88,7 +87,9 @@ def stacked(table: Mapping[str, np.ndarray], place: str) -> np.ndarray:
 
 
 def kind_of(values: np.ndarray, chosen: str, name: str, place: str) -> Kind:
-    """Return the kind of a column by its values, or the one that is chosen for it."""
+    """Return the kind of a column by its values, or the kind or likelihood that is chosen for it."""
+    if chosen:
+        one_of(f"columns: {name}", chosen, {**LIKELIHOODS_OF, **KIND_OF})
     words = values.dtype.kind == "U"
     there = values[values != ""] if words else values[~np.isnan(values)]
     if not len(there):

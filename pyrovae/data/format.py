@@ -62,11 +62,13 @@ class Format:
         if not self.conditions:
             return [*range(len(names))], []
         if not self.is_table(2):
-            raise InputError(
-                f"condition: expected {', '.join(CONDITIONS)} for images, as those in {place}, got"
-                f" {','.join(self.conditions)!r}"
-            )
+            self._refuse_images(place)
         return apart(names, self.conditions, place)
+
+    def _refuse_images(self, place: str) -> None:
+        if self.conditions:
+            known, got = ", ".join(CONDITIONS), ",".join(self.conditions)
+            raise InputError(f"condition: expected {known} for images, as those in {place}, got {got!r}")
 
     def with_conditions(
         self, rows: Tensor, given: Mapping[str, np.ndarray], place: str
@@ -91,7 +93,7 @@ class Format:
         the others.
         """
         if not self.is_table(max(array.ndim for array in arrays.values())):
-            self.apart((), place)
+            self._refuse_images(place)
             return Sets(read_images(arrays, place, self.shape, self.background, plain))
         if self.conditions:
             return self._read_apart(arrays, place, names)

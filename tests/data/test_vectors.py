@@ -142,7 +142,7 @@ def test_a_table_is_no_images(pixels):
     [
         ({"network": "conv"}, "network conv: expected images"),
         ({"network": "resnet"}, "network resnet: expected images"),
-        ({"condition": "quadrant1"}, "condition: expected none or label for a table"),
+        ({"condition": "quadrant1"}, "condition: expected none, label or columns for a table"),
         ({"likelihood": "beta"}, "likelihood 'beta' expects grey"),
     ],
 )
