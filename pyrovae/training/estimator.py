@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pyrovae.config.settings import Config
 from pyrovae.data.data import Data
-from pyrovae.errors import at_least
+from pyrovae.errors import InputError, at_least
 from pyrovae.evaluation.importance import log_likelihoods
 from pyrovae.inference import seeded
 from pyrovae.inference.arrays import BATCH
@@ -72,6 +72,11 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         chosen = {name: getattr(self, name) for name in (*named, "epochs", "batch_size", "lr")}
         seed = int(check_random_state(self.random_state).randint(2**31))
         config = Config(**chosen | {"seed": seed} | dict(self.settings or {}))
+        if config.condition != "none":
+            raise InputError(
+                f"condition: expected none, as an estimator is given rows alone, got {config.condition!r}; pyrovae.fit"
+                " takes conditions"
+            )
         self.data_ = Data.of(X, test=X[:TESTED], pixels=config.pixels, name="X")
         with seeded(seed):
             program = build_for(config, self.data_)

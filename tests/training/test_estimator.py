@@ -82,3 +82,10 @@ def test_other_settings_are_those_of_a_config(rows):
         VariationalAutoencoder(likelihood="gausian").fit(rows)
     with pytest.raises(InputError, match="epoch"):
         VariationalAutoencoder(settings={"epoch": 3}).fit(rows)
+
+
+@pytest.mark.parametrize("condition", ["label", "column1"])
+def test_conditions_are_refused(condition, rows):
+    vae = VariationalAutoencoder(**FAST, settings={"condition": condition})
+    with pytest.raises(InputError, match="condition: expected none, as an estimator is given rows alone, got"):
+        vae.fit(rows)
