@@ -79,8 +79,8 @@ def stacked(table: Mapping[str, np.ndarray], place: str) -> np.ndarray:
     if words := [name for name, array in table.items() if array.dtype.kind == "U"]:
         raise InputError(
             f"dataset: expected numbers in all columns of {place}, got words in {', '.join(words[:5])}; --pixels"
-            " columns reads them as categories, --label-column one as the label, and --condition some as what the model is"
-            " given"
+            " columns reads them as categories, --label-column one as the label, and --condition some as what the model"
+            " is given"
         )
     if not table:
         raise InputError(f"dataset: expected columns of numbers in {place}, got none")

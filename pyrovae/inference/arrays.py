@@ -50,6 +50,8 @@ def in_batches(method: F) -> F:
             return method(module, *args, **kwargs)
 
         def part(value: Any, rows: slice) -> Any:
+            if isinstance(value, dict):  # values by name, one for all rows or one for each
+                return {name: each[rows] if np.ndim(each) else each for name, each in value.items()}
             return value[rows] if isinstance(value, Tensor) and value.dim() else value
 
         results = []

@@ -191,6 +191,8 @@ def test_a_table_with_gaps_trains_and_is_imputed_as_it_says(tmp_path, monkeypatc
         assert CliRunner().invoke(cli, shortened, catch_exceptions=False).exit_code == 0
     whole = (tmp_path / "whole.csv").read_text(encoding="utf-8").splitlines()
     assert whole[0] == "draw,x,w,z"
+    given = (tmp_path / "given.csv").read_text(encoding="utf-8").splitlines()
+    assert (given[0], len(given), given[1].startswith("0.5,b,")) == ("z,kind,x,w", 101, True)
     assert len(whole) == 1 + 20 * 50
     assert ",," not in "".join(whole)
 

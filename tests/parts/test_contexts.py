@@ -214,6 +214,13 @@ def test_values_are_given_by_name_or_as_rows(program):
         z, {name: each[0] if isinstance(each, list) else each for name, each in named.items()}
     ).shape == (1, 3)
     assert program.encode(torch.zeros(2, 3), named).mean.shape == (2, 2)
+    many = {"age": [*range(1500)], "height": np.zeros(1500), "sex": "male", "smokes": torch.zeros(1500)}
+    assert torch.equal(
+        program.reconstruct(torch.zeros(1500, 3), many)[1400:],
+        program.reconstruct(
+            torch.zeros(100, 3), many | {name: many[name][1400:] for name in ("age", "height", "smokes")}
+        ),
+    )
 
 
 @pytest.mark.parametrize(
