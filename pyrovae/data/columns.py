@@ -28,6 +28,8 @@ def read_columns(
     values. `known` are the kinds of a table that was read before, which this one must have. Raises `InputError` for
     values that do not fit their kind.
     """
+    if not table:
+        raise InputError(f"dataset: expected columns of values in {place}, got none")
     named = {name: kind for name, _, kind in (each.rpartition("=") for each in chosen)}
     for name in named:
         one_of("columns", name, table)

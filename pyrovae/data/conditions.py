@@ -12,10 +12,13 @@ from pyrovae.errors import InputError, did_you_mean
 from pyrovae.parts.kinds import SHOWN, Kind
 
 
-def apart(names: Sequence[str], conditions: Sequence[str], place: str) -> tuple[list[int], list[int]]:
+def apart(
+    names: Sequence[str], conditions: Sequence[str], place: str, label: int | None = None
+) -> tuple[list[int], list[int]]:
     """Return where the columns are that are scored, and those that are conditions, in the order of `conditions`.
 
-    Raises `InputError` for a condition that is no column, and if no other column is left.
+    The column that is the `label` is not scored, and may be a condition. Raises `InputError` for a condition that is no
+    column, and if no other column is left.
     """
     for name in conditions:
         if name not in names:
@@ -24,8 +27,8 @@ def apart(names: Sequence[str], conditions: Sequence[str], place: str) -> tuple[
             raise InputError(
                 f"condition: expected columns of {place}, {known}, got {name!r}{did_you_mean(name, names)}"
             )
-    scored = [column for column, name in enumerate(names) if name not in conditions]
-    if not scored:
+    scored = [column for column, name in enumerate(names) if column != label and name not in conditions]
+    if conditions and not scored:
         raise InputError(f"condition: expected other columns in {place}, too, got {', '.join(conditions)} alone")
     return scored, [[*names].index(name) for name in conditions]
 

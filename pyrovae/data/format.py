@@ -57,13 +57,11 @@ class Format:
             one_of("columns", others[0].rpartition("=")[0], self.conditions)
         return replace(self, columns=others, conditions=())
 
-    def apart(self, names: Sequence[str], place: str) -> tuple[list[int], list[int]]:
+    def apart(self, names: Sequence[str], place: str, label: int | None = None) -> tuple[list[int], list[int]]:
         """Return where the columns of a table are that are scored, and those that are conditions."""
-        if not self.conditions:
-            return [*range(len(names))], []
         if not self.is_table(2):
             self._refuse_images(place)
-        return apart(names, self.conditions, place)
+        return apart(names, self.conditions, place, label)
 
     def _refuse_images(self, place: str) -> None:
         if self.conditions:

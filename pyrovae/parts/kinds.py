@@ -76,7 +76,7 @@ class Kind:
             raise InputError(f"{what}: expected one of {known}, got {name!r}{did_you_mean(name, self.categories)}")
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not self.fits(torch.tensor(number)):  # in float32, as tables are kept
             raise InputError(f"{what}: expected {self.wanted}, got {value!r}")

@@ -167,6 +167,20 @@ def test_what_is_no_condition_of_a_table_is_refused(settings, message, tmp_path)
         load(config_of(f"csv:{tmp_path}/t.csv", **settings))
 
 
+@pytest.mark.parametrize("pixels", ["real", "columns"])
+@pytest.mark.parametrize("condition", ["age", "label,age"])
+def test_a_table_of_a_label_and_conditions_alone_is_refused(pixels, condition, tmp_path):
+    columns = table(30)
+    write(tmp_path / "t.csv", {"age": columns["age"], "label": columns["sex"]})
+    with pytest.raises(
+        InputError, match=f"condition: expected other columns in .*, too, got {condition.replace(',', ', ')} al"
+    ):
+        load(config_of(f"csv:{tmp_path}/t.csv", pixels=pixels, condition=condition))
+    write(tmp_path / "l.csv", {"label": columns["sex"]})
+    with pytest.raises(InputError, match=r"dataset: expected columns of values in .*, got none"):
+        load(config_of(f"csv:{tmp_path}/l.csv", pixels="columns", condition="none"))
+
+
 @pytest.mark.parametrize("name", ["age", "sex"])
 def test_a_missing_value_of_a_condition_is_refused_with_the_remedy(name, tmp_path):
     write(tmp_path / "t.csv", table(30), **{name: ""})

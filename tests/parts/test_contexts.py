@@ -230,6 +230,7 @@ def test_values_are_given_by_name_or_as_rows(program):
         ({"age": -1}, r"y: age: expected whole numbers from 0 to 16,777,216, got -1"),
         ({"age": [1, 2, 3]}, "y: expected one value of age, or 2, got 3"),
         ({"height": "tall"}, "y: height: expected finite numbers, got 'tall'"),
+        ({"height": 10**400}, "y: height: expected finite numbers, got 1000"),
         ({"height": 1e39}, "y: height: expected finite numbers, got 1e"),
         ({"sex": "femal"}, "y: sex: expected one of female, male, got 'femal'; did you mean 'female'"),
         ({"smokes": 2}, "y: smokes: expected 0 and 1, got 2"),

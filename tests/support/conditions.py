@@ -28,8 +28,9 @@ def means_of(age, sex, smokes, children):
 
 
 def as_rows(columns):
-    """Return a table as an array (n, D) of objects, without names."""
-    return np.array([*zip(*(values.tolist() for values in columns.values()))], dtype=object)
+    """Return a table as an array (n, D), of objects if there are words, without names."""
+    words = any(values.dtype.kind == "U" for values in columns.values())
+    return np.array([*zip(*(values.tolist() for values in columns.values()))], dtype=object if words else None)
 
 
 def data_of(values, pixels="real", test=0.2, condition=("column1", "column3", "column4", "column5"), **settings):

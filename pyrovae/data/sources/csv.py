@@ -44,8 +44,7 @@ def read_csv(path: Path, format: Format) -> RawData:
         label = label_of(names, len(cells), str(path), format)
         read = partial(_columns, path, delimiter, int(named))
         known = names or numbered(len(cells))
-        _, chosen = format.apart(known, str(path))
-        others = [column for column in range(len(cells)) if column not in (label, *chosen)]
+        others, chosen = format.apart(known, str(path), label)
         called = tuple(known[column] for column in others) if table and (named or chosen) else ()
         if format.mixed:
             words = read(others, str)

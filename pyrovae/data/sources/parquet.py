@@ -33,14 +33,12 @@ def read_parquet(path: Path, format: Format) -> RawData:
         raise
     except Exception as error:
         raise InputError(f"dataset: expected a parquet file at {path}, got: {reason(error)}") from None
-    label = label_of([*arrays], len(arrays), str(path), format)
     named = [*arrays]
-    _, chosen = format.apart(named, str(path))
+    label = label_of(named, len(named), str(path), format)
     labels = None if label is None else arrays[named[label]]
-    given = {named[column]: arrays[named[column]] for column in chosen}
-    arrays = {name: array for column, (name, array) in enumerate(arrays.items()) if column not in (label, *chosen)}
-    names = tuple(arrays) if format.is_table(2) else ()
-    values = arrays if format.mixed else stacked(arrays, str(path))
+    scored, given = ({named[i]: arrays[named[i]] for i in part} for part in format.apart(named, str(path), label))
+    names = tuple(scored) if format.is_table(2) else ()
+    values = scored if format.mixed else stacked(scored, str(path))
     return of_table(values, names, labels, str(path), format, given)
 
 
