@@ -238,7 +238,7 @@ class Program(PyroModule):
         """Return images (n, C, H, W) decoded from the guide's means for x. A model conditioned on labels needs y."""
         nodes = self._inferred(x, y).nodes
         latents = {name: node["value"] for name, node in nodes.items() if node["type"] == "sample" and is_latent(node)}
-        return self._image(poutine.condition(self.model, latents), self._checked(y, len(x), x), len(x), mean=True)
+        return self._image(poutine.condition(self.model, latents), self._checked(y, len(x), x), len(x), mean=True, of=x)
 
     @numpy_for_numpy
     def complete(self, y: Tensor, mean: bool = True) -> Tensor:
@@ -279,10 +279,16 @@ class Program(PyroModule):
         return None if context is None else context_of(context, y, n, x, self.device)
 
     @torch.no_grad()
-    def _image(self, model: Callable[..., Tensor], y: Tensor | None, n: int, mean: bool) -> Tensor:
-        """Run the model; returns the images, with the quadrants that it sees taken from y."""
+    def _image(
+        self, model: Callable[..., Tensor], y: Tensor | None, n: int, mean: bool, of: Tensor | None = None
+    ) -> Tensor:
+        """Run the model; returns the images, with the quadrants that it sees taken from y.
+
+        A distribution that has a method `of`, being one given the total of a row, is taken at those of images `of`.
+        """
         with hidden():
             conditioned = self._conditioned(model, y)
             site: Any = poutine.trace(conditioned).get_trace(y=self._context(y), n=n).nodes[self.image]
-        x = mean_of(site["fn"]) if mean else site["value"]
+        distribution = site["fn"] if of is None or not hasattr(site["fn"], "of") else site["fn"].of(of.to(self.device))
+        x = mean_of(distribution) if mean else site["value"]
         return x if y is None or not isinstance(self.context, Quadrants) else torch.where(self.context.seen, y, x)

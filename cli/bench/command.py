@@ -62,7 +62,7 @@ def command(
 
     names = _names(rows, ROWS)
     check_out_folder(out)
-    images = load(Config(dataset=dataset)).train.images.to(choose_device(device))
+    images = load(Config(dataset=dataset)).train.images.to_dense().to(choose_device(device))
     if images.shape[1] != 1:
         raise InputError(f"dataset: expected grey images, got {images.shape[1]} channels in {dataset!r}")
     if work["batch_size"] > len(images):

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pyrovae.data.data import Data
 from pyrovae.data.images import Images
+from pyrovae.data.sparse import SparseRows
 
 MOST = 2**26  # bytes of a tensor that are read, in a fraction of a second; of larger ones every so many rows are
 
@@ -32,8 +33,10 @@ def fingerprint(data: Data) -> dict[str, str]:
 
 
 def _described(images: Images) -> str:
-    parts = {"images": images.images, "labels": images.labels, "conditions": images.given}
-    parts = {name: part for name, part in parts.items() if part is not None}
+    stored = images.images
+    parts = stored.tensors() if isinstance(stored, SparseRows) else {"images": stored}
+    beside = {"labels": images.labels, "conditions": images.given}
+    parts = parts | {name: part for name, part in beside.items() if part is not None}
     return f"{len(images):,} images with digest {digest(parts)}"
 
 

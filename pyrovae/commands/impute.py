@@ -34,11 +34,11 @@ def imputed(run: Run, dataset: str | None = None, samples: int = 1000, draws: in
     `pyrovae.impute` for `samples` and `draws`. Raises `InputError` for data of another shape than the run's, for data
     without missing values, and for a run that was trained on whole data.
     """
+    if not run.vae.missing:
+        raise InputError("impute: expected a run that was trained on data with missing values, got one of whole data")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="dataset: .* are missing")  # which is why the caller is here
         data = _whole(run, dataset)
-    if not run.vae.missing:
-        raise InputError("impute: expected a run that was trained on data with missing values, got one of whole data")
     gaps = data.test.gaps()
     if not gaps.any():
         raise InputError(f"impute: expected missing values in {data.name}, got none")
@@ -60,7 +60,7 @@ def _whole(run: Run, dataset: str | None) -> Data:
     raw = read(config, run.kinds, run.conditions, further=True)
     sets = [part for part in (raw.images, raw.validation_images, raw.test_images) if part is not None]
     labels = [part for part in (raw.labels, raw.validation_labels, raw.test_labels) if part is not None]
-    together = Images(torch.cat(sets), torch.cat(labels) if labels else None).apart(len(raw.conditions))
+    together = Images(torch.cat([part.to_dense() for part in sets]), torch.cat(labels) if labels else None).apart(len(raw.conditions))
     if (shape := tuple(together.images.shape[1:])) != run.vae.shape:
         raise InputError(f"impute: expected data of shape {run.vae.shape}, as the run's, got {shape}")
     if labels and raw.classes != run.classes:

@@ -50,7 +50,7 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     dataset: str = setting(
-        "digits", "Data", "a name (pyrovae list datasets), or folder:, npz:, csv:, parquet:, pt: or mat:PATH"
+        "digits", "Data", "a name (pyrovae list datasets), or folder:, npz:, csv:, parquet:, h5ad:, pt: or mat:PATH"
     )
     data_dir: Path | None = setting(
         None, "Data", "folder of dataset files and downloads (default: $PYROVAE_DATA, or a cache)"
@@ -61,7 +61,8 @@ class Config(BaseModel):
     shape: values.Shape = setting(
         (), "Data", "shape of an image that a file holds as a flat row: H,W or C,H,W or H,W,C, e.g. 28,28"
     )
-    label_column: str = setting("", "Data", "name of the column of a csv file that has the labels")
+    label_column: str = setting("", "Data", "name of the column of a table, or of obs, that has the labels")
+    layer: str = setting("", "Data", "h5ad: name of the layer to read instead of X, as counts; raw: raw/X")
     background: str = setting("white", "Data", "colour on which transparent pixels are drawn, e.g. black or #8899aa")
     on_broken: Literal["stop", "skip"] = setting(
         "stop", "Data", "what to do with files of a folder that cannot be read as images"
@@ -146,6 +147,11 @@ class Config(BaseModel):
         "shared",
         "Model",
         "scale of gaussian, laplace, student_t: a number, or learned: shared, pixel (one each), optimal (gaussian)",
+    )
+    library: Literal["none", "observed"] = setting(
+        "none",
+        "Model",
+        "poisson, negative_binomial of counts: rates; or observed: shares, times the total of the row",
     )
     prior: str = setting("normal", "Model", "p(z) (pyrovae list priors); with quadrants the default is conditional")
     components: int = setting(100, "Model", "number of components of the mixture, vamp and exemplar priors", ge=1)
@@ -237,6 +243,8 @@ class Config(BaseModel):
                 "columns: expected pixels = 'columns', or columns as condition, beside it, got pixels ="
                 f" {self.pixels!r}"
             )
+        if self.library != "none" and self.pixels != "counts":
+            raise ValueError(f"library: expected pixels = 'counts' beside it, got pixels = {self.pixels!r}")
         if self.cycle and not 0 < self.warmup <= self.cycle:
             raise ValueError(f"cycle: expected warmup from 1 to cycle beside it, got warmup = {self.warmup}")
         if self.prior == "conditional" and self.condition == "none":

@@ -10,7 +10,7 @@ from pydantic import Discriminator, Field, Tag
 
 from pyrovae.errors import InputError
 
-FILES = ("folder", "npz", "csv", "parquet", "pt", "mat")  # what data of one's own may be: KIND:PATH
+FILES = ("folder", "npz", "csv", "parquet", "h5ad", "pt", "mat")  # what data of one's own may be: KIND:PATH
 DEVICES = r"auto|cpu|cuda(:[0-9]{1,2})?"
 SCALES = ("shared", "pixel", "optimal")
 # Control characters, and surrogates, which a text in UTF-8 cannot contain.

@@ -73,6 +73,8 @@ class Data:
     ) -> "Data":
         """Make a dataset of images in hand: arrays, tensors, Datasets or DataLoaders of torch, or a data frame.
 
+        Or sparse matrices of scipy, whose rows stay sparse with `pixels` counts or binary.
+
         Images are (N, H, W), (N, H, W, C) or (N, C, H, W), or rows of a table if `shape` says what a row is, and their
         numbers mean what `read_images` makes of them: floats in [0, 1], bytes, truth values, and more. `labels` are
         (N,) or one-hot; those of a Dataset are in its items, and those of a data frame may be the name of a column.
@@ -102,7 +104,8 @@ class Data:
                 continue
             count = count_of(part, value, n)
             order = shuffled(n)
-            for tensors in (images, numbers):
+            kept: tuple[dict[str, Any], ...] = (images, numbers)
+            for tensors in kept:
                 if "images" in tensors:
                     whole = tensors["images"]
                     tensors[part], tensors["images"] = whole[order[:count]], whole[order[count:]]
@@ -155,7 +158,9 @@ class Data:
     def _repr_html_(self) -> str:
         classes = ", ".join(self.classes[:20]) + (", ..." if len(self.classes) > 20 else "")
         about = {"pixels": self.pixels.protocol, "shape": self._size, "classes": classes or "no labels"}
-        return table(f"Data: {self.name}", self._counts(f"{self.noun}s for ") | about, strip(self.train.images))
+        return table(
+            f"Data: {self.name}", self._counts(f"{self.noun}s for ") | about, strip(self.train.images[:10].to_dense())
+        )
 
     def _counts(self, prefix: str = "") -> dict[str, str]:
         sets = {"training": self.train, "validation": self.validation, "testing": self.test}
@@ -184,7 +189,8 @@ class Data:
     def batch(self, images: Images, rows: Tensor | slice) -> Batch:
         """Read these rows of `images`, one of the sets of this dataset, on the device."""
         chosen = images[rows.to(images.images.device) if isinstance(rows, Tensor) else rows]
-        return self.read(chosen.images.to(self.device), None if chosen.y is None else chosen.y.to(self.device))
+        y = None if chosen.y is None else chosen.y.to(self.device)
+        return self.read(chosen.images.to_dense().to(self.device), y)
 
     def read(self, images: Tensor, labels: Tensor | None = None) -> Batch:
         """Convert images or vectors, as a set keeps them, by the pixel protocol."""
@@ -235,6 +241,8 @@ def data_of(raw: RawData, config: Config) -> "Data":
         classes=raw.classes,
         pixels=pixels,
         columns=raw.columns,
-        kinds=tuple(kind.fitted(train.images[:, column]) for column, kind in enumerate(raw.kinds)),
+        kinds=tuple(kind.fitted(column) for kind, column in zip(raw.kinds, train.images.to_dense().T))
+        if raw.kinds
+        else (),
         conditions={name: kind.fitted(column) for (name, kind), column in zip(raw.conditions.items(), given)},
     )

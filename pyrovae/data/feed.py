@@ -16,7 +16,8 @@ class Feed:
     """Yields the arguments of one training step for each batch of rows, and reads them inside that step.
 
     If the training images fit on the device (`resident`), a step receives rows (n,); else it receives the images
-    (n, C, H, W) of these rows, as uint8, and their labels (n,) or conditions (n, K) if there are any.
+    (n, C, H, W) of these rows, as uint8, and their labels (n,) or conditions (n, K) if there are any. Rows of a table
+    that is sparse are received as dense ones.
     """
 
     def __init__(self, data: Data, device: torch.device) -> None:
@@ -56,4 +57,5 @@ class _Rows(Dataset[tuple[Tensor, ...]]):
 
     def __getitem__(self, rows: Tensor) -> tuple[Tensor, ...]:
         chosen = self.images[rows]
-        return (chosen.images,) if chosen.y is None else (chosen.images, chosen.y)
+        images = chosen.images.to_dense()
+        return (images,) if chosen.y is None else (images, chosen.y)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,15 +12,18 @@ from pyrovae.config.values import CONDITIONS
 from pyrovae.data.columns import by_column, numbered, read_columns, stacked
 from pyrovae.data.conditions import apart, read_conditions
 from pyrovae.data.gate import read_images
+from pyrovae.data.sparse import DENSE, SPARSE, Compressed, as_dense, read_sparse
 from pyrovae.data.vectors import expect_rows, is_table, read_vectors
 from pyrovae.errors import InputError, one_of
 from pyrovae.parts.kinds import Kind
+
+Array = np.ndarray | Compressed
 
 
 class Sets(NamedTuple):
     """What was read of several sets: images or vectors by set, and the names and kinds of a table's columns."""
 
-    tensors: dict[str, Tensor]
+    tensors: dict[str, Any]  # of tensors, or of `SparseRows`
     columns: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ()
     conditions: Mapping[str, Kind] = {}  # the columns that a model is given, the last ones of the vectors
@@ -38,6 +41,7 @@ class Format:
     kinds: Sequence[Kind] = ()  # of a table that was read before, and that this one has, too
     conditions: Sequence[str] = ()  # the columns of a table that a model is given
     given: Mapping[str, Kind] = field(default_factory=dict)  # their kinds in a table that was read before
+    layer: str = ""  # of an h5ad file, in place of X
     further: bool = False  # rows of a table that was read before: of some columns they may have no value
 
     @property
@@ -80,7 +84,7 @@ class Format:
 
     def read(
         self,
-        arrays: Mapping[str, np.ndarray],
+        arrays: Mapping[str, Array],
         place: str,
         names: Sequence[str] = (),
         plain: bool = False,
@@ -88,8 +92,35 @@ class Format:
         """Read arrays, one for each set, by `read_images`, `read_vectors` or `read_columns`.
 
         `names` are those of a table's columns, and `plain` is that of `read_images`. Columns that are conditions follow
-        the others.
+        the others. Sparse matrices are the rows of a table, which stay sparse if the protocol lets them.
         """
+        sparse = {name: array for name, array in arrays.items() if isinstance(array, Compressed)}
+        if sparse:
+            return self._read_sparse(sparse, [*arrays], place, names)
+        return self._read_dense(
+            {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}, place, names, plain
+        )
+
+    def _read_sparse(
+        self, matrices: Mapping[str, Compressed], sets: Sequence[str], place: str, names: Sequence[str]
+    ) -> Sets:
+        if self.pixels not in (*SPARSE, *DENSE):
+            raise InputError(
+                f"pixels: expected {', '.join((*SPARSE, *DENSE))} for the sparse rows in {place}, got {self.pixels!r}"
+            )
+        if others := [name for name in sets if name not in matrices]:
+            raise InputError(
+                f"dataset: expected {' and '.join(sets)} alike in {place}, got some sparse, and {others[0]} not"
+            )
+        if len(widths := {matrix.shape[1] for matrix in matrices.values()}) > 1:
+            raise InputError(
+                f"dataset: expected rows of one width in {place}, got {' and '.join(map(str, sorted(widths)))}"
+            )
+        if self.pixels in DENSE:
+            return Sets(read_vectors(as_dense(matrices, place), place, self.pixels, names, self.further), tuple(names))
+        return Sets({**read_sparse(matrices, place, self.pixels, names)}, tuple(names))
+
+    def _read_dense(self, arrays: Mapping[str, np.ndarray], place: str, names: Sequence[str], plain: bool) -> Sets:
         if not self.is_table(max(array.ndim for array in arrays.values())):
             self._refuse_images(place)
             return Sets(read_images(arrays, place, self.shape, self.background, plain))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pyrovae.data.background import on_background, say_transparent
+from pyrovae.data.sparse import SparseRows, Stored
 from pyrovae.data.storage import PART, allocate
 from pyrovae.errors import InputError
 
@@ -237,22 +238,24 @@ def with_gaps(images: Tensor, missing: np.ndarray) -> Tensor:
     return images.masked_fill(gaps, torch.nan) if images.dim() == 2 else images.short().masked_fill(gaps, -1)
 
 
-def expect_different(train: Tensor, test: Tensor | None, place: str) -> None:
+def expect_different(train: Stored, test: Stored | None, place: str) -> None:
     """Raise `InputError` if all training images are equal; warn if few differ, or if test images are among them.
 
     Rows of a table may repeat, as long as some differ.
     """
-    table = train.dim() == 2
+    if isinstance(train, SparseRows) or train.dim() == 2:
+        rows_of = (row.numpy().tobytes() for part in train[:MOST_ROWS].split(PART) for row in part.to_dense())
+        first = next(rows_of)
+        if len(train) > 1 and all(row == first for row in rows_of):
+            raise InputError(f"dataset: expected rows that differ in {place}, got {len(train):,} equal ones")
+        return
     rows = {hash(row.numpy().tobytes()) for row in train[:MOST_ROWS]}
     n = min(len(train), MOST_ROWS)
     if len(rows) == 1 and n > 1:
-        kind = "rows" if table else "images"
-        raise InputError(f"dataset: expected {kind} that differ in {place}, got {len(train):,} equal ones")
-    if table:
-        return
+        raise InputError(f"dataset: expected images that differ in {place}, got {len(train):,} equal ones")
     if len(rows) < n / 2:
         warnings.warn(f"dataset: only {len(rows):,} of {n:,} training images in {place} are different", stacklevel=3)
-    if test is None:
+    if not isinstance(test, Tensor):
         return
     if shared := sum(hash(row.numpy().tobytes()) in rows for row in test[:MOST_ROWS]):
         warnings.warn(f"dataset: {shared:,} of {len(test):,} test images in {place} are training images", stacklevel=3)

@@ -18,9 +18,10 @@ from torch.utils.data import (
 )
 
 from pyrovae.data.columns import numbered
-from pyrovae.data.format import Format, Sets
+from pyrovae.data.format import Array, Format, Sets
 from pyrovae.data.gate import with_gaps
 from pyrovae.data.labels import read_labels
+from pyrovae.data.sparse import Compressed
 from pyrovae.errors import InputError
 
 Labels = Any  # an array, a tensor or a list of labels, or the name of a column
@@ -34,7 +35,7 @@ class InHand(NamedTuple):
     classes: tuple[str, ...]
 
 
-KINDS = "an array, a tensor, a Dataset or DataLoader of torch, or a data frame"
+KINDS = "an array, a tensor, a Dataset or DataLoader of torch, a data frame, or a sparse matrix of scipy"
 
 
 def read_in_hand(
@@ -46,7 +47,8 @@ def read_in_hand(
     missing: Mapping[str, Any] | None = None,
 ) -> InHand:
     """Read sets in hand and their labels, by name; `missing` are masks by the same names, true at gaps."""
-    arrays, own = {}, {}
+    arrays: dict[str, Array] = {}
+    own: dict[str, np.ndarray | None] = {}
     for name, data in sets.items():
         arrays[name], own[name] = _taken_apart(data, labels.get(name), name)
     with_labels = {name: array for name, array in own.items() if array is not None}
@@ -56,6 +58,8 @@ def read_in_hand(
         )
     names = _columns_of(next(iter(sets.values())), next(iter(labels.values()), None))
     read = format.read(arrays, place, names, plain=True)
+    if missing and any(isinstance(array, Compressed) for array in arrays.values()):
+        raise InputError("missing: expected no mask beside sparse rows, whose values are all known, got one")
     if missing:
         gaps = {name: _mask(values, missing.get(name), name) for name, values in read.tensors.items()}
         if read.conditions:
@@ -98,7 +102,7 @@ def _columns_of(data: Any, label: Any) -> tuple[str, ...]:
     return tuple(str(column) for column in data.columns if not isinstance(label, str) or column != label)
 
 
-def _taken_apart(data: Any, labels: Labels, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+def _taken_apart(data: Any, labels: Labels, name: str) -> tuple[Array, np.ndarray | None]:
     """Return the images and the labels of one set, as arrays that are not the caller's."""
     if isinstance(data, tuple) and len(data) == 2 and labels is None and not isinstance(data, Tensor):
         data, labels = data
@@ -121,7 +125,7 @@ def _taken_apart(data: Any, labels: Labels, name: str) -> tuple[np.ndarray, np.n
         data = data.to_numpy()
     if isinstance(labels, str):
         raise InputError(f"labels: expected an array, as {name} is no data frame, got {labels!r}")
-    images = _array(data, name)
+    images = Compressed.of(data) if hasattr(data, "tocsr") else _array(data, name)
     return images, None if labels is None else _array(labels, f"labels of {name}")
 
 

@@ -50,6 +50,7 @@ def read(
         tuple(kinds),
         config.given_columns,
         conditions,
+        config.layer,
         further,
     )
     return read_source(config.dataset, config.data_dir, config.image_size, format, config.on_broken)

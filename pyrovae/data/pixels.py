@@ -6,6 +6,7 @@ from functools import lru_cache, reduce
 import torch
 from torch import Tensor
 
+from pyrovae.data.sparse import SparseRows, Stored
 from pyrovae.data.storage import PART, convert, missing
 from pyrovae.errors import InputError
 
@@ -26,13 +27,14 @@ class Pixels:
     std: Moment = 1.0
 
     @classmethod
-    def of(cls, protocol: str, train: Tensor) -> "Pixels":
+    def of(cls, protocol: str, train: Stored) -> "Pixels":
         """Return the protocol for these training images; `standardized` uses their mean and standard deviation.
 
         Raises `InputError` if it is `standardized` and all pixels, or all values of a column, are equal.
         """
         if protocol != "standardized":
             return cls(protocol)
+        train = train.to_dense()
         if train.dim() == 2:
             return cls(protocol, *_moments_of_columns(train))
         values = torch.arange(256, dtype=torch.float64) / 255
@@ -44,8 +46,10 @@ class Pixels:
             raise InputError("pixels: 'standardized' expects images that vary, got one constant value")
         return cls(protocol, mean, std)
 
-    def fix(self, images: Tensor, drawn_once: bool, seed: int) -> Tensor:
+    def fix(self, images: Stored, drawn_once: bool, seed: int) -> Stored:
         """Binarise a whole set once: for `threshold`, for `static`, and for `dynamic` if `drawn_once`."""
+        if isinstance(images, SparseRows):
+            return images
         if self.protocol == "threshold":
             return convert(images, lambda part: torch.where(missing(part), part, (part > 127).to(part) * 255))
         if self.protocol == "static" or (self.protocol == "dynamic" and drawn_once):

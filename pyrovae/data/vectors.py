@@ -51,7 +51,9 @@ def read_vectors(
             raise InputError(f"dataset: expected {what} up to {most:.2g}, got larger numbers")
     rows = next(iter(tensors.values()))
     if (empty := rows.isnan().all(0)).any() and not further:
-        raise InputError(f"dataset: expected values in every column of {place}, got none in {_named(empty, columns)}")
+        raise InputError(
+            f"dataset: expected values in every column of {place}, got none in {named_columns(empty, columns)}"
+        )
     say_missing([*tensors.values()], place)
     return tensors
 
@@ -83,20 +85,24 @@ def _rows(name: str) -> str:
 def _check(array: np.ndarray, what: str, protocol: str, columns: Sequence[str]) -> None:
     infinite = np.isinf(array) if array.dtype.kind == "f" else np.zeros_like(array, bool)
     if (bad := infinite.any(0)).any():
-        raise InputError(f"dataset: expected finite numbers, or NaN, in {what}, got infinity in {_named(bad, columns)}")
-    known = np.nan_to_num(array)
+        raise InputError(
+            f"dataset: expected finite numbers, or NaN, in {what}, got infinity in {named_columns(bad, columns)}"
+        )
+    others, wanted = unfit(np.nan_to_num(array), protocol)
+    if (bad := others.any(0)).any():
+        raise InputError(f"dataset: expected {wanted}, in {what}, got others in {named_columns(bad, columns)}")
+
+
+def unfit(known: np.ndarray, protocol: str) -> tuple[np.ndarray, str]:
+    """Return which numbers the protocol does not have, and what it has instead."""
     if protocol == "counts":
-        bad = ((known < 0) | (known != np.rint(known)) | (known > EXACT)).any(0)
-        wanted = f"counts, whole numbers from 0 to {EXACT:,}"
-    elif protocol == "binary":
-        bad, wanted = ~np.isin(known, (0, 1)).all(0), "0 and 1"
-    else:
-        return
-    if bad.any():
-        raise InputError(f"dataset: expected {wanted}, in {what}, got others in {_named(bad, columns)}")
+        return (known < 0) | (known != np.rint(known)) | (known > EXACT), f"counts, whole numbers from 0 to {EXACT:,}"
+    if protocol == "binary":
+        return ~np.isin(known, (0, 1)), "0 and 1"
+    return np.zeros_like(known, bool), "numbers"
 
 
-def _named(chosen: Any, columns: Sequence[str]) -> str:
+def named_columns(chosen: Any, columns: Sequence[str]) -> str:
     """Name the columns that are chosen, by their numbers if they have no names."""
     names = [columns[i] if columns else f"{i + 1}" for i, yes in enumerate(chosen.tolist()) if yes]
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""

@@ -64,7 +64,9 @@ def impute(
         some = images[slice(start, start + at_once)]
         x, y = arguments(program, data.batch(some, slice(None)))
         mean, drawn, effective = _imputed(program, x, y, samples, draws)
-        seen = some.images.to(x) if x.dim() == 2 else data.pixels.to_own_units(x)  # of a table, without rounding
+        seen = (
+            some.images.to_dense().to(x) if x.dim() == 2 else data.pixels.to_own_units(x)
+        )  # of a table, without rounding
         mean, drawn = (torch.where(x.isnan(), data.pixels.to_own_units(values), seen) for values in (mean, drawn))
         yield Imputed(mean, drawn, effective)
 

@@ -10,7 +10,7 @@ from torch import nn
 from pyrovae.config.settings import Config, as_text
 from pyrovae.errors import InputError
 from pyrovae.parts.contexts import Context, Quadrants
-from pyrovae.parts.likelihoods import Elementwise, Seen, Unseen
+from pyrovae.parts.likelihoods import Elementwise, GivenTotal, Seen, Unseen
 from pyrovae.parts.networks import MLP
 from pyrovae.parts.networks.network import Encoder
 from pyrovae.parts.networks.observed import ByKind, Logarithms, Observed, Reading, doubled, width
@@ -96,9 +96,23 @@ class Parts(Mapping[str, Any]):
         likelihood: Any = call("likelihood", self.members["likelihood"], self)
         if isinstance(likelihood, Elementwise):
             likelihood.dims = len(self["shape"])
+        if self["library"] != "none":
+            likelihood = self._given_total(likelihood)
         self.distributions.append(("likelihood", likelihood, self["shape"]))
         likelihood = Seen(likelihood) if self["missing"] else likelihood
         return Unseen(likelihood, ~self.context.seen) if isinstance(self.context, Quadrants) else likelihood
+
+    def _given_total(self, likelihood: Any) -> GivenTotal:
+        if not getattr(likelihood, "log_mean", False):
+            raise InputError(
+                f"library: expected likelihood poisson or negative_binomial beside it, got {self.config.likelihood!r}"
+            )
+        if self["missing"]:
+            raise InputError(
+                "library: expected 'none' for data with missing values, as the total of a row is then not known, got"
+                f" {self['library']!r}"
+            )
+        return GivenTotal(likelihood, self["shape"][0])
 
     def _missingness(self) -> nn.Module:
         part = call("missingness", self.members["missingness"], self)

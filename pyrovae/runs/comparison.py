@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from pyrovae.config.grid import ONE_FOR_ALL
+from pyrovae.config.settings import Config
 from pyrovae.runs.run import Run
 from pyrovae.runs.schema import Comparable, OverSeeds, Row
 
@@ -19,11 +20,15 @@ def comparable_by(run: Run) -> Comparable:
         "pixels": summary["protocol"],
         "condition": config.condition,
         # All likelihoods of bytes are masses of the same 256 values; densities and relaxed scores differ in kind.
-        "likelihood": "any of bytes" if summary["protocol"] == "bytes" else config.likelihood,
+        "likelihood": "any of bytes" if summary["protocol"] == "bytes" else _likelihood(config),
         "density": summary["density"],
         "loss": summary["loss"],
         "test images": summary["images"]["test"],
     }
+
+
+def _likelihood(config: Config) -> str:
+    return config.likelihood + (" given totals" if config.library == "observed" else "")
 
 
 def loss_differences(runs: Sequence[Run]) -> str:

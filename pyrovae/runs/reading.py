@@ -29,7 +29,7 @@ WEIGHTS = "model.safetensors"
 MAY_BE_MISSING = {
     *("data_dir", "image_size", "threads", "compile", "cycle", "free_bits"),
     *("grad_clip", "mmd_weight", "on_nan", "precision", "save_minutes", "schedule"),
-    *("shape", "label_column", "background", "on_broken", "columns"),
+    *("shape", "label_column", "background", "on_broken", "columns", "layer", "library"),
     *(name for name, field in Config.model_fields.items() if group_of(field) == "Program"),
 }
 

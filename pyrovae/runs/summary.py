@@ -93,6 +93,8 @@ def _note(config: Config, vae: Program) -> str:
         )
     if not is_density(config):
         notes.append(f"{config.likelihood} on {config.pixels} pixels is a relaxed score, not a density")
+    if config.library != "none":
+        notes.append("log p of a row given its total, the library size")
     return "; ".join(notes)
 
 

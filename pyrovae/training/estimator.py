@@ -114,7 +114,9 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             batches = [*log_likelihoods(self.program_, self.data_, images, samples=self.samples)]
         log_p = torch.cat([batch["log_likelihood"] for batch in batches]).double().cpu().numpy()
         std = np.broadcast_to(self.data_.pixels.std, self.n_features_in_)
-        scale = np.where(images.images.isnan().numpy(), 0.0, np.log(std)).sum(1)  # what is missing has no density
+        scale = np.where(images.images.to_dense().isnan().numpy(), 0.0, np.log(std)).sum(
+            1
+        )  # what is missing has no density
         return np.asarray(log_p - scale)
 
     def score(self, X: Any, y: None = None) -> float:
@@ -130,7 +132,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _batches(self, X: np.ndarray) -> list[Tensor]:
         """Return the rows as the program reads them, in batches."""
-        rows = self.data_.images(X).images
+        rows = self.data_.images(X).images.to_dense()
         return [self.data_.read(part).x.to(self.program_.device) for part in rows.split(BATCH)]
 
     def _as(self, like: np.ndarray, values: Tensor) -> np.ndarray:

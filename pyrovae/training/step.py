@@ -31,14 +31,14 @@ class TrainingStep:
     """Puts together what a step of `vae` on the training images needs, all of it on `device`.
 
     `svi` takes the step, `kl_weight` scales the KL term of its loss, `feed` supplies the images of a batch, and `total`
-    adds up the scores of an epoch. Some priors are initialised with training images: that is done here.
+    adds up the scores of an epoch. Some parts are initialised with training images: that is done here.
     """
 
     def __init__(self, vae: Program, data: Data, config: Config, device: torch.device) -> None:
         self.vae, self.data, self.config = vae, data, config
         beta = torch.tensor(config.beta, device=device) if config.warmup else config.beta  # a warm-up changes a tensor
         self.kl_weight = KLWeight(beta if vae.has_kl else None)
-        _initialise_priors(vae, data, config, device)
+        _initialise_parts(vae, data, config, device)
         skip = config.on_nan == "skip"
         self.feed = Feed(data, device)
         sites = sites_of_images(vae, data, data.train)
@@ -152,7 +152,7 @@ class TrainingStep:
         because Pyro cannot validate a graph. Raises ValueError if the images do not fit on the device.
         """
         if not self.feed.resident:
-            raise ValueError("the images do not fit on the device")
+            raise ValueError("the images do not fit on the device, or are sparse rows")
         with training_mode(self.vae), seeded(self.config.seed):
             self.svi.evaluate_loss(rows)
             yield self.svi.gradients
@@ -168,11 +168,11 @@ def training_mode(vae: Program) -> Iterator[None]:
         vae.eval()
 
 
-def _initialise_priors(vae: Program, data: Data, config: Config, device: torch.device) -> None:
-    """Give training images to each prior that has a method `initialise`, as many as it has components."""
-    starts: list[Any] = [part.initialise for part in vae.modules() if hasattr(part, "initialise")]
-    for initialise in starts:
+def _initialise_parts(vae: Program, data: Data, config: Config, device: torch.device) -> None:
+    """Give training images to each part that has a method `initialise`: its `examples`, or one for each component."""
+    parts: list[Any] = [part for part in vae.modules() if hasattr(part, "initialise")]
+    for part in parts:
         with seeded(config.seed):
-            n, components = len(data.train), config.components
-            rows = torch.randperm(n).repeat(math.ceil(components / n))[:components]  # repeats none before all are used
-            initialise(*arguments(vae, data.batch(data.train, rows.to(device))))
+            n, count = len(data.train), getattr(part, "examples", config.components)
+            rows = torch.randperm(n).repeat(math.ceil(count / n))[:count]  # repeats none before all are used
+            part.initialise(*arguments(vae, data.batch(data.train, rows.to(device))))

@@ -44,6 +44,7 @@ OWN = {
     "shape": st.sampled_from([(), (28, 28), (3, 32, 32), (1, MOST)]),
     "label_column": WORDS | st.just(""),
     "condition": st.sampled_from([*CONDITIONS, "a", "b,label,c d"]),
+    "layer": WORDS | st.just(""),
     "columns": st.sampled_from([(), ("a=count",), ("b=real", "c d=poisson")]),
     "background": st.sampled_from(["white", "black", "#8899aa", "rgb(1,2,3)"]),
     "upper_hidden": st.lists(st.integers(1, MOST), max_size=4).map(tuple),
@@ -248,7 +249,7 @@ def test_an_invalid_setting_is_refused_in_one_line(case):
 def as_flag(case):
     """Check that a shell can pass the value on, and that it is invalid as a text, too."""
     name, value = case
-    texts = ("dataset", "data_dir", "label_column", "background", *FAMILIES)
+    texts = ("dataset", "data_dir", "label_column", "layer", "background", *FAMILIES)
     return isinstance(value, str if name in texts else str | int | float) and "\0" not in str(value)
 
 

@@ -26,6 +26,7 @@ from pyrovae.data.gate import expect_different
 from pyrovae.data.sources.csv import read_csv
 from pyrovae.data.sources.digits import read_digits
 from pyrovae.data.sources.folder import read_folder
+from pyrovae.data.sources.h5ad import read_h5ad
 from pyrovae.data.sources.image_files import square
 from pyrovae.data.sources.literature import read_mnist_static, read_omniglot_burda
 from pyrovae.data.sources.npz import read_npz
@@ -33,6 +34,7 @@ from pyrovae.data.sources.parquet import read_parquet
 from pyrovae.data.sources.raw_data import RawData, checked
 from pyrovae.data.sources.saved_arrays import read_mat, read_pt
 from pyrovae.data.sources.torchvision_sets import TORCHVISION_SETS
+from pyrovae.data.sparse import Stored
 from pyrovae.data.storage import convert
 from pyrovae.errors import InputError, did_you_mean
 
@@ -49,6 +51,7 @@ READERS: dict[str, Callable[[Path, Format], RawData]] = {
     "parquet": read_parquet,
     "pt": read_pt,
     "mat": read_mat,
+    "h5ad": read_h5ad,
 }
 ENDINGS = {
     "npz": (".npz", ".npy"),
@@ -56,6 +59,7 @@ ENDINGS = {
     "parquet": (".parquet", ".pq"),
     "pt": (".pt",),
     "mat": (".mat",),
+    "h5ad": (".h5ad",),
 }
 
 
@@ -99,7 +103,7 @@ def _how_to_read(path: str) -> str:
         return f"did you mean 'folder:{path}'?"
     if kind := next((kind for kind, ends in ENDINGS.items() if Path(path).suffix.lower() in ends), None):
         return f"did you mean '{kind}:{path}'?"
-    return "a file of your own has to end in .npz, .npy, .pt or .mat, or be a table, .csv or .parquet"
+    return "a file of your own has to end in .npz, .npy, .pt or .mat, or be a table, .csv, .parquet or .h5ad"
 
 
 def default_data_dir() -> Path:
@@ -129,8 +133,8 @@ def _resized(data: RawData, size: int | None) -> RawData:
     if data.images.dtype != torch.uint8:
         raise InputError(f"image_size: expected images without missing pixels to resize, or nothing, got {size}")
 
-    def resized(images: Tensor) -> Tensor:
-        return convert(images, lambda part: square(part, size), (images.shape[1], size, size))
+    def resized(images: Stored) -> Tensor:
+        return convert(images.to_dense(), lambda part: square(part, size), (images.shape[1], size, size))
 
     test, validation = (
         None if images is None else resized(images) for images in (data.test_images, data.validation_images)

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import warnings
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from pyrovae.data.gate import expect_images
 from pyrovae.data.labels import WORD
 from pyrovae.data.layouts import IMAGES, named, say_unread
 from pyrovae.data.sources.image_files import check_file
-from pyrovae.data.sources.raw_data import RawData, of_arrays
+from pyrovae.data.sources.raw_data import RawData, of_arrays, of_table
+from pyrovae.data.sparse import Compressed, by_rows
 from pyrovae.data.storage import allocate, fits
 from pyrovae.errors import InputError, reason
 
@@ -99,6 +101,8 @@ def read_npz(path: Path, format: Format = DEFAULT) -> RawData:
 
 def _raw_data(archive: zipfile.ZipFile, path: Path, format: Format) -> RawData:
     entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+    if {*entries} >= {"format", "shape", "data"}:
+        return _sparse(archive, entries, path, format)
     parts = named(entries, str(path))
     arrays = {part: _Array.of(archive, entries[name]) for part, name in parts.items()}
     for part, array in arrays.items():
@@ -106,6 +110,24 @@ def _raw_data(archive: zipfile.ZipFile, path: Path, format: Format) -> RawData:
     _check_size([*arrays.values()], path)
     say_unread(entries, parts, str(path))
     return of_arrays({part: array.read() for part, array in arrays.items()}, str(path), format)
+
+
+def _sparse(archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], path: Path, format: Format) -> RawData:
+    """Read a matrix that scipy's `save_npz` wrote."""
+    kind, shape = (_Array.of(archive, entries[name]) for name in ("format", "shape"))
+    if kind.dtype.kind not in "SU" or kind.nbytes > WORD or shape.shape != (2,) or shape.dtype.kind not in "iu":
+        raise ValueError("format and shape of a sparse matrix, but no such values in them")
+    (text,) = np.char.decode(kind.read().reshape(1).astype("S"), "ascii").tolist()
+    if {"indptr", "indices"} - {*entries}:
+        raise InputError(f"dataset: expected a matrix in CSR or CSC in {path}, got {text!r}; save X.tocsr()")
+    arrays = [_Array.of(archive, entries[name]) for name in ("indptr", "indices", "data")]
+    if any(array.dtype.kind not in "buif" or len(array.shape) != 1 for array in arrays):
+        raise ValueError("a sparse matrix that is no rows of numbers")
+    _check_size(arrays, path)
+    rows, columns = shape.read().tolist()
+    indptr, indices, data = (array.read() for array in arrays)
+    matrix = Compressed(indptr, indices, data, (rows, columns))
+    return of_table(by_rows(text, matrix, str(path)), (), None, str(path), format)
 
 
 def _check_images(array: _Array, name: str, path: Path, format: Format) -> None:

@@ -10,41 +10,43 @@ import torch
 from torch import Tensor
 
 from pyrovae.data.columns import read_columns
-from pyrovae.data.format import Format
+from pyrovae.data.format import Array, Format
 from pyrovae.data.labels import read_labels
 from pyrovae.data.layouts import IMAGES, LABEL_COLUMNS
+from pyrovae.data.sparse import Compressed, SparseRows, Stored
 from pyrovae.errors import InputError, expect_text, one_of
 from pyrovae.parts.kinds import Kind
 
-Table = np.ndarray | Mapping[str, np.ndarray]  # rows of numbers (N, D), or an array (N,) for each column by name
+# Rows of numbers (N, D), sparse ones, or an array (N,) for each column by name.
+Table = np.ndarray | Compressed | Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class RawData:
     """Images (N, C, H, W) as uint8, labels (N,) as int64 if there are any, and the other sets that the source has.
 
-    The rows (N, D) of a table are float32, and images of which pixels are missing are int16, −1 there.
+    The rows (N, D) of a table are float32, or `SparseRows`, and images of which pixels are missing are int16, −1 there.
     `classes` names the labels 0, 1, 2, ...; it is empty without labels. A label that is not known is -1. `columns`
     names the columns of a table, and `kinds` says what they hold if the protocol is `columns`. `conditions` are columns
     that a model is given, by name with their kinds; they are the last ones of the rows, after those of `columns`.
     """
 
-    images: Tensor
+    images: Stored
     labels: Tensor | None = None
-    test_images: Tensor | None = None
+    test_images: Stored | None = None
     test_labels: Tensor | None = None
     classes: tuple[str, ...] = ()
-    validation_images: Tensor | None = None
+    validation_images: Stored | None = None
     validation_labels: Tensor | None = None
     columns: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ()
     conditions: Mapping[str, Kind] = field(default_factory=dict)
 
 
-def of_arrays(arrays: Mapping[str, np.ndarray], place: str, format: Format) -> RawData:
+def of_arrays(arrays: Mapping[str, Array], place: str, format: Format) -> RawData:
     """Make a dataset of arrays by part: the keys of `pyrovae.data.layouts.IMAGES` and `LABELS`."""
     images = {part: array for part, array in arrays.items() if part in IMAGES}
-    labels = {part: array for part, array in arrays.items() if part not in IMAGES}
+    labels = {part: array for part, array in arrays.items() if part not in IMAGES and isinstance(array, np.ndarray)}
     counts = {part: len(images[part.replace("labels", "images")]) for part in labels}
     numbers, classes = read_labels(labels, counts, place)
     read = format.read(images, place)
@@ -71,11 +73,12 @@ def of_table(
     `given` are the columns that are conditions, which are not among the values.
     """
     scored = format.scored
+    rows: Stored
     if isinstance(values, Mapping):
         rows, kinds = read_columns(values, place, scored.columns, scored.kinds)
     else:
-        values = values if format.is_table(2) else _as_bytes(values)
-        rows, kinds = scored.read({"images": values}, place, names, plain=True).tensors["images"], ()
+        whole = values if isinstance(values, Compressed) or format.is_table(2) else _as_bytes(values)
+        rows, kinds = scored.read({"images": whole}, place, names, plain=True).tensors["images"], ()
     rows, conditions = format.with_conditions(rows, given, place)
     numbers, classes = read_labels({} if labels is None else {"labels": labels}, {"labels": len(rows)}, place)
     return RawData(rows, numbers.get("labels"), classes=classes, columns=names, kinds=kinds, conditions=conditions)
@@ -127,14 +130,8 @@ def checked(data: RawData, name: str) -> RawData:
     for images, labels, called in parts:
         if images is None:
             continue
-        nbytes = images.untyped_storage().nbytes()
-        types = ((4, torch.uint8), (4, torch.int16), (2, torch.float32))
-        if (images.dim(), images.dtype) not in types or not 0 < images.numel() * images.dtype.itemsize <= nbytes:
-            got = f"{tuple(images.shape)} of {images.dtype} in {nbytes} bytes"
-            raise InputError(
-                f"dataset: expected {called} (N, C, H, W) of torch.uint8, or rows (N, D) of torch.float32, in {name},"
-                f" got {got}"
-            )
+        if not isinstance(images, SparseRows):
+            _check_tensor(images, called, name)
         if images.shape[1:] != data.images.shape[1:]:
             got = f"{tuple(data.images.shape[1:])} and {tuple(images.shape[1:])}"
             raise InputError(f"dataset: expected images and {called} of one shape in {name}, got {got}")
@@ -143,6 +140,17 @@ def checked(data: RawData, name: str) -> RawData:
         if labels is not None:
             _check_labels(labels, len(images), len(data.classes), f"{called} in {name}")
     return data
+
+
+def _check_tensor(images: Tensor, called: str, name: str) -> None:
+    nbytes = images.untyped_storage().nbytes()
+    kinds = ((4, torch.uint8), (4, torch.int16), (2, torch.float32))
+    if (images.dim(), images.dtype) not in kinds or not 0 < images.numel() * images.dtype.itemsize <= nbytes:
+        got = f"{tuple(images.shape)} of {images.dtype} in {nbytes} bytes"
+        raise InputError(
+            f"dataset: expected {called} (N, C, H, W) of torch.uint8, or rows (N, D) of torch.float32, in {name},"
+            f" got {got}"
+        )
 
 
 def _check_labels(labels: Tensor, n: int, classes: int, place: str) -> None:

@@ -1,5 +1,6 @@
 """Chooses what the page shows of a run's data: test images with their codes, pictures to pick, draws from the prior."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -55,7 +56,7 @@ def evenly_spaced(images: Images, most: int) -> Images:
 
 def pictures_to_pick(data: Data) -> Images:
     """Choose the test images that the page offers: one of each label, then a second one of each, and so on."""
-    most = min(MOST_PICTURES, max(8, MOST_PIXELS // data.test.images[0].numel()))
+    most = min(MOST_PICTURES, max(8, MOST_PIXELS // math.prod(data.shape)))
     images = evenly_spaced(data.test, 20 * most)
     if images.known().any():
         images = images[images.known()]
@@ -84,7 +85,7 @@ def _draw_contexts(vae: Program, data: Data, pictures: Images) -> tuple[Tensor |
     if vae.context is None:
         return None, None
     rows = torch.arange(2 * len(pictures)) % len(pictures)
-    return vae.context(data.pixels.read(pictures.images))[rows], rows.tolist()
+    return vae.context(data.pixels.read(pictures.images.to_dense()))[rows], rows.tolist()
 
 
 def shown_range(codes: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,7 +115,7 @@ def calibration_of(
     anywhere = low + (high - low) * torch.rand(len(places), len(low))
     places[:, plane] = anywhere[:, plane]
     z = torch.cat([encoded.codes[:most], draws[:most], places, anywhere])
-    u = pictures.images.cpu().float() / 255
+    u = pictures.images.to_dense().cpu().float() / 255
     height, width = u.shape[2:]
     u = torch.cat([u, u[:most].roll((height // 4, -(width // 4)), (2, 3))])
     if isinstance(model.vae.context, Quadrants):

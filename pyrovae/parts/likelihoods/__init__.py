@@ -23,6 +23,7 @@ Add it to `LIKELIHOODS` below, or use it from your own file: `--likelihood FILE.
 A likelihood may have more than this:
 
 - `relaxed`: pixel protocols that it scores although it is no density over them.
+- `log_mean`: true if the first feature is the logarithm of the mean of a count, to which `--library` may add.
 - `formula` and `log_density`, which `pyrovae explain` reads: see `pyrovae.parts.densities`.
 """
 
@@ -33,12 +34,13 @@ from pyrovae.parts.likelihoods.columns import Columns
 from pyrovae.parts.likelihoods.continuous_bernoulli import ContinuousBernoulli
 from pyrovae.parts.likelihoods.counts import NegativeBinomial, Poisson
 from pyrovae.parts.likelihoods.discretized_logistic import DiscretizedLogistic, DiscretizedLogisticMixture
+from pyrovae.parts.likelihoods.given_total import GivenTotal
 from pyrovae.parts.likelihoods.likelihood import Elementwise, Likelihood
 from pyrovae.parts.likelihoods.location_scale import Gaussian, Laplace, StudentT
 from pyrovae.parts.likelihoods.seen import Seen
 from pyrovae.parts.likelihoods.unseen import Unseen
 
-__all__ = ["LIKELIHOODS", "Elementwise", "Likelihood", "Seen", "Unseen"]
+__all__ = ["LIKELIHOODS", "Elementwise", "GivenTotal", "Likelihood", "Seen", "Unseen"]
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {
     "bernoulli": Bernoulli,

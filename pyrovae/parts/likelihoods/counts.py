@@ -13,6 +13,7 @@ class Poisson(Elementwise):
 
     formula = "Πᵢ λᵢ^xᵢ exp(−λᵢ) / xᵢ!\nλᵢ = exp hᵢ"
     features = 1
+    log_mean = True  # is the first feature, so that a library size can be added
     domain: tuple[str, ...] = ("bytes", "counts")
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
@@ -29,6 +30,7 @@ class NegativeBinomial(Elementwise):
 
     formula = "Πᵢ Γ(xᵢ + rᵢ) / (Γ(rᵢ) xᵢ!) pᵢ^xᵢ (1 − pᵢ)^rᵢ\npᵢ = μᵢ/(μᵢ + rᵢ), (μᵢ, rᵢ) = exp hᵢ"
     features = 2
+    log_mean = True
     domain: tuple[str, ...] = ("bytes", "counts")
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
