@@ -19,6 +19,7 @@ from pyrovae.program import Program
 
 MOST_COLUMNS, MOST_PAIRS = 12, 4
 ACROSS = 4  # panels in a row
+WIDE = 3000  # columns of which all pairs are compared, at most
 SAMPLES = 2000  # rows drawn from the model, at most as many as the test set has
 BINS = 30
 GOLDEN, SILVER = 0.6180339887, 0.4142135624  # multiples of them spread evenly over [0, 1), and apart from each other
@@ -193,7 +194,13 @@ def _reach(values: np.ndarray, discrete: bool = False) -> tuple[float, float]:
 
 
 def _dependent(rows: np.ndarray) -> list[int]:
-    """Return the columns in the order of their largest correlation with another; missing values are at the mean."""
+    """Return the columns in the order of their largest correlation with another; missing values are at the mean.
+
+    Of very many, only those that vary the most are looked at: all pairs of 30,000 columns would take 7 GB.
+    """
+    if rows.shape[1] > WIDE:
+        widest = np.sort(np.argsort(-np.nanvar(rows, 0), kind="stable")[:WIDE])
+        return [int(widest[i]) for i in _dependent(rows[:, widest])]
     means = np.nanmean(rows, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         correlation = np.nan_to_num(np.abs(np.corrcoef(np.where(np.isnan(rows), means, rows), rowvar=False)))

@@ -124,7 +124,7 @@ def test_memory_does_not_grow_over_the_epochs(compiled, tmp_path):
 
 LIMITED = """
 import pyrovae.data.storage
-pyrovae.data.storage.memory = lambda device: 2**30
+pyrovae.data.storage.memory = lambda device: {memory}
 from pyrovae.cli import main
 main()
 """
@@ -140,15 +140,62 @@ def test_a_million_images_stream_in_bounded_memory(tmp_path):
     arguments = (
         "train --dataset npz:images.npz --epochs 1 --batch-size 4096 --hidden 16 --compile no --device cpu --out run"
     )
-    command = [sys.executable, "-c", LIMITED, *shlex.split(arguments)]
-    environment, most = os.environ | {"OMP_NUM_THREADS": "1", "TMPDIR": str(tmp_path)}, 0
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
+    most = anonymous_memory_of(arguments, tmp_path, memory=2**30)
+    assert Run(tmp_path / "run").summary["images"] == {"train": 800_000, "test": 200_000}
+    assert most < 784
+
+
+def anonymous_memory_of(arguments, folder, memory):
+    """Run a command as if the machine had so many bytes of memory; returns the most that it took, in megabytes."""
+    command = [sys.executable, "-c", LIMITED.format(memory=memory), *shlex.split(arguments)]
+    environment, most = os.environ | {"OMP_NUM_THREADS": "1", "TMPDIR": str(folder)}, 0
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
             anonymous = re.search(r"RssAnon:\s+(\d+) kB", status)
             most = max(most, int(anonymous[1]) / 1e3 if anonymous else 0)
             time.sleep(0.05)
     assert process.returncode == 0
-    assert Run(tmp_path / "run").summary["images"] == {"train": 800_000, "test": 200_000}
     print(f"{most:.0f} MB at most")
+    return most
+
+
+def million_sparse_rows(path, rows=1_000_000, columns=2000, part=50_000):
+    """Write an h5ad file of counts, of which about 1.5 % are not 0, a part at a time; returns how many they are."""
+    h5py = pytest.importorskip("h5py")
+    rng, values = np.random.default_rng(0), 0
+    popular = np.arange(1, columns + 1) ** -0.7
+    with h5py.File(path, "w") as file:
+        x = file.create_group("X")
+        x.attrs["encoding-type"], x.attrs["shape"] = "csr_matrix", (rows, columns)
+        ends = [np.zeros(1, np.int64)]
+        for name, kind in (("indices", "i4"), ("data", "f4")):
+            x.create_dataset(name, (0,), kind, maxshape=(None,), chunks=(2**18,))
+        for _ in range(rows // part):
+            counts = rng.integers(10, 51, part)
+            size = int(counts.sum())
+            ends.append(values + counts.cumsum())
+            indices = rng.choice(columns, size, p=popular / popular.sum())
+            for name, drawn in (("indices", indices), ("data", rng.geometric(0.4, size))):
+                x[name].resize(values + size, 0)
+                x[name][values:] = drawn
+            values += size
+        x["indptr"] = np.concatenate(ends)
+    return values
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
+def test_a_million_sparse_rows_train_in_bounded_memory(tmp_path):
+    """Train on rows that would take 8 GB as a dense matrix, and 240 MB as a sparse one, as if there were 256 MB."""
+    values = million_sparse_rows(tmp_path / "cells.h5ad")
+    assert 0.014 < values / 2e9 < 0.016
+    arguments = (
+        "train --dataset h5ad:cells.h5ad --pixels counts --likelihood poisson --library observed --epochs 1"
+        " --batch-size 512 --hidden 16 --compile no --device cpu --out run"
+    )
+    most = anonymous_memory_of(arguments, tmp_path, memory=2**28)
+    run = Run(tmp_path / "run")
+    assert run.summary["images"] == {"train": 800_000, "test": 200_000}
+    print(f"{values:,} values, {run.summary['seconds']:.0f} s, {run.metrics[-1]['test']}")
     assert most < 784

@@ -59,3 +59,33 @@ def counts_of_truth(*sizes: int, columns: int = 20) -> tuple[list[Tensor], Tenso
     log_prior = Normal(0.0, 1.0).log_prob(grid).sum(-1) + 2 * math.log(line[1] - line[0])
     parts = (given(grid).log_prob(part[:, None]).sum(-1) for part in sets[-1].split(50))
     return sets, torch.cat([torch.logsumexp(log_prior + part, 1) for part in parts])
+
+
+class FactorModel:
+    """Counts of rows that have shares softmax(W z + b) of a total, for two normal codes z, as negative binomials."""
+
+    def __init__(self, columns: int = 20) -> None:
+        generator = torch.Generator().manual_seed(1)
+        self.weight = 0.8 * torch.randn(columns, 2, generator=generator, dtype=torch.float64)
+        self.offset = torch.rand(columns, generator=generator, dtype=torch.float64)
+        self.log_r = 0.5 + torch.rand(columns, generator=generator, dtype=torch.float64)
+        line = torch.linspace(-5.5, 5.5, 111, dtype=torch.float64)
+        self.grid = torch.cartesian_prod(line, line)  # of codes, with the logarithm of what each stands for
+        self.log_weights = Normal(0.0, 1.0).log_prob(self.grid).sum(-1) + 2 * math.log(line[1] - line[0])
+
+    def given(self, z: Tensor, total: Tensor) -> NegativeBinomial:
+        """p(x | z, l) for codes (..., 2) and totals (...)."""
+        log_mean = (z @ self.weight.T + self.offset).log_softmax(-1) + total.log()[..., None]
+        return NegativeBinomial(self.log_r.exp(), logits=log_mean - self.log_r)
+
+    def draw(self, n: int, seed: int) -> Tensor:
+        """Draw rows whose totals vary about tenfold."""
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            z, depth = torch.randn(n, 2, dtype=torch.float64), 5 + 0.6 * torch.randn(n, dtype=torch.float64)
+            return self.given(z, depth.exp()).sample()
+
+    def log_likelihood(self, x: Tensor) -> Tensor:
+        """log p(x | l) of rows (n, columns) given their own totals, integrated over a grid of codes."""
+        parts = (self.given(self.grid, row.sum()[None]).log_prob(row).sum(-1) for row in x)
+        return torch.stack([torch.logsumexp(self.log_weights + part, 0) for part in parts])
