@@ -128,7 +128,7 @@ def bad(values):
 @pytest.mark.parametrize(
     ("values", "protocol", "message"),
     [
-        ([1, -1, 2], "counts", "expected counts, whole numbers from 0 to 16,777,216, in rows in data, got -1 in column 4"),
+        ([1, -1, 2], "counts", "expected counts, whole numbers from 0 to 16,777,216, .* got -1 in column 4"),
         ([1, 2, 0.5], "counts", "expected counts, .* got 0.5 in column 2"),
         ([1, np.nan, 2], "counts", "expected finite numbers, in rows in data, got nan in column 4"),
         ([1, np.inf, 2], "real", "expected finite numbers, in rows in data, got inf in column 4"),
@@ -136,7 +136,7 @@ def bad(values):
         ([1, 2**24 + 2, 2], "counts", "expected counts, .* got 1.67772e.07 in column 4"),
         ([1, 2, 1], "binary", "expected 0 and 1, in rows in data, got 2 in column 4"),
         ([1, 2j, 1], "counts", "expected rows in data to be numbers, got type complex128"),
-        ([1, 2, 1], "grey", "pixels: expected counts, binary, real, standardized for the sparse rows in data, got 'grey'"),
+        ([1, 2, 1], "grey", "pixels: expected counts, binary, .* for the sparse rows in data, got 'grey'"),
         ([1, 2, 1], "columns", "pixels: expected counts, .* for the sparse rows in data, got 'columns'"),
     ],
 )  # fmt: skip

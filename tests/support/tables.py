@@ -86,6 +86,6 @@ class FactorModel:
             return self.given(z, depth.exp()).sample()
 
     def log_likelihood(self, x: Tensor) -> Tensor:
-        """log p(x | l) of rows (n, columns) given their own totals, integrated over a grid of codes."""
+        """Return log p(x | l) of rows (n, columns) given their own totals, integrated over a grid of codes."""
         parts = (self.given(self.grid, row.sum()[None]).log_prob(row).sum(-1) for row in x)
         return torch.stack([torch.logsumexp(self.log_weights + part, 0) for part in parts])

@@ -49,17 +49,17 @@ READERS: dict[str, Callable[[Path, Format], RawData]] = {
     "npz": read_npz,
     "csv": read_csv,
     "parquet": read_parquet,
+    "h5ad": read_h5ad,
     "pt": read_pt,
     "mat": read_mat,
-    "h5ad": read_h5ad,
 }
 ENDINGS = {
     "npz": (".npz", ".npy"),
     "csv": (".csv", ".tsv", ".txt"),
     "parquet": (".parquet", ".pq"),
+    "h5ad": (".h5ad",),
     "pt": (".pt",),
     "mat": (".mat",),
-    "h5ad": (".h5ad",),
 }
 
 

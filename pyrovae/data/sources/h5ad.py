@@ -1,5 +1,6 @@
 """Reads an h5ad file, as AnnData writes it: sparse counts of genes in cells, with what is known of both."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pyrovae.data.sparse import DENSE, SPARSE, Compressed, by_rows, compressed
 from pyrovae.data.storage import fits
 from pyrovae.errors import InputError, one_of, reason
 
+PACKED, LEAST = 1100, 2**12  # how often gzip can make bytes fewer, at most, and bytes that need not be packed
 RAW = "raw"  # the name of `raw/X`, as AnnData keeps counts of all genes, beside those of `layers`
 
 
@@ -59,7 +61,13 @@ class _Group:
 
     def attribute(self, *names: str) -> Any:
         """Return the first of these attributes that there is, or None."""
-        value = next((self.group.attrs[name] for name in names if name in self.group.attrs), None)
+        attributes = self.group.attrs
+        name = next((name for name in names if name in attributes), None)
+        if name is None:
+            return None
+        if math.prod(attributes.get_id(name).shape) > 2:
+            raise ValueError(f"an attribute, {name}, of too many values")
+        value = attributes[name]
         return value.decode() if isinstance(value, bytes) else value
 
     def __getitem__(self, name: str) -> Any:
@@ -77,6 +85,8 @@ class _Group:
             return _Group(item, self.place)
         if item.external or item.is_virtual:
             raise ValueError(f"an array, {name}, that lies in another file")
+        if item.nbytes > PACKED * (stored := max(item.id.get_storage_size(), LEAST)):
+            raise ValueError(f"an array, {name}, of {item.nbytes:,} bytes, in {stored:,} bytes of the file")
         return item
 
 
