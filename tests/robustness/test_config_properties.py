@@ -93,6 +93,8 @@ def agreeing(settings):
         del settings["prior"]
     if settings.get("pixels") != "columns" and settings.get("condition", "none") in CONDITIONS:
         settings.pop("columns", None)
+    if settings.get("pixels") != "counts":
+        settings.pop("library", None)
     return settings
 
 
