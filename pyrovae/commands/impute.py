@@ -58,9 +58,10 @@ def _whole(run: Run, dataset: str | None) -> Data:
     """Return all rows of a dataset in the order of its files, as the run's protocol reads them."""
     config = located(run.trusted, run.path) if dataset is None else run.trusted.replace(dataset=dataset)
     raw = read(config, run.kinds, run.conditions, further=True)
-    sets = [part for part in (raw.images, raw.validation_images, raw.test_images) if part is not None]
+    sets = [part.to_dense() for part in (raw.images, raw.validation_images, raw.test_images) if part is not None]
     labels = [part for part in (raw.labels, raw.validation_labels, raw.test_labels) if part is not None]
-    together = Images(torch.cat([part.to_dense() for part in sets]), torch.cat(labels) if labels else None).apart(len(raw.conditions))
+    given = [part for part in (raw.given, raw.validation_given, raw.test_given) if part is not None]
+    together = Images(torch.cat(sets), torch.cat(labels) if labels else None, torch.cat(given) if given else None)
     if (shape := tuple(together.images.shape[1:])) != run.vae.shape:
         raise InputError(f"impute: expected data of shape {run.vae.shape}, as the run's, got {shape}")
     if labels and raw.classes != run.classes:

@@ -20,6 +20,15 @@ def apart(
     The column that is the `label` is not scored, and may be a condition. Raises `InputError` for a condition that is no
     column, and if no other column is left.
     """
+    expect_columns(conditions, names, place)
+    scored = [column for column, name in enumerate(names) if column != label and name not in conditions]
+    if conditions and not scored:
+        raise InputError(f"condition: expected other columns in {place}, too, got {', '.join(conditions)} alone")
+    return scored, [[*names].index(name) for name in conditions]
+
+
+def expect_columns(conditions: Sequence[str], names: Sequence[str], place: str) -> None:
+    """Raise `InputError` for a condition that is none of the columns of these names."""
     for name in conditions:
         if name not in names:
             more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
@@ -27,10 +36,6 @@ def apart(
             raise InputError(
                 f"condition: expected columns of {place}, {known}, got {name!r}{did_you_mean(name, names)}"
             )
-    scored = [column for column, name in enumerate(names) if column != label and name not in conditions]
-    if conditions and not scored:
-        raise InputError(f"condition: expected other columns in {place}, too, got {', '.join(conditions)} alone")
-    return scored, [[*names].index(name) for name in conditions]
 
 
 def read_conditions(

@@ -97,29 +97,26 @@ class Data:
         format = Format(pixels, shape, background, columns=config.columns, conditions=config.given_columns)
         masks = None if missing is None else {"images": missing}
         read = read_in_hand(sets, {"images": labels}, name, classes, format, masks)
-        images, numbers = read.sets.tensors, read.labels
+        images, numbers, given = read.sets.tensors, read.labels, dict(read.sets.given)
         for part in ("test_images", "validation_images"):
             value, n = parts[part], len(images["images"])
             if part in images or (part == "validation_images" and not value):
                 continue
             count = count_of(part, value, n)
             order = shuffled(n)
-            kept: tuple[dict[str, Any], ...] = (images, numbers)
+            kept: tuple[dict[str, Any], ...] = (images, numbers, given)
             for tensors in kept:
                 if "images" in tensors:
                     whole = tensors["images"]
                     tensors[part], tensors["images"] = whole[order[:count]], whole[order[count:]]
         raw = RawData(
-            images["images"],
-            numbers.get("images"),
-            images["test_images"],
-            numbers.get("test_images"),
-            read.classes,
-            images.get("validation_images"),
-            numbers.get("validation_images"),
-            read.sets.columns,
-            read.sets.kinds,
-            read.sets.conditions,
+            **images,
+            **{part.replace("images", "labels"): values for part, values in numbers.items()},
+            **{part.replace("images", "given"): values for part, values in given.items()},
+            classes=read.classes,
+            columns=read.sets.columns,
+            kinds=read.sets.kinds,
+            conditions=read.sets.conditions,
         )
         expect_different(raw.images, raw.test_images, name)
         return data_of(raw, config)
@@ -138,7 +135,7 @@ class Data:
         )
         read = read_in_hand({"images": x}, {"images": labels}, "data", self.classes, format)
         self.expect_columns(read.sets.columns, "data")
-        images = Images(read.sets.tensors["images"], read.labels.get("images")).apart(len(conditions))
+        images = Images(read.sets.tensors["images"], read.labels.get("images"), read.sets.given.get("images"))
         if (shape := tuple(images.images.shape[1:])) != self.shape:
             raise InputError(f"images: expected some of shape {self.shape}, as the dataset has, got {shape}")
         return replace(images, images=self.pixels.fix(images.images, True, FIXED_SEED + 3))
@@ -206,7 +203,9 @@ class Data:
 def data_of(raw: RawData, config: Config) -> "Data":
     """Split what a source returned into sets, and fix their pixels, as `load` does."""
     train, test = train_and_test(raw)
-    validation = None if raw.validation_images is None else Images(raw.validation_images, raw.validation_labels)
+    validation = None
+    if raw.validation_images is not None:
+        validation = Images(raw.validation_images, raw.validation_labels, raw.validation_given)
     if config.validation and validation is not None:
         raise InputError(
             f"validation: expected 0, as {config.dataset} has validation images of its own, got {config.validation}"
@@ -224,8 +223,6 @@ def data_of(raw: RawData, config: Config) -> "Data":
             f"condition: expected {', '.join(CONDITIONS)} for {config.dataset}, which is no table, got"
             f" {config.condition!r}{did_you_mean(config.condition, CONDITIONS)}"
         )
-    train, test = (images.apart(len(raw.conditions)) for images in (train, test))
-    validation = None if validation is None else validation.apart(len(raw.conditions))
     pixels = Pixels.of(config.pixels, train.images)
 
     given = () if train.given is None else train.given.unbind(1)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from pyrovae.config.values import CONDITIONS
@@ -26,7 +25,8 @@ class Sets(NamedTuple):
     tensors: dict[str, Any]  # of tensors, or of `SparseRows`
     columns: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ()
-    conditions: Mapping[str, Kind] = {}  # the columns that a model is given, the last ones of the vectors
+    given: Mapping[str, Tensor] = {}  # by set, the values (N, K) of the columns that a model is given
+    conditions: Mapping[str, Kind] = {}  # these columns by name
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,19 @@ class Format:
             known, got = ", ".join(CONDITIONS), ",".join(self.conditions)
             raise InputError(f"condition: expected {known} for images, as those in {place}, got {got!r}")
 
-    def with_conditions(
-        self, rows: Tensor, given: Mapping[str, np.ndarray], place: str
-    ) -> tuple[Tensor, Mapping[str, Kind]]:
-        """Return rows with the columns behind them that a model is given, and the kinds of these."""
-        if not given:
-            return rows, {}
-        chosen = dict(each.rpartition("=")[::2] for each in self.columns)
-        numbers, kinds = read_conditions(given, place, chosen, self.given)
-        return torch.cat([rows, numbers], 1), kinds
+    def refuse_conditions(self, place: str) -> None:
+        """Raise `InputError` if a model is to be given columns of a sparse matrix."""
+        if self.conditions:
+            raise InputError(
+                f"condition: expected {', '.join(CONDITIONS)} for the sparse rows in {place}, got"
+                f" {','.join(self.conditions)!r}; columns of obs, in an h5ad file, can be conditions"
+            )
+
+    def read_given(self, table: Mapping[str, np.ndarray], place: str) -> tuple[Tensor | None, dict[str, Kind]]:
+        """Return the values (N, K) of the columns that a model is given, and their kinds by name; None if of none."""
+        if not table:
+            return None, {}
+        return read_conditions(table, place, dict(each.rpartition("=")[::2] for each in self.columns), self.given)
 
     def read(
         self,
@@ -91,8 +95,8 @@ class Format:
     ) -> Sets:
         """Read arrays, one for each set, by `read_images`, `read_vectors` or `read_columns`.
 
-        `names` are those of a table's columns, and `plain` is that of `read_images`. Columns that are conditions follow
-        the others. Sparse matrices are the rows of a table, which stay sparse if the protocol lets them.
+        `names` are those of a table's columns, and `plain` is that of `read_images`. Columns that are conditions
+        are no part of the rows. Sparse matrices are the rows of a table, which stay sparse if the protocol lets them.
         """
         sparse = {name: array for name, array in arrays.items() if isinstance(array, Compressed)}
         if sparse:
@@ -108,6 +112,7 @@ class Format:
             raise InputError(
                 f"pixels: expected {', '.join((*SPARSE, *DENSE))} for the sparse rows in {place}, got {self.pixels!r}"
             )
+        self.refuse_conditions(place)
         if others := [name for name in sets if name not in matrices]:
             raise InputError(
                 f"dataset: expected {' and '.join(sets)} alike in {place}, got some sparse, and {others[0]} not"
@@ -147,9 +152,9 @@ class Format:
                 for part, array in rest.items()
             }
         sets = self.scored.read(rest, place, called)
-        rows, conditions = self.with_conditions(torch.cat([*sets.tensors.values()]), given, place)
-        parts = rows.split([len(array) for array in arrays.values()])
-        return sets._replace(tensors=dict(zip(arrays, parts, strict=True)), conditions=conditions)
+        numbers, conditions = self.read_given(given, place)
+        parts = () if numbers is None else numbers.split([len(array) for array in arrays.values()])
+        return sets._replace(given=dict(zip(arrays, parts)), conditions=conditions)
 
 
 def _together(arrays: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -66,13 +66,6 @@ class Images:
         chosen = self.images[rows] if isinstance(self.images, SparseRows) else select(self.images, rows)
         return Images(chosen, *self._beside(lambda values: values[rows]))
 
-    def apart(self, conditions: int) -> "Images":
-        """Set the last columns apart as what is given, if there are any such `conditions`."""
-        if not conditions:
-            return self
-        scored, given = self.images[:, :-conditions], self.images[:, -conditions:]
-        return Images(scored.contiguous(), self.labels, given.contiguous())
-
     @property
     def y(self) -> Tensor | None:
         """What a model may be given of each: the values of conditions (N, K), else the labels (N,), if any."""

@@ -18,6 +18,7 @@ from torch.utils.data import (
 )
 
 from pyrovae.data.columns import numbered
+from pyrovae.data.conditions import apart
 from pyrovae.data.format import Array, Format, Sets
 from pyrovae.data.gate import with_gaps
 from pyrovae.data.labels import read_labels
@@ -61,26 +62,37 @@ def read_in_hand(
     if missing and any(isinstance(array, Compressed) for array in arrays.values()):
         raise InputError("missing: expected no mask beside sparse rows, whose values are all known, got one")
     if missing:
-        gaps = {name: _mask(values, missing.get(name), name) for name, values in read.tensors.items()}
-        if read.conditions:
-            known = names or numbered(arrays["images"].shape[1])
-            order = [known.index(column) for column in (*read.columns, *read.conditions)]
-            gaps = {name: np.ascontiguousarray(gap[:, order]) for name, gap in gaps.items()}
-            if any(gap[:, len(read.columns) :].any() for gap in gaps.values()):
-                given = ", ".join(read.conditions)
-                raise InputError(f"missing: expected all values of {given}, which the model is given, got gaps")
-        read = read._replace(tensors={name: with_gaps(read.tensors[name], gap) for name, gap in gaps.items()})
+        read = read._replace(
+            tensors={
+                name: with_gaps(values, _gaps(values, missing.get(name), name, names, read))
+                for name, values in read.tensors.items()
+            }
+        )
     numbers, found = read_labels(with_labels, {name: len(arrays[name]) for name in arrays}, place, classes)
     return InHand(read, numbers, found)
 
 
-def _mask(values: Tensor, mask: Any, name: str) -> np.ndarray:
+def _gaps(values: Tensor, mask: Any, name: str, names: Sequence[str], read: Sets) -> np.ndarray:
+    """Return where values are missing by a mask of all columns, none of which may be missing that a model is given."""
+    if not read.conditions:
+        return _mask(values.shape, mask, name)
+    width = values.shape[1] + len(read.conditions)
+    scored, given = apart(names or numbered(width), [*read.conditions], name)
+    gaps = _mask((len(values), width), mask, name)
+    if gaps[:, given].any():
+        raise InputError(
+            f"missing: expected all values of {', '.join(read.conditions)}, which the model is given, got gaps"
+        )
+    return np.ascontiguousarray(gaps[:, scored])
+
+
+def _mask(whole: Sequence[int], mask: Any, name: str) -> np.ndarray:
     """Return where a mask says that values are missing, (N, D), or (N, 1, H, W) for all channels of images."""
-    n, *shape = values.shape
+    n, *shape = whole
     if mask is None:
         return np.zeros((n, 1, *shape[1:]) if len(shape) == 3 else (n, *shape), bool)
     array = _array(mask, "missing")
-    gaps = array[:, None] if values.dim() == 4 and array.ndim == 3 else array
+    gaps = array[:, None] if len(shape) == 3 and array.ndim == 3 else array
     if gaps.ndim == 4 and gaps.shape[1:3] == (*shape[1:],):  # channels behind
         gaps = gaps.transpose(0, 3, 1, 2)
     if gaps.ndim == 4:
@@ -88,7 +100,7 @@ def _mask(values: Tensor, mask: Any, name: str) -> np.ndarray:
     expected = (n, 1, *shape[1:]) if len(shape) == 3 else (n, *shape)
     if array.dtype.kind != "b" or gaps.shape != expected:
         raise InputError(
-            f"missing: expected truth values for each value of {name}, of shape {tuple(values.shape)}, got"
+            f"missing: expected truth values for each value of {name}, of shape {tuple(whole)}, got"
             f" {array.shape} of {array.dtype.name}"
         )
     return np.ascontiguousarray(gaps)

@@ -18,9 +18,9 @@ def train_and_test(raw: RawData) -> tuple[Images, Images]:
 
     The images of each part are a fixed draw.
     """
-    images = Images(raw.images, raw.labels)
+    images = Images(raw.images, raw.labels, raw.given)
     if raw.test_images is not None:
-        return images, Images(raw.test_images, raw.test_labels)
+        return images, Images(raw.test_images, raw.test_labels, raw.test_given)
     if len(images) < 2:
         raise InputError(f"dataset: expected at least 2 images, to train and to test on, got {len(images)}")
     order = shuffled(len(images))

@@ -9,7 +9,6 @@ import torch
 from support.conditions import CONDITION, KINDS, NAMES, WORDS, as_rows, data_of, table, write
 
 from pyrovae import Config, Data, InputError, load
-from pyrovae.data import Images
 from pyrovae.data.loading import read
 
 pytestmark = pytest.mark.filterwarnings("ignore:dataset. ")
@@ -119,7 +118,6 @@ def test_sets_are_moved_split_and_taken_with_their_conditions():
     assert both.train.labels is not None
     split = data_of(table(50), test=10, validation=5)
     assert len(split.validation) == len(split.validation.given) == 5
-    assert Images(torch.zeros(3, 2)).apart(0).given is None
 
 
 def test_further_rows_have_the_columns_and_kinds_of_the_table(tmp_path):

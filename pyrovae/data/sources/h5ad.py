@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pyrovae.data.conditions import expect_columns
 from pyrovae.data.format import Array, Format
 from pyrovae.data.sources.image_files import check_file
 from pyrovae.data.sources.raw_data import RawData, label_of, of_table
@@ -23,9 +24,10 @@ def read_h5ad(path: Path, format: Format) -> RawData:
 
     Counts and truth values stay sparse, and are copied a few million at a time, so that the matrix is never whole in
     memory; in an h5ad file itself, where rows are packed together, rows in random order would be unpacked again and
-    again. The label is a column of `obs`, found as `read_csv` finds it, and the columns have the names of `var`. Raises
-    `InputError` for anything else, for values that the protocol does not have, and if h5py is not installed. h5py is
-    all that the format, which is HDF5, takes: anndata itself would bring pandas and zarr, and hold pandas below 3.
+    again. The label is a column of `obs`, found as `read_csv` finds it, conditions are columns of `obs`, too, and the
+    columns have the names of `var`. Raises `InputError` for anything else, for values that the protocol does not have,
+    and if h5py is not installed. h5py is all that the format, which is HDF5, takes: anndata itself would bring pandas
+    and zarr, and hold pandas below 3.
     """
     try:
         import h5py
@@ -93,6 +95,9 @@ class _Group:
 def _raw_data(file: _Group, format: Format) -> RawData:
     own, raw = file.get("layers"), file.get(RAW)
     layers = [*(own or ()), *([RAW] if raw else ())]
+    for name in ("obs", "var"):
+        if not isinstance(file.get(name), _Group | None):
+            raise ValueError(f"{name} as AnnData wrote it before 0.7; anndata.read_h5ad and write_h5ad renew it")
     matrix, about = file.get("X"), file
     if format.layer:
         one_of("layer", format.layer, layers)
@@ -105,7 +110,8 @@ def _raw_data(file: _Group, format: Format) -> RawData:
     columns = _index(about.get("var"))
     if columns and len(columns) != rows.shape[1]:
         raise ValueError(f"{len(columns):,} names of {rows.shape[1]:,} columns")
-    return of_table(rows, columns, _labels(file.get("obs"), format, file.place), file.place, format, {})
+    labels, given = _about_rows(file.get("obs"), format, file.place)
+    return of_table(rows, columns, labels, file.place, format, given)
 
 
 def _remedy(layer: str, layers: list[str]) -> str:
@@ -137,13 +143,15 @@ def _matrix(stored: Any, format: Format, remedy: str) -> Array:
     )
 
 
-def _labels(obs: Any, format: Format, place: str) -> np.ndarray | None:
-    """Return the column of `obs` that is the label, if one is."""
+def _about_rows(obs: Any, format: Format, place: str) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
+    """Return the column of `obs` that is the label, if one is, and those that a model is given."""
     columns = [name for name in obs if name != obs.attribute("_index")] if isinstance(obs, _Group) else []
+    expect_columns(format.conditions, columns, f"obs of {place}")
+    given = {name: _column(obs[name]) for name in format.conditions}
     if not columns and not format.label_column:
-        return None
+        return None, given
     label = label_of(columns, len(columns), place, format)
-    return None if label is None else _column(obs[columns[label]])
+    return None if label is None else _column(obs[columns[label]]), given
 
 
 def _index(frame: Any) -> tuple[str, ...]:

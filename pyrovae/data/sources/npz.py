@@ -127,7 +127,8 @@ def _sparse(archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], pa
     rows, columns = shape.read().tolist()
     indptr, indices, data = (array.read() for array in arrays)
     matrix = Compressed(indptr, indices, data, (rows, columns))
-    return of_table(by_rows(text, matrix, str(path)), (), None, str(path), format)
+    format.refuse_conditions(str(path))
+    return of_table(by_rows(text, matrix, str(path)), (), None, str(path), format, {})
 
 
 def _check_images(array: _Array, name: str, path: Path, format: Format) -> None:

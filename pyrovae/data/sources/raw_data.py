@@ -27,8 +27,8 @@ class RawData:
 
     The rows (N, D) of a table are float32, or `SparseRows`, and images of which pixels are missing are int16, −1 there.
     `classes` names the labels 0, 1, 2, ...; it is empty without labels. A label that is not known is -1. `columns`
-    names the columns of a table, and `kinds` says what they hold if the protocol is `columns`. `conditions` are columns
-    that a model is given, by name with their kinds; they are the last ones of the rows, after those of `columns`.
+    names the columns of a table, and `kinds` says what they hold if the protocol is `columns`. `conditions` are further
+    columns, which a model is given, by name with their kinds, and `given` are their values (N, K).
     """
 
     images: Stored
@@ -41,6 +41,9 @@ class RawData:
     columns: tuple[str, ...] = ()
     kinds: tuple[Kind, ...] = ()
     conditions: Mapping[str, Kind] = field(default_factory=dict)
+    given: Tensor | None = None
+    test_given: Tensor | None = None
+    validation_given: Tensor | None = None
 
 
 def of_arrays(arrays: Mapping[str, Array], place: str, format: Format) -> RawData:
@@ -53,6 +56,7 @@ def of_arrays(arrays: Mapping[str, Array], place: str, format: Format) -> RawDat
     return RawData(
         **read.tensors,
         **numbers,
+        **{part.replace("images", "given"): values for part, values in read.given.items()},
         classes=classes,
         columns=read.columns,
         kinds=read.kinds,
@@ -79,9 +83,11 @@ def of_table(
     else:
         whole = values if isinstance(values, Compressed) or format.is_table(2) else _as_bytes(values)
         rows, kinds = scored.read({"images": whole}, place, names, plain=True).tensors["images"], ()
-    rows, conditions = format.with_conditions(rows, given, place)
-    numbers, classes = read_labels({} if labels is None else {"labels": labels}, {"labels": len(rows)}, place)
-    return RawData(rows, numbers.get("labels"), classes=classes, columns=names, kinds=kinds, conditions=conditions)
+    numbers, conditions = format.read_given(given, place)
+    read, classes = read_labels({} if labels is None else {"labels": labels}, {"labels": len(rows)}, place)
+    return RawData(
+        rows, read.get("labels"), classes=classes, columns=names, kinds=kinds, conditions=conditions, given=numbers
+    )
 
 
 def _as_bytes(numbers: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import torch
 from support.commands import pyrovae
 from support.h5ad import changed, write_h5ad
 
-from pyrovae import Config, InputError, Run, load
+from pyrovae import Config, Data, InputError, Run, load
 from pyrovae.data.sparse import SparseRows
 
 h5py = pytest.importorskip("h5py")
@@ -61,6 +61,39 @@ def test_a_column_of_obs_is_the_label(tmp_path):
         loaded(dataset, label_column="depth")
     with pytest.raises(InputError, match="label_column: expected one of , got 'kind'"):
         loaded(write_h5ad(tmp_path / "y.h5ad", COUNTS), label_column="kind")
+
+
+def test_columns_of_obs_are_conditions_of_rows_that_stay_sparse(tmp_path):
+    batch, depth = np.array(["first", "second"])[np.arange(60) % 2], RNG.random(60)
+    dataset = write_h5ad(tmp_path / "x.h5ad", COUNTS, {"batch": batch, "depth": depth, "kind": KIND}, NAMES)
+    with pytest.warns(UserWarning, match="the model is given columns of .*: batch as category of 2, depth as real"):
+        data = loaded(dataset, condition="batch,depth", validation=6)
+    assert isinstance(data.train.images, SparseRows)
+    assert data.columns == tuple(NAMES)
+    sets = (data.train, data.validation, data.test)
+    together = torch.cat([torch.cat([each.images.to_dense(), each.given], 1) for each in sets]).numpy()
+    expected = np.column_stack([DENSE, np.arange(60) % 2, depth]).astype("f4")
+    np.testing.assert_array_equal(together[together[:, -1].argsort()], expected[expected[:, -1].argsort()])
+    with pytest.raises(InputError, match=r"columns of obs of .*x.h5ad, .*kind.*, got 'bacth'; did you mean 'batch'"):
+        loaded(dataset, condition="bacth")
+    with pytest.raises(InputError, match=r"expected a value of kind in every row of .*, got 20 without"):
+        loaded(dataset, condition="kind")
+    with pytest.raises(
+        InputError, match=r"expected none, label, .* got 'column1'; columns of obs, in an h5ad file, can"
+    ):
+        Data.of(COUNTS, pixels="counts", condition="column1")
+    scipy.sparse.save_npz(tmp_path / "x.npz", COUNTS)
+    with pytest.raises(InputError, match=r"for the sparse rows in .*x.npz, got 'column1'; columns of obs"):
+        loaded(f"npz:{tmp_path}/x.npz", condition="column1")
+
+
+def test_a_file_of_an_old_anndata_is_refused_with_what_to_do(tmp_path):
+    dataset = write_h5ad(tmp_path / "x.h5ad", COUNTS, {"kind": KIND}, NAMES)
+    with changed(tmp_path / "x.h5ad") as file:
+        del file["obs"]
+        file["obs"] = np.zeros(60, [("index", "S3"), ("kind", "i1")])
+    with pytest.raises(InputError, match=r"got: obs as AnnData wrote it before 0.7; anndata.read_h5ad and write_h5ad"):
+        loaded(dataset)
 
 
 def test_a_layer_is_read_instead_of_x(tmp_path):
