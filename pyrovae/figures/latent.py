@@ -10,8 +10,10 @@ from matplotlib.ticker import MaxNLocator
 
 from pyrovae.data.data import Data
 from pyrovae.evaluation import latents
-from pyrovae.figures.names import legend
+from pyrovae.evaluation.elbo import sites_of_images
+from pyrovae.figures.names import legend, plain
 from pyrovae.figures.style import INK, PALE, TRAIN, Unfit, colours, expect_code, new_figure
+from pyrovae.inference.sites import vectors_of
 from pyrovae.program import Program
 
 MOST_IN_LEGEND = 48  # labels; with more there is no legend
@@ -61,7 +63,9 @@ def kl_per_dimension(vae: Program, data: Data) -> Figure:
     axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     axes[0, 0].grid(True, axis="y")
     axes[0, 0].set_axisbelow(True)
-    figure.suptitle(f"KL of each dimension: {ordered.sum():.1f} nats in all", fontsize=11, color=INK)
+    several = len(vectors_of(sites_of_images(vae, data, data.test), vae.code, vae.filled)) > 1
+    of = f" of {plain(str(vae.code))}" if several else ""
+    figure.suptitle(f"KL of each dimension{of}: {ordered.sum():.1f} nats in all", fontsize=11, color=INK)
     return figure
 
 

@@ -33,6 +33,13 @@ def test_latent_of_many_dimensions_says_that_it_shows_principal_components():
     assert np.allclose(figure.axes[0].collections[0].get_offsets().std(0), spread, rtol=1e-4)
 
 
+def test_the_kl_of_one_of_several_codes_names_it():
+    run = drawable_run(program="hierarchical", latent_dim=(3, 2))
+    kl = kl_per_dimension(run.vae, run.data, run.data.test).sum()
+    title = figures.kl_per_dimension(run.vae, run.data).get_suptitle()
+    assert title == f"KL of each dimension of z2: {kl:.1f} nats in all"
+
+
 def test_kl_per_dimension_is_sorted_and_adds_up():
     run = drawable_run(latent_dim=3, epochs=4)
     figure = figures.kl_per_dimension(run.vae, run.data)
