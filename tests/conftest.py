@@ -2,6 +2,7 @@
 
 # ruff: noqa: E402 - the folder of what is compiled is set before pyrovae is imported
 
+import contextlib
 import os
 import shutil
 import sys
@@ -47,20 +48,28 @@ def _clean_slate():
     assert not list(pyro.get_param_store().keys()), "pyrovae leaves Pyro's parameter store empty"
 
 
+@contextlib.contextmanager
+def uncounted():
+    """Let coverage count no lines inside: counting makes an eager training half as long again, and a compiler twice."""
+    trace = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(trace)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _uncounted_compiler():
-    """Let coverage count no lines while Inductor compiles: none of them is ours, and counting takes as long again."""
-    compile_by_inductor = compiled.compile_by_inductor
+    """Count no lines of Inductor, as none of them is ours."""
+    with patch.object(compiled, "compile_by_inductor", uncounted()(compiled.compile_by_inductor)):
+        yield
 
-    def uncounted(*args):
-        trace = sys.gettrace()
-        sys.settrace(None)
-        try:
-            return compile_by_inductor(*args)
-        finally:
-            sys.settrace(trace)
 
-    with patch.object(compiled, "compile_by_inductor", uncounted):
+@pytest.fixture(autouse=True)
+def _uncounted_trainings(request):
+    """Count no lines in rooms of long trainings: each line has to be reached by a test of its own folder."""
+    with uncounted() if request.path.parent.name in ("end_to_end", "robustness") else contextlib.nullcontext():
         yield
 
 

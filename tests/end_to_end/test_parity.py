@@ -11,7 +11,7 @@ from support.likelihoods import LIKELIHOODS
 
 from pyrovae import fit
 from pyrovae.inference import seeded
-from pyrovae.inference.compiled import capture
+from pyrovae.inference.compiled import OPTIONS, capture
 from pyrovae.inference.objectives import OBJECTIVES
 from pyrovae.parts.networks import NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
@@ -35,7 +35,9 @@ MEMBERS = [
 
 
 @pytest.fixture
-def in_float64():
+def in_float64(monkeypatch):
+    """Compile in float64, to loops of single numbers: Inductor takes twice as long to write them for vectors."""
+    monkeypatch.setitem(OPTIONS, "cpp.simdlen", 1)
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
