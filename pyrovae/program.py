@@ -145,6 +145,7 @@ class Program(PyroModule):
         return probabilities
 
     @numpy_for_numpy
+    @in_batches
     @torch.no_grad()
     def encode(self, x: Tensor, y: Tensor | None = None) -> TorchDistribution:
         """Return the distribution of the code, q(z | x, y): batch shape (n,), event shape (latent,)."""

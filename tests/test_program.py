@@ -7,6 +7,7 @@ from support.builders import small_vae
 from torch import nn
 
 from pyrovae import VAE, InputError
+from pyrovae.inference import seeded
 
 CONDITIONS = ("none", "label", "quadrant1", "quadrant2", "quadrant3")
 
@@ -94,6 +95,24 @@ def test_many_rows_are_run_a_batch_at_a_time(kind, monkeypatch):
     assert counts == [5, 5, 3] * 3
     with pytest.raises(InputError, match="y: expected a tensor of 13 labels, got shape"):
         vae.reconstruct(x, y[:12])
+
+
+@pytest.mark.parametrize("posterior", ["diagonal", "lowrank", "full", "delta", "flow"])
+def test_many_images_are_encoded_a_batch_at_a_time_if_their_distributions_can_be_put_together(posterior, monkeypatch):
+    vae, _ = small_vae(posterior=posterior, latent_dim=3)
+    x, counts = torch.rand(13, 1, 8, 8), []
+    whole = vae.encode(x)
+    monkeypatch.setattr("pyrovae.inference.arrays.BATCH", 5)
+    vae.encoder.register_forward_pre_hook(lambda _, arguments: counts.append(len(arguments[0])))
+    codes = vae.encode(x)
+    assert counts == ([5, 13] if posterior == "flow" else [5, 5, 3])
+    assert (type(codes), codes.batch_shape, codes.event_shape) == (type(whole), (13,), (3,))
+    with seeded(0):
+        z = whole.sample()
+    with seeded(0):
+        torch.testing.assert_close(codes.sample(), z, rtol=1e-5, atol=1e-6)
+    if posterior not in ("flow", "delta"):  # which score a rounding error as the inverse of a flow, or −∞
+        torch.testing.assert_close(codes.log_prob(z), whole.log_prob(z), rtol=1e-5, atol=1e-5)
 
 
 def test_codes_of_another_precision_are_decoded():

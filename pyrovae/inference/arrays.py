@@ -1,15 +1,24 @@
 """Lets methods take arrays of numpy, and return them; and take many rows, a batch of them at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
 import numpy as np
+import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
 F = TypeVar("F", bound=Callable[..., Any])
 BATCH = 1000  # images, codes or rows at once, at most
+
+# The arguments, each with a row for every image, that make a distribution of a batch of images.
+ARGUMENTS: dict[type, tuple[str, ...]] = {
+    dist.Normal: ("loc", "scale"),
+    dist.LowRankMultivariateNormal: ("loc", "cov_factor", "cov_diag"),
+    dist.MultivariateNormal: ("loc", "scale_tril"),
+    dist.Delta: ("v",),
+}
 
 
 def numpy_for_numpy(method: F) -> F:
@@ -40,7 +49,7 @@ def in_batches(method: F) -> F:
     """Call a method for at most `BATCH` rows of its tensors at a time, and put what it returns together.
 
     So the memory that its networks take does not grow with the number of rows. The method returns a tensor with a row
-    for each.
+    for each, or a distribution; one that `joined` cannot put together is that of all rows at once.
     """
 
     @wraps(method)
@@ -54,11 +63,27 @@ def in_batches(method: F) -> F:
                 return {name: each[rows] if np.ndim(each) else each for name, each in value.items()}
             return value[rows] if isinstance(value, Tensor) and value.dim() else value
 
-        results = []
+        results: list[Any] = []
         for start in range(0, max(counts), BATCH):
             rows = slice(start, start + BATCH)
             named = {name: part(value, rows) for name, value in kwargs.items()}
             results.append(method(module, *(part(value, rows) for value in args), **named))
-        return torch.cat(results)
+            if joined(results[:1]) is None:
+                return method(module, *args, **kwargs)
+        return joined(results)
 
     return run  # type: ignore[return-value]
+
+
+def joined(parts: Sequence[Any]) -> Any:
+    """Return tensors, or distributions of `ARGUMENTS`, one after another as one; None for other distributions."""
+    first = parts[0]
+    if isinstance(first, Tensor):
+        return torch.cat([*parts])
+    if isinstance(first, dist.Independent) and len(first.batch_shape) == 1:
+        base = joined([part.base_dist for part in parts])
+        return None if base is None else base.to_event(first.reinterpreted_batch_ndims)
+    if type(first) not in ARGUMENTS or not first.batch_shape:
+        return None
+    arguments = {name: torch.cat([getattr(part, name) for part in parts]) for name in ARGUMENTS[type(first)]}
+    return type(first)(**arguments)
