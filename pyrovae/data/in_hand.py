@@ -68,8 +68,8 @@ def read_in_hand(
                 for name, values in read.tensors.items()
             }
         )
-    numbers, found = read_labels(with_labels, {name: len(arrays[name]) for name in arrays}, place, classes)
-    return InHand(read, numbers, found)
+    numbers, class_names = read_labels(with_labels, {name: len(arrays[name]) for name in arrays}, place, classes)
+    return InHand(read, numbers, class_names)
 
 
 def _gaps(values: Tensor, mask: Any, name: str, names: Sequence[str], read: Sets) -> np.ndarray:

@@ -37,13 +37,13 @@ def read_labels(
         warnings.warn(
             f"dataset: {unknown:,} of {total:,} images in {place} have no label (-1, NaN or empty)", stacklevel=3
         )
-    found = np.unique(np.concatenate([array[known[name]] for name, array in values.items()]))
-    names = tuple(classes) or tuple(map(str, found))
-    numbers = np.array([_number(value.item(), names, place) if classes else i for i, value in enumerate(found)], int)
+    distinct = np.unique(np.concatenate([array[known[name]] for name, array in values.items()]))
+    names = tuple(classes) or tuple(map(str, distinct))
+    numbers = np.array([_number(value.item(), names, place) if classes else i for i, value in enumerate(distinct)], int)
     tensors = {}
     for name, array in values.items():
         row = np.full(len(array), UNKNOWN)
-        row[known[name]] = numbers[np.searchsorted(found, array[known[name]])]
+        row[known[name]] = numbers[np.searchsorted(distinct, array[known[name]])]
         tensors[name] = torch.from_numpy(row)
     return tensors, names
 

@@ -138,8 +138,9 @@ def _check_settings(config: Config, program: Callable[..., Any]) -> None:
 
 def _read_by(program: Callable[..., Any]) -> set[str]:
     """Return the settings that a program reads by what its constructor asks for."""
-    asked = parameters_of(program).keys()
-    return {*asked, *getattr(program, "reads", ()), *(part for part, names in READ_AS.items() if names & asked)}
+    arguments = parameters_of(program).keys()
+    read = {part for part, names in READ_AS.items() if names & arguments}
+    return {*arguments, *getattr(program, "reads", ()), *read}
 
 
 def is_density(config: Config) -> bool:

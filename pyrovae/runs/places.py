@@ -12,7 +12,7 @@ def located(config: Config, folder: Path) -> Config:
     A run is mostly made in a folder above its own, and its places are relative to that. A warning says what is found
     elsewhere than here.
     """
-    found: dict[str, str] = {}
+    places: dict[str, str] = {}
     for name in PLACES:
         text = str(getattr(config, name) or "")
         kind, _, rest = text.partition(":") if name == "dataset" else ("", "", text)
@@ -21,6 +21,6 @@ def located(config: Config, folder: Path) -> Config:
             continue
         parents = (parent / place for parent in folder.resolve().parents)
         if (elsewhere := next((path for path in parents if path.exists()), None)) is not None:
-            found[name] = f"{kind}:{elsewhere}" if kind else str(elsewhere)
+            places[name] = f"{kind}:{elsewhere}" if kind else str(elsewhere)
             warnings.warn(f"{name}: {place} is not here, and is read from {elsewhere}", stacklevel=3)
-    return config.replace(**found) if found else config
+    return config.replace(**places) if places else config
