@@ -50,7 +50,8 @@ def command(
     RUN/evaluation.json gets the estimate, its standard errors over the images and of the samples, its diagnostics and
     a report on the latent space (active units, KL of each dimension, mutual information, how well labels can be read
     from the codes); with --ais also the annealed estimate, beside the importance-sampled one of the same images, and
-    bounds of log p(x) from both sides, of images drawn from the model. RUN/report.html is written again.
+    bounds of log p(x) from both sides, of images drawn from the model. RUN/estimates.safetensors gets the estimates of
+    each image. RUN/report.html is written again.
 
     RUN is a folder of `pyrovae train`. Twice the samples take twice the time, and come closer to log p(x) from below.
     If the command is stopped or killed, repeat it with --resume: it goes on, and ends with the same number.

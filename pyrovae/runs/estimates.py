@@ -1,6 +1,7 @@
-"""Save the estimates of an unfinished evaluation, from which `pyrovae evaluate --resume` continues."""
+"""Save the estimates of an evaluation: of an unfinished one, which `--resume` continues, and of a complete one."""
 
 import io
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import TypedDict
 
 import torch
+from safetensors.torch import save
 from torch import Tensor
 
 from pyrovae import __version__
@@ -15,7 +17,7 @@ from pyrovae.errors import InputError
 from pyrovae.inference.randomness import random_state, set_random_state
 from pyrovae.runs.digests import digests_of, expect_sound_archive
 from pyrovae.runs.files import write_whole
-from pyrovae.runs.reading import WEIGHTS, read
+from pyrovae.runs.reading import ESTIMATES, OF_EACH, WEIGHTS, read
 
 NAME = "evaluation.pt"
 KINDS = ("log_likelihood", "elbo", "effective_samples", "pareto_k")
@@ -88,6 +90,12 @@ class Estimates:
         write_whole(self.folder / NAME, content.getvalue())
         self._written = time.monotonic()
 
+    def finish(self) -> None:
+        """Write the estimates of each image, once there are all, to estimates.safetensors; as float32."""
+        tensors = {name: torch.cat([batch[name] for batch in self.batches]).float() for name in OF_EACH}
+        about = {"samples": self.settings["samples"], "seed": self.settings["seed"], "weights": self.weights}
+        write_whole(self.folder / ESTIMATES, save(tensors, {"pyrovae": json.dumps(about)}))
+
     def remove(self) -> None:
-        """Delete the file, once the evaluation is complete."""
+        """Delete the file of the unfinished evaluation, once it is complete."""
         (self.folder / NAME).unlink(missing_ok=True)

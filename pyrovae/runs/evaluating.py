@@ -1,4 +1,7 @@
-"""Evaluate a run, and write evaluation.json: log p(x) of its test images, and a report on its latent space."""
+"""Evaluate a run: write log p(x) of its test images, and a report on its latent space, to evaluation.json.
+
+The estimates of each image go to estimates.safetensors.
+"""
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -51,7 +54,7 @@ class Step:
 class Evaluating:
     """One evaluation of a run, step by step, for a caller who shows its progress; `Run.evaluate` does all of it.
 
-    The loop does the work and writes evaluation.json; `result` is then what that file holds. Whatever ends the loop
+    The loop does the work and writes both files; `result` is then what evaluation.json holds. Whatever ends the loop
     early, the estimates so far are kept, and `resume` goes on from them to the same numbers. Draw no random numbers
     inside the loop: the estimates would draw others.
     """
@@ -132,6 +135,7 @@ class Evaluating:
             nats = -summary["log_likelihood"]
             result |= {**measured_on(self.run.trusted, data, vae, nats), "seed": self.seed}
             result["weights"] = estimates.weights
+        estimates.finish()
         self.run.save_evaluation(result)
         estimates.remove()
         self.resumable = False

@@ -11,7 +11,14 @@ from pyrovae.runs.trust import SIGNATURE, sign
 
 OF_TRAINING = ("config.toml", "metrics.jsonl", "model.safetensors", "checkpoint.pt", "progress.safetensors")
 # These files describe the final weights, and are deleted when the training is resumed.
-OF_WEIGHTS = ("summary.json", "evaluation.json", "evaluation.pt", "explore.html", "report.html")
+OF_WEIGHTS = (
+    "summary.json",
+    "evaluation.json",
+    "estimates.safetensors",
+    "evaluation.pt",
+    "explore.html",
+    "report.html",
+)
 FILES = (*OF_TRAINING, *OF_WEIGHTS, SIGNATURE)
 FOLDERS = ("figures", "tensorboard")
 EVENTS = "tensorboard/events.out.tfevents.*"

@@ -20,11 +20,12 @@ from pyrovae.errors import InputError, reason
 from pyrovae.parts.kinds import LIKELIHOODS_OF
 from pyrovae.runs.checks import expect, json_of
 from pyrovae.runs.files import expect_own
-from pyrovae.runs.schema import About, Evaluation, Summary
+from pyrovae.runs.schema import About, EstimatedBy, Evaluation, Summary
 from pyrovae.training.record import Record, losses_of
 
 T = TypeVar("T")
-WEIGHTS = "model.safetensors"
+WEIGHTS, ESTIMATES = "model.safetensors", "estimates.safetensors"
+OF_EACH = ("log_likelihood", "elbo", "effective_samples")  # the estimates that are kept of each image
 # Settings that a config.toml may lack: they have no value, or the first runs were written before they existed.
 MAY_BE_MISSING = {
     *("data_dir", "image_size", "threads", "compile", "cycle", "free_bits"),
@@ -93,6 +94,17 @@ def read_progress(path: Path) -> dict[str, Tensor]:
     if unknown := [name for name in images if name != "original" and not name.isdecimal()]:
         raise ValueError(f"images of {unknown[0]!r}")
     return {name: images[name] / 255 for name in sorted(images, key=lambda name: (name != "original", name.zfill(9)))}
+
+
+def read_estimates(path: Path) -> tuple[dict[str, Tensor], EstimatedBy]:
+    """Read estimates.safetensors: the estimates of each image by name, (images,), and what they were made with."""
+    with safetensors.safe_open(path, "pt") as file:
+        about = expect(json_of(file.metadata()["pyrovae"]), EstimatedBy, "metadata")
+    estimates = load_file(path)
+    shapes = {tuple(each.shape) for each in estimates.values()}
+    if {*estimates} != {*OF_EACH} or len(shapes) != 1 or len(shapes.pop()) != 1:
+        raise ValueError(f"{', '.join(f'{name} {tuple(each.shape)}' for name, each in estimates.items())}")
+    return estimates, about
 
 
 def read_about(path: Path) -> About:

@@ -1,8 +1,8 @@
 """A run folder: create it, open it, record a training in it and resume that training.
 
 A training writes config.toml, metrics.jsonl, model.safetensors, checkpoint.pt, progress.safetensors, summary.json,
-figures/*.png and report.html; other commands write evaluation.json (evaluation.pt until it is complete), explore.html
-and tensorboard/.
+figures/*.png and report.html; other commands write evaluation.json and estimates.safetensors (evaluation.pt until these
+are complete), explore.html and tensorboard/.
 """
 
 import io
@@ -128,6 +128,23 @@ class Run:
                 f"run: expected an evaluation.json of the weights in {self.path}, got one of other weights"
             )
         return evaluation
+
+    @property
+    def estimates(self) -> dict[str, Tensor] | None:
+        """`log_likelihood` and `elbo` of each test image (images,), in nats, and `effective_samples`, if evaluated.
+
+        Raises `InputError` if evaluation.json is of another evaluation.
+        """
+        evaluation = self.evaluation
+        if evaluation is None or not (self.path / reading.ESTIMATES).exists():
+            return None
+        estimates, about = self._read(reading.ESTIMATES, reading.read_estimates)
+        if about != {name: evaluation.get(name) for name in about}:
+            raise InputError(
+                f"run: expected {reading.ESTIMATES} of the evaluation in {self.path}, got those of another one;"
+                " evaluate the run again"
+            )
+        return estimates
 
     @cached_property
     def data(self) -> Data:

@@ -130,6 +130,14 @@ class Evaluation(Units):
     latents: NotRequired[Latents]
 
 
+class EstimatedBy(TypedDict):
+    """The metadata of estimates.safetensors: the evaluation that the estimates of each image belong to."""
+
+    samples: int
+    seed: int
+    weights: str
+
+
 class PixelProtocol(TypedDict):
     """The fields of `pyrovae.data.pixels.Pixels`."""
 

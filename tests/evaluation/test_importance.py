@@ -6,11 +6,13 @@ import math
 
 import pyro.distributions as dist
 import pytest
+import safetensors
 import torch
+from safetensors.torch import save_file
 from support.builders import small_data, small_vae
 from support.commands import pyrovae
 
-from pyrovae import Config, InputError, annealed_log_likelihoods, build, fit, load, log_likelihoods
+from pyrovae import Config, InputError, Run, annealed_log_likelihoods, build, fit, load, log_likelihoods
 from pyrovae.evaluation.importance import are_heavy, log_weights, numbers_per_sample, pareto_k, reliable_k, summarise
 from pyrovae.runs.estimates import Estimates
 
@@ -176,6 +178,37 @@ def test_the_command_writes_what_it_prints(tmp_path, monkeypatch, capsys):
     assert f"log p(x) = {saved['log_likelihood']:.2f} {errors}" in printed
     lower, upper = latents["mutual_information_lower"], latents["mutual_information_upper"]
     assert f"mutual information {lower:.2f} to {upper:.2f}, marginal KL {latents['marginal_kl_lower']:.2f}" in printed
+
+
+def test_the_estimates_of_each_image_are_kept_as_those_of_one_evaluation(here, capsys):
+    assert pyrovae("train --epochs 1 --hidden 8 --pixels static --no-figures --out run") == 0
+    run = Run(here / "run")
+    assert run.estimates is None
+    assert pyrovae("evaluate run --samples 100 --images 30 --no-latents") == 0
+    estimates, evaluation = run.estimates, run.evaluation
+    assert {(name, each.dtype, each.shape) for name, each in estimates.items()} == {
+        (name, torch.float32, (30,)) for name in ("log_likelihood", "elbo", "effective_samples")
+    }
+    assert estimates["log_likelihood"].mean().item() == pytest.approx(evaluation["log_likelihood"], rel=1e-6)
+    error = estimates["log_likelihood"].std() / 30**0.5
+    assert error.item() == pytest.approx(evaluation["standard_error"], rel=1e-5)
+    assert estimates["elbo"].mean().item() == pytest.approx(evaluation["elbo"], rel=1e-6)
+    assert estimates["effective_samples"].median().item() == pytest.approx(evaluation["effective_samples"], rel=1e-6)
+    run.save_evaluation(evaluation | {"seed": 1})
+    with pytest.raises(
+        InputError, match=r"expected estimates.safetensors of the evaluation in .*, got those of anothe"
+    ):
+        _ = run.estimates
+    run.save_evaluation(evaluation)
+    file = here / "run/estimates.safetensors"
+    with safetensors.safe_open(file, "pt") as opened:
+        about = opened.metadata()
+    for tensors in ({"elbo": estimates["elbo"]}, estimates | {"elbo": torch.zeros(29)}, {}):
+        save_file(tensors, file, about)
+        with pytest.raises(InputError, match=r"expected a sound estimates.safetensors in .*, got: "):
+            _ = run.estimates
+    assert pyrovae("train --resume --epochs 2 --out run --no-figures") == 0  # other weights
+    assert not file.exists()
 
 
 @pytest.mark.parametrize(("share", "word"), [(0.05, "(samples)"), (0.5, "(samples, at least)")])
