@@ -113,6 +113,12 @@ def no_network(monkeypatch):
     refuse_network(monkeypatch)
 
 
+@pytest.fixture
+def loops_of_numbers(monkeypatch):
+    """Compile to loops over single numbers, where a test is of the graph: those over vectors take twice as long."""
+    monkeypatch.setitem(compiled.OPTIONS, "cpp.simdlen", 1)
+
+
 # --- threads ---
 
 

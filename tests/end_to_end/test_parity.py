@@ -11,7 +11,7 @@ from support.likelihoods import LIKELIHOODS
 
 from pyrovae import fit
 from pyrovae.inference import seeded
-from pyrovae.inference.compiled import OPTIONS, capture
+from pyrovae.inference.compiled import capture
 from pyrovae.inference.objectives import OBJECTIVES
 from pyrovae.parts.networks import NETWORKS
 from pyrovae.parts.posteriors import POSTERIORS
@@ -35,9 +35,7 @@ MEMBERS = [
 
 
 @pytest.fixture
-def in_float64(monkeypatch):
-    """Compile in float64, to loops of single numbers: Inductor takes twice as long to write them for vectors."""
-    monkeypatch.setitem(OPTIONS, "cpp.simdlen", 1)
+def in_float64(loops_of_numbers):
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
@@ -86,6 +84,29 @@ def test_every_component_compiles_to_a_step_that_agrees_with_pyros_trace_elbo(me
     result = at(rows, compiled)
     assert result[0].dtype == torch.float64
     compare(result, expected)
+
+
+def test_every_likelihood_scores_in_loops_over_vectors_as_it_does_eagerly():
+    """In float32, as trainings are, while the comparison with Pyro compiles to loops of single numbers."""
+    members = []
+    for name, member in LIKELIHOODS.items():
+        vae, config = small_vae(likelihood=name, pixels=next(each for each in member.domain if each != "dynamic"))
+        data = small_data(pixels=config.pixels)
+        members.append((vae.likelihood, data.batch(data.train, slice(0, 5)).x))
+    features = [torch.randn(5, likelihood.features, 1, 8, 8) for likelihood, _ in members]
+
+    def scores(*features):
+        results = []
+        for (likelihood, x), h in zip(members, features):
+            h = h.detach().requires_grad_()
+            score = likelihood(h).log_prob(x)
+            results += [score.detach(), *torch.autograd.grad(score.sum(), h)]
+        return tuple(results)
+
+    with pyro.validation_enabled(False):  # which looks at values, as a graph cannot
+        results = capture(scores, *features)(*features)
+    for result, expected in zip(results, scores(*features), strict=True):
+        torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-4)
 
 
 PYROS = {

@@ -8,6 +8,7 @@ from pyrovae import InputError, fit
 from pyrovae.inference.precision import products
 
 
+@pytest.mark.usefixtures("loops_of_numbers")
 @pytest.mark.parametrize("compiled", ["no", "yes"])
 @pytest.mark.parametrize("network", ["mlp", "conv"])
 def test_bfloat16_changes_a_training_a_little(network, compiled):

@@ -78,6 +78,7 @@ def test_a_program_that_does_not_fit_itself_is_refused_before_it_trains(change, 
         fit(_wrong(change), load(CONFIG), CONFIG)
 
 
+@pytest.mark.usefixtures("loops_of_numbers")
 @pytest.mark.parametrize("compile", ["no", "yes"])
 def test_a_program_of_two_layers_trains_with_a_term_for_each_and_resumes_where_it_is_eager(compile):
     config, data = CONFIG.replace(compile=compile, epochs=3), load(CONFIG)

@@ -257,6 +257,7 @@ def test_every_step_can_be_captured_as_a_graph_which_follows_the_temperature(gra
                 torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.usefixtures("loops_of_numbers")
 def test_a_compiled_training_is_the_same_but_for_rounding():
     losses = []
     for choice in ("no", "yes"):

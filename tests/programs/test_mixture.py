@@ -169,6 +169,7 @@ def test_several_mixtures_train_as_one_program():
         assert [record["test"]["loss"] for record in records] == pytest.approx(losses, rel=1e-4)
 
 
+@pytest.mark.usefixtures("loops_of_numbers")
 @pytest.mark.parametrize("settings", [{}, {"likelihood": "gaussian", "particles": 2}], ids=["elbo", "two particles"])
 def test_compiled_steps_follow_the_same_path(settings):
     losses = []

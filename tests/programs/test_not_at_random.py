@@ -153,6 +153,7 @@ def test_all_parts_train_resume_bit_for_bit_and_impute(settings):
     assert filled.draws.isfinite().all()
 
 
+@pytest.mark.usefixtures("loops_of_numbers")
 def test_the_compiled_step_is_the_eager_one():
     results = []
     for compile in ("no", "yes"):

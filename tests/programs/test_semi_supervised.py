@@ -158,6 +158,7 @@ def test_all_parts_train_and_resume_bit_for_bit(settings):
     expect_resumed_with_few_labels(small, settings)
 
 
+@pytest.mark.usefixtures("loops_of_numbers")
 def test_the_compiled_step_is_the_eager_one():
     data, results = small_data(), []
     for compile in ("no", "yes"):
@@ -169,6 +170,7 @@ def test_the_compiled_step_is_the_eager_one():
         assert compiled["test"]["loss"] == pytest.approx(eager["test"]["loss"], rel=1e-4)
 
 
+@pytest.mark.usefixtures("loops_of_numbers")
 @pytest.mark.parametrize("estimator", [EnumeratedELBO, TraceEnum_ELBO])
 def test_pyros_own_estimator_of_sums_is_evaluated_and_compiled_too(estimator):
     x, y = (

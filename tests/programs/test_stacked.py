@@ -187,6 +187,7 @@ def test_all_parts_train_and_resume_bit_for_bit(settings):
     expect_resumed_with_few_labels(small, settings)
 
 
+@pytest.mark.usefixtures("loops_of_numbers")
 def test_the_compiled_step_is_the_eager_one():
     data, results = small_data(), []
     data.train.labels[:20] = -1

@@ -181,6 +181,7 @@ def test_the_terms_add_up_to_the_loss_whatever_weight_the_latents_have(program):
     torch.testing.assert_close(weighted, expected, rtol=1e-12, atol=0)
 
 
+@pytest.mark.usefixtures("loops_of_numbers")
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_the_step_compiles_and_agrees(program):
     program, x = program(), torch.randn(5, 4)
