@@ -1,7 +1,8 @@
 """A program is a model and a guide; this file holds what follows from running them."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pyro
@@ -63,6 +64,7 @@ class Program(PyroModule):
     has_kl: bool = True  # False for a plain autoencoder, whose guide has no density
     gradient: str = ""  # how the gradient gets through draws that are not reparameterised, of `gradients`
     gradients: tuple[str, ...] = ()
+    unread: Mapping[str, str] = MappingProxyType({})  # settings that `build` was given and no part reads, and a message
 
     def __init__(self) -> None:
         with pyro.settings.context(module_local_params=True):

@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from pyrovae.runs.schema import Row, SweepContent
 from pyrovae.runs.sweep import batched_groups, is_done, prepare, save_sweep
 from pyrovae.runs.trust import to_repeat
 from pyrovae.training.fit import fit
+from pyrovae.training.objective import without_effect
 
 TICK = 0.2  # seconds between two looks at the workers
 
@@ -104,7 +105,7 @@ class Sweep:
         at_least(1, **{name: n for name, n in {"jobs": jobs, "evaluate": evaluate}.items() if n is not None})
         self.path, self.grid = path_of("out", path), grid if isinstance(grid, Grid) else grid_of(grid)
         self.samples, self.figures, self.batched = evaluate, figures, batched
-        _check(self.grid, evaluate is not None)
+        self.grid = _checked(self.grid, evaluate is not None)
         any_config = next(iter(self.grid.configs.values()))
         self.jobs = jobs or (1 if choose_device(any_config.device).type == "cuda" else cores())
         with only_writer(self.path):
@@ -180,24 +181,42 @@ def label_of(settings: Settings) -> str:
     return ", ".join(f"{name} {as_text(value)}" for name, value in settings.items()) or "all seeds"
 
 
-def _check(grid: Grid, evaluated: bool) -> None:
-    """Build all models, so that settings that do not fit each other are refused before any run starts."""
+def _checked(grid: Grid, evaluated: bool) -> Grid:
+    """Build all models, so that settings that do not fit each other are refused before any run starts.
+
+    A setting for all runs that some models read and others do not, as `components` beside several priors, is left out
+    of the others.
+    """
     loaded: dict[tuple[object, ...], Data] = {}
-    checked: set[str] = set()
+    left_out: dict[str, dict[str, str]] = {}  # of each model, by its config without a seed
+    configs: dict[str, Config] = {}
     for name, config in grid.configs.items():
         choose_device(config.device)
-        config = config.replace(seed=0, device="cpu")  # the accelerator is left to the workers
+        model = config.replace(seed=0, device="cpu")  # the accelerator is left to the workers
         source = tuple(getattr(config, setting) for setting in READ)
-        if config.to_toml() in checked:
-            continue
-        checked.add(config.to_toml())
+        key = model.to_toml()
         try:
-            data = loaded[source] = loaded.get(source) or load(config)
-            vae = fit(build_for(config, data), data, config).vae
-            if evaluated and not vae.has_kl:
-                raise InputError("evaluate: expected a posterior that is a density, got a plain autoencoder")
+            if key not in left_out:
+                data = loaded[source] = loaded.get(source) or load(model)
+                vae = build_for(model, data)
+                unread = without_effect(vae, model)
+                left_out[key] = {name: message for name, message in unread.items() if name not in grid.swept}
+                vae.unread = {name: message for name, message in vae.unread.items() if name in grid.swept}
+                vae = fit(vae, data, _without(model, left_out[key])).vae
+                if evaluated and not vae.has_kl:
+                    raise InputError("evaluate: expected a posterior that is a density, got a plain autoencoder")
         except InputError as error:
             raise InputError(f"{name.rpartition(',')[0] or name}: {error}") from None
+        configs[name] = _without(config, left_out[key])
+    for name, message in next(iter(left_out.values())).items():
+        if all(name in others for others in left_out.values()):
+            raise InputError(message)
+    return Grid(grid.swept, configs)
+
+
+def _without(config: Config, names: Iterable[str]) -> Config:
+    """Return the config with the defaults of these settings."""
+    return Config(**{name: value for name, value in config.differing().items() if name not in {*names}})
 
 
 def _epochs_of(run: Run) -> int:

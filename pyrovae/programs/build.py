@@ -1,7 +1,7 @@
 """Build the program that a config describes: look up what it is made of, make it, and check that all fits together."""
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pyrovae.config import values
+from pyrovae.config.following import following
 from pyrovae.config.settings import Config, as_text, group_of
 from pyrovae.data.data import Data
 from pyrovae.errors import InputError, at_least, reason
@@ -100,6 +101,7 @@ def build(
         )
     with allocation_refused():
         _check_sites(program, parts[0])
+    program.unread = _unread(config, parts[0].read)
     return program
 
 
@@ -134,6 +136,26 @@ def _check_settings(config: Config, program: Callable[..., Any]) -> None:
             f"{name}: expected {as_text(field.default) or 'nothing'}, as program {config.program!r} does not read it"
             f" ({readers} does), got {as_text(getattr(config, name))!r}"
         )
+
+
+def _unread(config: Config, read: Collection[str]) -> dict[str, str]:
+    """Name the settings of the model that are chosen, and of which no part is made; with what to do about each."""
+    unread = {}
+    for name, value in config.differing().items():
+        field = Config.model_fields[name]
+        if group_of(field) == "Model" and name not in (*READ_AS, *read):
+            default = following(config.model_dump()).get(name, field.default)
+            readers = " or ".join(
+                f"{family} {member}"
+                for family, members in FAMILIES.items()
+                for member, part in members.items()
+                if name in parameters_of(part)
+            )
+            unread[name] = (
+                f"{name}: expected {as_text(default)}, as no part of this model reads it ({readers} does), got"
+                f" {as_text(value)!r}"
+            )
+    return unread
 
 
 def _read_by(program: Callable[..., Any]) -> set[str]:

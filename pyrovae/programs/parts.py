@@ -22,7 +22,8 @@ class Parts(Mapping[str, Any]):
 
     `members` are the classes by family, and `more` is what `config` does not have. A part is made when it is first
     asked for. To ask for several in the order of this mapping makes them in the order that decides, together with the
-    seed, which weights they get. `distributions` are the parts that return one: family, module and event shape.
+    seed, which weights they get. `read` are the settings that were asked for, and `distributions` the parts that return
+    one: family, module and event shape.
     """
 
     def __init__(self, config: Config, members: Mapping[str, Any], context: Context | None, **more: Any) -> None:
@@ -30,6 +31,7 @@ class Parts(Mapping[str, Any]):
         more["context"] = () if context is None else context.shape
         self.settings = {name: value for name, value in config.model_dump().items() if name not in members} | more
         self.made: dict[str, Any] = {}
+        self.read: set[str] = set()  # settings that a part was made of
         self.distributions: list[tuple[str, nn.Module, tuple[int, ...]]] = []
         self._under_way: list[str] = []
         self._makers: dict[str, Callable[[], Any]] = {
@@ -57,6 +59,7 @@ class Parts(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name in self.settings:
+            self.read.add(name)
             return self.settings[name]
         if name not in self.made:
             if name in self._under_way:

@@ -17,6 +17,7 @@ from pyrovae.evaluation.importance import log_likelihoods
 from pyrovae.inference import seeded
 from pyrovae.inference.arrays import BATCH
 from pyrovae.inference.effects import mean_of
+from pyrovae.parts.registry import parameters_of
 from pyrovae.programs.build import build_for
 from pyrovae.training.fit import fit
 
@@ -80,6 +81,10 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.data_ = Data.of(X, test=X[:TESTED], pixels=config.pixels, name="X")
         with seeded(seed):
             program = build_for(config, self.data_)
+            defaults = {name: parameter.default for name, parameter in parameters_of(type(self)).items()}
+            program.unread = {  # a default of the estimator's own, such as that of `scale`, nobody has chosen
+                name: message for name, message in program.unread.items() if chosen.get(name) != defaults.get(name)
+            }
             self.losses_ = np.array([epoch["train"]["loss"] for epoch in fit(program, self.data_, config)])
         self.program_ = program.eval()
         self._n_features_out = int(self.program_.encode(self._batches(X[:1])[0]).event_shape[0])

@@ -128,7 +128,7 @@ class Fit:
             raise FloatingPointError(f"epoch {self.epoch + 1}: every one of its steps was skipped; {REMEDIES}")
         active, held_out = ActiveUnits(*self.training_step.vectors), self.data.validation
         with self.threads.chosen():
-            validation = None if held_out is None else elbo_scores(self.vae, self.data, held_out)
+            validation = None if held_out is None else self.training_step.held_out(held_out)
             test = elbo_scores(self.vae, self.data, self.data.test, active)
         if validation is None:
             scores = EpochScores(train=train, test=test)
@@ -148,8 +148,10 @@ class Fit:
     def end_epoch(self, scores: EpochScores) -> Record:
         """Count the epoch as complete, and return its record."""
         seconds, held_out = round(self.state.seconds, 3), scores.get("validation")
-        weighted = None if held_out is None else held_out["reconstruction"] + self.config.beta * held_out["kl"]
-        self.state.end_epoch(weighted)
+        loss = None
+        if held_out is not None:
+            loss = held_out.get("objective", held_out["reconstruction"] + self.config.beta * held_out["kl"])
+        self.state.end_epoch(loss)
         self.scores = scores
         return {"epoch": self.epoch, "seconds": seconds, **scores}
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import torch
 
-from pyrovae.config.settings import Config
+from pyrovae.config.settings import Config, as_text, group_of
 from pyrovae.data.data import Data
 from pyrovae.errors import InputError
 from pyrovae.evaluation.elbo import expect_reads
@@ -12,8 +12,11 @@ from pyrovae.inference.objectives import OBJECTIVES, SUMMED, TraceELBO
 from pyrovae.inference.processes import size
 from pyrovae.inference.sites import Site
 from pyrovae.parts.contexts import Label
-from pyrovae.parts.registry import call, lookup
+from pyrovae.parts.registry import call, lookup, parameters_of
 from pyrovae.program import Program
+
+OF_KL = ("beta", "warmup", "cycle", "free_bits")  # settings of the KL term's weight
+WITHOUT_KL = ("elbo", "mmd")  # the objectives that are different ones without a density of the guide
 
 
 def expect_fitting(vae: Program, data: Data, config: Config, device: torch.device) -> None:
@@ -29,12 +32,49 @@ def expect_fitting(vae: Program, data: Data, config: Config, device: torch.devic
         if unknown := sum(int((~images.known()).sum()) for images in sets if images.labels is not None):
             raise InputError(f"data: expected a label of every image, as the model is given it, got {unknown} without")
     expect_reads(vae, data, data.missing)
+    _expect_effect(vae, config)
     if config.labelled_batch and not data.train.known().any():
         raise InputError(f"labelled_batch: expected 0, as no training image has a label, got {config.labelled_batch}")
     last = len(data.train) % config.batch_size or min(config.batch_size, len(data.train))
     for name, n in {"batch_size": last, "dataset": len(data.test)}.items():
         if n < size():
             raise InputError(f"{name}: expected an image for each of {size()} processes in every batch, got {n}")
+
+
+def without_effect(vae: Program, config: Config) -> dict[str, str]:
+    """Name the settings of model and objective that are chosen and that nothing reads; with what to do about each."""
+    estimator = lookup("objective", config.objective, OBJECTIVES)
+    read = {*parameters_of(estimator), *OF_KL, "objective", "particles"}
+    reasons = {}
+    for name in config.differing():
+        if group_of(Config.model_fields[name]) == "Objective" and name not in read:
+            readers = " or ".join(known for known, member in OBJECTIVES.items() if name in parameters_of(member))
+            reasons[name] = f"objective {config.objective!r} does not read it ({readers} does)"
+        if name in OF_KL and not vae.has_kl:
+            reasons[name] = f"posterior {config.posterior!r} has no KL"
+    return {**vae.unread} | {
+        name: f"{name}: expected {Config.model_fields[name].default}, as {why}, got {as_text(getattr(config, name))}"
+        for name, why in reasons.items()
+    }
+
+
+def _expect_effect(vae: Program, config: Config) -> None:
+    """Raise `InputError` for settings that change nothing, or not what they seem to."""
+    for message in without_effect(vae, config).values():
+        raise InputError(message)
+    for name in ("warmup", "cycle"):
+        if getattr(config, name) > config.epochs:
+            raise InputError(f"{name}: expected at most the epochs, {config.epochs}, got {getattr(config, name)}")
+    if config.patience and config.patience < config.warmup:
+        raise InputError(
+            f"patience: expected {config.warmup} or more, so that no training stops while the weight of the KL rises,"
+            f" in warmup = {config.warmup} epochs, got {config.patience}"
+        )
+    if not vae.has_kl and config.objective in OBJECTIVES and config.objective not in WITHOUT_KL:
+        raise InputError(
+            f"objective: expected {' or '.join(WITHOUT_KL)}, as posterior {config.posterior!r} has no density, got"
+            f" {config.objective!r}"
+        )
 
 
 def objective_of(config: Config, vae: Program, sites: Mapping[str, Site]) -> TraceELBO:
@@ -48,8 +88,6 @@ def objective_of(config: Config, vae: Program, sites: Mapping[str, Site]) -> Tra
         estimator = SUMMED[config.objective]
     if getattr(estimator, "weighs_particles", False) and config.particles == 1:
         raise InputError(f"particles: objective {config.objective!r} expects 2 or more (1 is the elbo), got 1")
-    if config.free_bits and not vae.has_kl:
-        raise InputError(f"free_bits: expected 0, as posterior {config.posterior!r} has no KL, got {config.free_bits}")
     particles = {"num_particles": config.particles, "vectorize_particles": config.particles > 1}
     objective: TraceELBO = call("objective", estimator, config.model_dump() | particles | {"max_plate_nesting": 1})
     if not hasattr(objective, "terms"):

@@ -12,7 +12,8 @@ from torch import Tensor
 from pyrovae.config.settings import Config
 from pyrovae.data.data import Data
 from pyrovae.data.feed import Feed
-from pyrovae.evaluation.elbo import Scores, Total, arguments, sites_of_images
+from pyrovae.data.images import Images
+from pyrovae.evaluation.elbo import Scores, Total, arguments, elbo_scores, sites_of_images
 from pyrovae.inference import SVI, seeded
 from pyrovae.inference.compiled import why_not
 from pyrovae.inference.effects import CountRows
@@ -24,6 +25,7 @@ from pyrovae.program import Program
 from pyrovae.training.objective import objective_of
 from pyrovae.training.schedules import set_kl_weight_and_lr
 
+ELBOS = ("elbo", "analytic", "stl")  # the objectives whose expected loss is the ELBO
 CODES, CODES_AT_ONCE = 20_000, 1000  # training images whose codes a program is shown
 
 
@@ -126,9 +128,29 @@ class TrainingStep:
     def scores(self) -> Scores:
         """Return the mean scores over this epoch's steps; with `objective` if the weighted loss differs."""
         config = self.config
-        weighted = config.beta != 1 or config.warmup > 0 or config.free_bits > 0 or config.objective != "elbo"
-        weighted |= self.vae.supervised and config.classifier_weight > 0
-        return self.total.per_image(weighted)
+        weighted = config.beta != 1 or config.warmup > 0 or config.objective != "elbo"
+        return self.total.per_image(weighted or self._is_more_than_terms())
+
+    def _is_more_than_terms(self) -> bool:
+        """Whether the loss is more than the sum of its terms, or than what a free nat of each makes of it."""
+        return self.config.free_bits > 0 or (self.vae.supervised and self.config.classifier_weight > 0)
+
+    def held_out(self, images: Images) -> Scores:
+        """Score images that are held out; with `objective`, if that is more than an ELBO whose KL is weighted.
+
+        It is the loss that is trained, at the full weight of the KL, in nats per image.
+        """
+        scores = elbo_scores(self.vae, self.data, images)
+        if self.config.objective in ELBOS and not self._is_more_than_terms():
+            return scores
+        weight = KLWeight(self.config.beta if self.vae.has_kl else None)
+        svi = SVI(weight(self.vae.model), weight(self.vae.guide), None, self.svi.loss, validate=False)
+        batches = torch.arange(len(images)).split(self.config.batch_size)
+        losses = [
+            svi.evaluate_loss(*arguments(self.vae, self.data.batch(images, rows), training=True)) for rows in batches
+        ]
+        scores["objective"] = torch.stack(losses).sum().item() / len(images)
+        return scores
 
     # --- for several fits as one batched program ---
 

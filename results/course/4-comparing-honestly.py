@@ -172,9 +172,13 @@ plt.show()
 # pseudo-images, so it can take the shape of the distribution of the codes. We train both on black and white pixels.
 
 # %%
-binary = {"pixels": "threshold", "components": 20, "epochs": 40}
-runs = {(prior, seed): train(prior=prior, seed=seed, **binary) for prior in ("normal", "vamp") for seed in (0, 1, 2)}
-for prior in ("normal", "vamp"):
+priors = {"normal": {"prior": "normal"}, "vamp": {"prior": "vamp", "components": 20}}
+runs = {
+    (prior, seed): train(pixels="threshold", seed=seed, **settings)
+    for prior, settings in priors.items()
+    for seed in (0, 1, 2)
+}
+for prior in priors:
     print(f"{prior:7}", [round(runs[prior, seed][2]["test"]["loss"], 2) for seed in (0, 1, 2)])
 
 # %% [markdown]

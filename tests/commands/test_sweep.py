@@ -74,6 +74,22 @@ def test_one_call_leaves_the_files_of_the_command(made_sweep, here, in_this_proc
     assert (written["rows"], written["best"]) == (table["rows"], table["best"])
 
 
+def test_a_setting_that_only_some_of_the_models_read_is_left_out_of_the_others(here, in_this_process):
+    settings = {"prior": ["normal", "mixture"], "objective": ["elbo", "renyi"], "epochs": 1, "hidden": 8}
+    sweep("sweep", settings | {"components": 3, "alpha": 0.3, "particles": 2}, jobs=1, figures=False)
+    configs = {path.parent.name: Run(path.parent).config for path in (here / "sweep").glob("*/config.toml")}
+    assert {name: (config.components, config.alpha) for name, config in configs.items()} == {
+        f"prior={prior},objective={objective},seed=0": (components, alpha)
+        for prior, components in (("normal", 100), ("mixture", 3))
+        for objective, alpha in (("elbo", 0.5), ("renyi", 0.3))
+    }
+    with pytest.raises(InputError, match="components: expected 100, as no part of this model reads it"):
+        sweep("other", {"seed": [0, 1], "components": 3}, jobs=1)
+    with pytest.raises(InputError, match=r"prior=normal,components=3: components: expected 100, as no part of this"):
+        sweep("other", {"prior": ["normal", "mixture"], "components": [3, 4]}, jobs=1)
+    assert not (here / "other").exists()
+
+
 def test_a_list_holds_values_and_a_tuple_is_one():
     grid = grid_of({"hidden": [(8, 8), (16,)], "lr": 0.1, "seed": [0, 1], "data_dir": None})
     assert [*grid.configs] == [f"hidden={hidden},seed={seed}" for hidden in ("8-8", "16") for seed in (0, 1)]

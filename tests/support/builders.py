@@ -32,7 +32,11 @@ def small_data(n: int = 40, shape: tuple[int, int, int] = (1, 8, 8), classes: in
 def small_vae(shape: tuple[int, int, int] = (1, 8, 8), classes: int = 3, **settings):
     """Build a VAE with few units; return it and its config."""
     config = Config(**({"hidden": (16,), "latent_dim": 2, "epochs": 2, "batch_size": 16, "device": "cpu"} | settings))
-    return build(config, shape, classes), config
+    vae = build(config, shape, classes)
+    if "hidden" in vae.unread and "hidden" not in settings:  # by a convolutional network
+        config = config.replace(hidden=(128, 128))
+        vae = build(config, shape, classes)
+    return vae, config
 
 
 def small_fit(**settings):

@@ -20,6 +20,9 @@ def fits(each=DIFFERING, part=None, **settings):
     return made
 
 
+WITHOUT_KL = [{"seed": 3}, {"seed": 4, "lr": 1e-2}, {"seed": 3, "schedule": "cosine"}]
+
+
 def scores(record, parts=("train", "test")):
     return {(part, key): value for part in parts for key, value in record[part].items()}
 
@@ -39,8 +42,9 @@ def scores(record, parts=("train", "test")):
     ],
 )
 def test_each_fit_trains_as_it_does_alone(settings):
-    alone = [[*made] for made in fits(**settings)]
-    together = [*zip(*fit_batched(fits(**settings)))]
+    each = WITHOUT_KL if settings.get("posterior") == "delta" else DIFFERING
+    alone = [[*made] for made in fits(each, **settings)]
+    together = [*zip(*fit_batched(fits(each, **settings)))]
     rounding = 1e-2 if "precision" in settings else 1e-4
     # The gradient of a bias before a batch normalisation is rounding noise, which Adam scales up to full steps.
     # Training scores do not depend on that bias, because each batch is centred; test scores do, and are not compared.

@@ -12,6 +12,7 @@ from support.builders import small_data, small_vae, without_seconds
 from pyrovae import Config, build, elbo_scores, fit, load
 from pyrovae.figures import draw
 from pyrovae.training import fit as fit_module
+from pyrovae.training import step as step_module
 
 
 def run(**settings):
@@ -76,6 +77,20 @@ def test_early_stopping_keeps_the_best_epoch_of_the_validation_set():
     assert [i for i, better in enumerate(improved) if better][-1] == best
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"objective": "mmd", "beta": 0.0, "mmd_weight": 50.0}, {"objective": "iwae", "particles": 5}, {"free_bits": 2.0}],
+)
+def test_the_best_epoch_is_the_best_by_the_objective_that_is_trained(settings):
+    vae, config = small_vae(epochs=4, **settings)
+    data = small_data()
+    fitting = fit(vae, dataclasses.replace(data, validation=data.test), config)
+    losses = [record["validation"]["objective"] for record in fitting]
+    assert fitting.best_epoch == losses.index(min(losses)) + 1
+    scores = fitting.training_step.held_out(fitting.data.validation)
+    assert (scores["objective"] < scores["loss"]) == (config.objective != "elbo")  # a tighter bound, or without the KL
+
+
 def test_a_loss_that_is_not_finite_stops_the_fit():
     vae, config = small_vae(epochs=5)
     fitting = fit(vae, small_data(pixels=config.pixels), config)
@@ -108,13 +123,8 @@ def test_validation_chooses_by_the_weighted_loss(monkeypatch):
 
     data = small_data()
     fitting = fit(vae, dataclasses.replace(data, validation=data.test), config)
-    monkeypatch.setattr(
-        fit_module,
-        "elbo_scores",
-        lambda vae, data, images, watch=None: (
-            scored() if images is fitting.data.validation else dict.fromkeys(("loss", "kl"), 0.0)
-        ),
-    )
+    monkeypatch.setattr(fit_module, "elbo_scores", lambda *_: dict.fromkeys(("loss", "kl"), 0.0))
+    monkeypatch.setattr(step_module, "elbo_scores", scored)
     list(fitting)
     assert fitting.best_epoch == 3
 
@@ -125,15 +135,12 @@ def test_a_validation_or_test_loss_that_is_not_finite_is_named(monkeypatch, name
     data = small_data()
     fitting = fit(vae, dataclasses.replace(data, validation=data.train), config)
     broken = getattr(fitting.data, name)
-    monkeypatch.setattr(
-        fit_module,
-        "elbo_scores",
-        lambda vae, data, images, watch=None: {
-            "loss": math.nan if images is broken else 1.0,
-            "reconstruction": 1.0,
-            "kl": 0.0,
-        },
-    )
+
+    def scored(vae, data, images, watch=None):
+        return {"loss": math.nan if images is broken else 1.0, "reconstruction": 1.0, "kl": 0.0}
+
+    monkeypatch.setattr(fit_module, "elbo_scores", scored)
+    monkeypatch.setattr(step_module, "elbo_scores", scored)
     with pytest.raises(FloatingPointError, match=f"expected a finite {name} loss, got nan"):
         next(iter(fitting))
 
