@@ -62,8 +62,8 @@ def _add_provenance(summary: Summary, config: Config, fit: Fit, records: list[Re
 def measured_on(config: Config, data: Data, vae: Program, nats: float) -> MeasuredOn:
     """Describe what a score of `nats` per image was measured on; for byte pixels, also give it in bits per dimension.
 
-    A dimension is one channel of one pixel. Pixels that the model is given are not counted, because it does not score
-    them.
+    A plain autoencoder has none, as its loss bounds no probability. A dimension is one channel of one pixel. Pixels
+    that the model is given are not counted, because it does not score them.
     """
     seen = int(vae.context.seen.sum()) if isinstance(vae.context, Quadrants) else 0
     measured: MeasuredOn = {
@@ -74,7 +74,7 @@ def measured_on(config: Config, data: Data, vae: Program, nats: float) -> Measur
         "note": _note(config, vae),
         "unit": f"nats per {data.noun}",
     }
-    if config.pixels == "bytes":
+    if config.pixels == "bytes" and vae.has_kl:
         measured["bits_per_dimension"] = nats / math.log(2) / (math.prod(data.shape) - seen)
     return measured
 
@@ -93,6 +93,11 @@ def _note(config: Config, vae: Program) -> str:
         )
     if not is_density(config):
         notes.append(f"{config.likelihood} on {config.pixels} pixels is a relaxed score, not a density")
+    elif config.pixels in ("grey", "standardized") and len(vae.shape) == 3:
+        notes.append(
+            f"{config.likelihood} is a density, and pixels have 256 levels: a narrow one scores them without a ceiling,"
+            " so that no number of another likelihood compares"
+        )
     if config.library != "none":
         notes.append("log p of a row given its total, the library size")
     return "; ".join(notes)
