@@ -1,7 +1,7 @@
 """Imputes the missing values of a dataset by the model of a run."""
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -68,7 +68,7 @@ def _whole(run: Run, dataset: str | None) -> Data:
         raise InputError(
             f"impute: expected the classes {', '.join(run.classes)}, as the run's, got {', '.join(raw.classes)}"
         )
-    images = replace(together, images=run.pixels.fix(together.images, drawn_once=True, seed=config.seed))
+    images = run.pixels.fix(together, drawn_once=True, seed=config.seed)
     data = Data(
         config.dataset,
         images,

@@ -68,7 +68,17 @@ class Config(BaseModel):
         "stop", "Data", "what to do with files of a folder that cannot be read as images"
     )
     pixels: Literal[
-        "grey", "dynamic", "static", "threshold", "bytes", "standardized", "real", "counts", "binary", "columns"
+        "grey",
+        "dynamic",
+        "static",
+        "threshold",
+        "bytes",
+        "dequantised",
+        "standardized",
+        "real",
+        "counts",
+        "binary",
+        "columns",
     ] = setting(
         "grey",
         "Data",

@@ -16,7 +16,8 @@ SCALES = ("shared", "pixel", "optimal")
 # Control characters, and surrogates, which a text in UTF-8 cannot contain.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 # The pixel protocols of images, and those of the rows of a table, which are vectors.
-IMAGES = ("grey", "dynamic", "static", "threshold", "bytes", "standardized")
+IMAGES = ("grey", "dynamic", "static", "threshold", "bytes", "dequantised", "standardized")
+BITS = {"bytes": 0, "dequantised": 8}  # protocols of bytes, and how many bits finer their unit is, per dimension
 VECTORS = ("standardized", "real", "counts", "binary", "columns")
 CONDITIONS = ("none", "label", "quadrant1", "quadrant2", "quadrant3")  # beside the columns of a table
 MOST = 1_000_000_000  # the largest count: products of larger ones overflow

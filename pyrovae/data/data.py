@@ -138,7 +138,7 @@ class Data:
         images = Images(read.sets.tensors["images"], read.labels.get("images"), read.sets.given.get("images"))
         if (shape := tuple(images.images.shape[1:])) != self.shape:
             raise InputError(f"images: expected some of shape {self.shape}, as the dataset has, got {shape}")
-        return replace(images, images=self.pixels.fix(images.images, True, FIXED_SEED + 3))
+        return self.pixels.fix(images, True, FIXED_SEED + 3)
 
     def expect_columns(self, columns: Sequence[str], place: str) -> None:
         """Raise `InputError` if the columns of another table have other names than this one's, or another order."""
@@ -187,7 +187,8 @@ class Data:
         """Read these rows of `images`, one of the sets of this dataset, on the device."""
         chosen = images[rows.to(images.images.device) if isinstance(rows, Tensor) else rows]
         y = None if chosen.y is None else chosen.y.to(self.device)
-        return self.read(chosen.images.to_dense().to(self.device), y)
+        noise = None if chosen.noise is None else chosen.noise.to(self.device)
+        return Batch(self.pixels.read(chosen.images.to_dense().to(self.device), noise), y)
 
     def read(self, images: Tensor, labels: Tensor | None = None) -> Batch:
         """Convert images or vectors, as a set keeps them, by the pixel protocol."""
@@ -227,14 +228,11 @@ def data_of(raw: RawData, config: Config) -> "Data":
 
     given = () if train.given is None else train.given.unbind(1)
 
-    def fixed(images: Images, drawn_once: bool, seed: int) -> Images:
-        return replace(images, images=pixels.fix(images.images, drawn_once, seed))
-
     return Data(
         name=config.dataset,
-        train=fixed(train, drawn_once=False, seed=FIXED_SEED),
-        test=fixed(test, drawn_once=True, seed=FIXED_SEED + 1),
-        validation=None if validation is None else fixed(validation, drawn_once=True, seed=FIXED_SEED + 2),
+        train=pixels.fix(train, drawn_once=False, seed=FIXED_SEED),
+        test=pixels.fix(test, drawn_once=True, seed=FIXED_SEED + 1),
+        validation=None if validation is None else pixels.fix(validation, drawn_once=True, seed=FIXED_SEED + 2),
         classes=raw.classes,
         pixels=pixels,
         columns=raw.columns,

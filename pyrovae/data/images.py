@@ -26,6 +26,7 @@ class Images:
     images: Stored
     labels: Tensor | None = None
     given: Tensor | None = None
+    noise: Tensor | None = None  # (N, C, H, W), uint8: 256ths of a level, which `dequantised` adds; else it draws them
 
     def __post_init__(self) -> None:
         images = self.images
@@ -71,8 +72,8 @@ class Images:
         """What a model may be given of each: the values of conditions (N, K), else the labels (N,), if any."""
         return self.labels if self.given is None else self.given
 
-    def _beside(self, change: Callable[[Tensor], Tensor]) -> tuple[Tensor | None, Tensor | None]:
-        return tuple(None if each is None else change(each) for each in (self.labels, self.given))  # type: ignore[return-value]
+    def _beside(self, change: Callable[[Tensor], Tensor]) -> list[Tensor | None]:
+        return [None if each is None else change(each) for each in (self.labels, self.given, self.noise)]
 
     def known(self) -> Tensor:
         """Return which images have a label, (N,) on the CPU; without any labels none has."""

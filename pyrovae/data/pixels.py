@@ -1,15 +1,17 @@
 """Pixel protocols: how images, and the rows of tables, become the numbers that a likelihood scores."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 
 import torch
 from torch import Tensor
 
+from pyrovae.data.images import Images
 from pyrovae.data.sparse import SparseRows, Stored
 from pyrovae.data.storage import PART, convert, missing
 from pyrovae.errors import InputError
 
+EDGE = 2**-16  # the least distance of a dequantised pixel from the next level, as 255 + u is rounded in float32
 Moment = float | tuple[float, ...]  # of all pixels together, or of each column of a table
 
 
@@ -17,7 +19,8 @@ Moment = float | tuple[float, ...]  # of all pixels together, or of each column 
 class Pixels:
     """A pixel protocol: how images or vectors become the numbers that a likelihood scores, and how these are shown.
 
-    For images, uint8, `protocol` is grey (x/255), dynamic, static or threshold (0 or 1), bytes (0..255) or
+    For images, uint8, `protocol` is grey (x/255), dynamic, static or threshold (0 or 1), bytes (0..255), dequantised
+    ((x + u)/256, u uniform in [0, 1), drawn at each visit; in evaluation once; Theis et al. 2016, arXiv:1511.01844) or
     standardized. For vectors (N, D), float32, it is real, counts or binary, which leave them as they are, or
     standardized, by column. Where a value is missing, −1 in images and NaN in a table, the model reads NaN.
     """
@@ -46,8 +49,18 @@ class Pixels:
             raise InputError("pixels: 'standardized' expects images that vary, got one constant value")
         return cls(protocol, mean, std)
 
-    def fix(self, images: Stored, drawn_once: bool, seed: int) -> Stored:
-        """Binarise a whole set once: for `threshold`, for `static`, and for `dynamic` if `drawn_once`."""
+    def fix(self, images: Images, drawn_once: bool, seed: int) -> Images:
+        """Binarise a whole set once: for `threshold`, for `static`, and for `dynamic` if `drawn_once`.
+
+        Draw also what `dequantised` adds, if `drawn_once`.
+        """
+        fixed = self._binarised(images.images, drawn_once, seed)
+        if self.protocol != "dequantised" or not drawn_once:
+            return replace(images, images=fixed)
+        generator = torch.Generator().manual_seed(seed)
+        return replace(images, noise=torch.randint(256, fixed.shape, dtype=torch.uint8, generator=generator))
+
+    def _binarised(self, images: Stored, drawn_once: bool, seed: int) -> Stored:
         if isinstance(images, SparseRows):
             return images
         if self.protocol == "threshold":
@@ -57,12 +70,18 @@ class Pixels:
             return convert(images, lambda part: _binary(part, generator))
         return images
 
-    def read(self, images: Tensor) -> Tensor:
-        """Convert what a set keeps to what the model scores; `dynamic` draws here, with torch's random state."""
+    def read(self, images: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Convert what a set keeps to what the model scores.
+
+        `dynamic` draws here, with torch's random state, and so does `dequantised` without a `noise` of 256ths.
+        """
         x = images.to(torch.get_default_dtype())
         gaps = missing(images) if images.dtype == torch.int16 else None
         x = x if gaps is None else x.clamp(min=0)
-        if x.dim() > 2 and self.protocol != "bytes":
+        if self.protocol == "dequantised":
+            u = torch.rand_like(x).clamp(EDGE, 1 - EDGE) if noise is None else (noise + 0.5) / 256
+            x = (x + u) / 256
+        elif x.dim() > 2 and self.protocol != "bytes":
             x = x / 255
         if self.protocol == "dynamic":
             x = torch.bernoulli(x)
@@ -85,6 +104,8 @@ class Pixels:
 
     def to_own_units(self, x: Tensor) -> Tensor:
         """Convert what the model scores back to the units of the table, or to x/255."""
+        if self.protocol == "dequantised":
+            return (256 * x - 0.5) / 255
         return x * _like(self.std, x) + _like(self.mean, x)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from pyrovae.config.grid import ONE_FOR_ALL
 from pyrovae.config.settings import Config
+from pyrovae.config.values import BITS
 from pyrovae.runs.run import Run
 from pyrovae.runs.schema import Comparable, OverSeeds, Row
 
@@ -19,8 +20,7 @@ def comparable_by(run: Run) -> Comparable:
         "image_size": config.image_size,
         "pixels": summary["protocol"],
         "condition": config.condition,
-        # All likelihoods of bytes are masses of the same 256 values; densities and relaxed scores differ in kind.
-        "likelihood": "any of bytes" if summary["protocol"] == "bytes" else _likelihood(config),
+        "likelihood": _likelihood(config),
         "density": summary["density"],
         "loss": summary["loss"],
         "test images": summary["images"]["test"],
@@ -28,6 +28,9 @@ def comparable_by(run: Run) -> Comparable:
 
 
 def _likelihood(config: Config) -> str:
+    """Say which likelihoods compare: all of bytes, masses of the same 256 values, or bounds on them; else one alone."""
+    if config.pixels in BITS:
+        return f"any of {config.pixels}"
     return config.likelihood + (" given totals" if config.library == "observed" else "")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from pyrovae.config import values
 from pyrovae.config.settings import Config
 from pyrovae.data.data import Data
 from pyrovae.parts.contexts import Quadrants
@@ -60,7 +61,9 @@ def _add_provenance(summary: Summary, config: Config, fit: Fit, records: list[Re
 
 
 def measured_on(config: Config, data: Data, vae: Program, nats: float) -> MeasuredOn:
-    """Describe what a score of `nats` per image was measured on; for byte pixels, also give it in bits per dimension.
+    """Describe what a score of `nats` per image was measured on; of bytes, also give it in bits per dimension.
+
+    Dequantised pixels give a bound on those of bytes: log P(b) ≥ E_u[log p((b + u)/256)] − D log 256.
 
     A plain autoencoder has none, as its loss bounds no probability. A dimension is one channel of one pixel. Pixels
     that the model is given are not counted, because it does not score them.
@@ -74,8 +77,9 @@ def measured_on(config: Config, data: Data, vae: Program, nats: float) -> Measur
         "note": _note(config, vae),
         "unit": f"nats per {data.noun}",
     }
-    if config.pixels == "bytes" and vae.has_kl:
-        measured["bits_per_dimension"] = nats / math.log(2) / (math.prod(data.shape) - seen)
+    if config.pixels in values.BITS and vae.has_kl:
+        bits = nats / math.log(2) / (math.prod(data.shape) - seen)
+        measured["bits_per_dimension"] = bits + values.BITS[config.pixels]
     return measured
 
 

@@ -45,7 +45,7 @@ def test_evaluation_pixels_are_the_same_at_each_visit_and_each_load(pixels, nois
         assert torch.equal(x, read_all(again, getattr(again, part)))
 
 
-@pytest.mark.parametrize("pixels", [pixels for pixels in IMAGES if pixels != "dynamic"])
+@pytest.mark.parametrize("pixels", [pixels for pixels in IMAGES if pixels not in ("dynamic", "dequantised")])
 def test_training_pixels_are_the_same_at_each_visit(pixels, noisy):
     data, again = load(Config(**noisy, pixels=pixels)), load(Config(**noisy, pixels=pixels))
     x = read_all(data, data.train)
@@ -68,6 +68,22 @@ def test_dynamic_draws_training_pixels_at_each_visit(noisy):
     assert not torch.equal(first, second)
     torch.manual_seed(0)
     assert torch.equal(first, read_all(data, data.train))  # drawn with torch's random state, so runs can be repeated
+
+
+def test_dequantised_draws_a_place_within_each_level_at_each_visit_of_training_images(noisy):
+    data = load(Config(**noisy, pixels="dequantised"))
+    levels = data.train.images.double()
+    visits = torch.stack([read_all(data, data.train).double() for _ in range(50)])
+    places = 256 * visits - levels
+    assert 0 < places.min() < 1e-3 < 1 - 1e-3 < places.max() < 1
+    assert places.mean().item() == pytest.approx(0.5, abs=1e-3)
+    assert places.var().item() == pytest.approx(1 / 12, rel=1e-2)
+    assert not torch.equal(visits[0], visits[1])
+    white = data.pixels.read(torch.full((1000, 1, 32, 32), 255, dtype=torch.uint8))
+    assert white.max() < 1  # 255 + u may be 256 in float32, where a density such as Beta's is infinite
+    for images in (data.train, data.test):
+        unit = data.pixels.to_unit(read_all(data, images))
+        assert torch.equal((255 * unit).round().to(torch.uint8), images.images)
 
 
 @pytest.mark.parametrize("pixels", ["dynamic", "static"])

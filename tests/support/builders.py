@@ -24,7 +24,7 @@ def small_data(n: int = 40, shape: tuple[int, int, int] = (1, 8, 8), classes: in
     drawn = [torch.randint(0, 256, (n, *shape), generator=generator, dtype=torch.uint8) for _ in range(2)]
     protocol = Pixels.of(pixels, drawn[0])
     train, test = (
-        Images(protocol.fix(images, drawn_once=False, seed=0), torch.arange(n) % classes) for images in drawn
+        protocol.fix(Images(images, torch.arange(n) % classes), drawn_once=False, seed=0) for images in drawn
     )
     return Data("random", train, test, classes=tuple("abcdefghij"[:classes]), pixels=protocol)
 

@@ -55,7 +55,7 @@ class ContinuousBernoulli(Elementwise):
 
     formula = "Πᵢ C(λᵢ) λᵢ^xᵢ (1 − λᵢ)^(1 − xᵢ)\nλᵢ = σ(hᵢ), C(λ) = 2 artanh(1 − 2λ) / (1 − 2λ)"
     features = 1
-    domain: tuple[str, ...] = ("grey",)
+    domain: tuple[str, ...] = ("grey", "dequantised")
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         (logits,) = self.split(h)

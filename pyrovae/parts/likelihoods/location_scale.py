@@ -11,7 +11,7 @@ from pyrovae.parts.densities import log_laplace, log_normal, log_student_t
 from pyrovae.parts.likelihoods.likelihood import Elementwise
 
 # Where a learned scale starts. If it is much wider, the code is not worth its KL at first, and often never becomes so.
-START = {"grey": 0.2, "standardized": 0.7, "real": 0.7}
+START = {"grey": 0.2, "dequantised": 0.2, "standardized": 0.7, "real": 0.7}
 
 
 class LocationScale(Elementwise):
@@ -21,7 +21,7 @@ class LocationScale(Elementwise):
     """
 
     features = 1
-    domain: tuple[str, ...] = ("grey", "standardized", "real")
+    domain: tuple[str, ...] = ("grey", "dequantised", "standardized", "real")
     family: Callable[..., dist.TorchDistribution]
     floor = 1e-3  # the least scale of a pixel: without it, one that is always black makes the density infinite
 
