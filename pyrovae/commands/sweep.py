@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -202,21 +202,16 @@ def _checked(grid: Grid, evaluated: bool) -> Grid:
                 unread = without_effect(vae, model)
                 left_out[key] = {name: message for name, message in unread.items() if name not in grid.swept}
                 vae.unread = {name: message for name, message in vae.unread.items() if name in grid.swept}
-                vae = fit(vae, data, _without(model, left_out[key])).vae
+                vae = fit(vae, data, model.without(left_out[key])).vae
                 if evaluated and not vae.has_kl:
                     raise InputError("evaluate: expected a posterior that is a density, got a plain autoencoder")
         except InputError as error:
             raise InputError(f"{name.rpartition(',')[0] or name}: {error}") from None
-        configs[name] = _without(config, left_out[key])
+        configs[name] = config.without(left_out[key])
     for name, message in next(iter(left_out.values())).items():
         if all(name in others for others in left_out.values()):
             raise InputError(message)
     return Grid(grid.swept, configs)
-
-
-def _without(config: Config, names: Iterable[str]) -> Config:
-    """Return the config with the defaults of these settings."""
-    return Config(**{name: value for name, value in config.differing().items() if name not in {*names}})
 
 
 def _epochs_of(run: Run) -> int:

@@ -277,6 +277,10 @@ class Config(BaseModel):
         """Return a copy with these settings changed, and with them the defaults that depend on them."""
         return Config(**(_free_to_follow(self.model_dump()) | settings))
 
+    def without(self, names: Iterable[str]) -> "Config":
+        """Return a copy in which these settings have their defaults."""
+        return Config(**{name: value for name, value in self.differing().items() if name not in {*names}})
+
     def differing(self) -> dict[str, Any]:
         """Return the settings that must be given to make this config: those whose value is not their default."""
         free, fields = _free_to_follow(self.model_dump()), Config.model_fields

@@ -53,7 +53,7 @@ def without_effect(vae: Program, config: Config) -> dict[str, str]:
         if name in OF_KL and not vae.has_kl:
             reasons[name] = f"posterior {config.posterior!r} has no KL"
     return {**vae.unread} | {
-        name: f"{name}: expected {Config.model_fields[name].default}, as {why}, got {as_text(getattr(config, name))}"
+        name: f"{name}: expected {Config.model_fields[name].default:g}, as {why}, got {as_text(getattr(config, name))}"
         for name, why in reasons.items()
     }
 

@@ -179,10 +179,9 @@ def unfit(config):
 def with_effect(config, shape):
     """Leave out the settings that nothing reads; a config of which no model can be built stays as it is."""
     try:
-        unread = without_effect(build(config, shape, 3), config)
+        return config.without(without_effect(build(config, shape, 3), config))
     except InputError:
         return config
-    return Config(**{name: value for name, value in config.differing().items() if name not in unread})
 
 
 def trained(config, shape):

@@ -10,6 +10,7 @@ import torch
 
 from pyrovae import Config, build, fit
 from pyrovae.data import Data, Images, Pixels
+from pyrovae.training.objective import without_effect
 
 ROOT = Path(__file__).parents[2]  # the checkout
 SHARED = Path(
@@ -30,11 +31,11 @@ def small_data(n: int = 40, shape: tuple[int, int, int] = (1, 8, 8), classes: in
 
 
 def small_vae(shape: tuple[int, int, int] = (1, 8, 8), classes: int = 3, **settings):
-    """Build a VAE with few units; return it and its config."""
+    """Build a VAE with few units; return it and its config, without the settings that it does not read."""
     config = Config(**({"hidden": (16,), "latent_dim": 2, "epochs": 2, "batch_size": 16, "device": "cpu"} | settings))
     vae = build(config, shape, classes)
-    if "hidden" in vae.unread and "hidden" not in settings:  # by a convolutional network
-        config = config.replace(hidden=(128, 128))
+    if unread := without_effect(vae, config):
+        config = config.without(unread)
         vae = build(config, shape, classes)
     return vae, config
 
