@@ -80,7 +80,7 @@ def test_a_formula_is_inherited_only_with_the_forward_that_it_describes():
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_every_objective_has_a_formula(objective):
     explanation = explanation_of(
-        trained=False, objective=objective, particles=4, beta=0.5, warmup=3, cycle=6, free_bits=0.1
+        trained=False, objective=objective, particles=4, beta=0.5, warmup=3, cycle=6, epochs=6, free_bits=0.1
     )
     loss = explanation.formulas[-1]
     assert loss.left == "loss"

@@ -117,9 +117,11 @@ def test_training_learns_the_conditional_means_which_shuffled_conditions_do_not_
     assert elbo_scores(program, data, wrong)["loss"] > loss + 5
 
 
+OF_COMPONENTS = ("mixture", "vamp", "exemplar")
 PROGRAMS = [
     {},
-    *({"prior": name, "components": 5} for name in PRIORS if name != "normal"),
+    *({"prior": name} for name in PRIORS if name not in ("normal", *OF_COMPONENTS)),
+    *({"prior": name, "components": 5} for name in OF_COMPONENTS),
     {"posterior": "flow"},
     {"objective": "dreg", "particles": 3},
     {"network": "gated"},

@@ -140,6 +140,7 @@ def small(**settings):
     x, missing = torch.rand(40, 8, 8, generator=generator), torch.rand(40, 8, 8, generator=generator) < 0.3
     config = Config(**{**SETTINGS, "pixels": "standardized", "compile": "no", "threads": 1, "components": 5} | settings)
     data = Data.of(x, torch.arange(40) % 3, pixels=config.pixels, missing=missing)
+    config = config.without(build(config, data.shape, 3, missing=True).unread)
     return build(config, data.shape, 3, missing=True), data, config
 
 
