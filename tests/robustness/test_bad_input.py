@@ -73,7 +73,10 @@ BAD_INPUT = [
     ("train --likelihood math:pi", "likelihood: expected .*'math:pi'"),
     ("train --likelihood torch.nn:ReLU", "likelihood: expected .*domain"),
     # settings that do not fit each other
-    ("train --likelihood gaussian --pixels dynamic", "'gaussian' expects grey or standardized or real, got 'dynamic'"),
+    (
+        "train --likelihood gaussian --pixels dynamic",
+        "'gaussian' expects grey or .* or standardized or real, got 'dynamic'",
+    ),
     ("train --pixels standardized", "pixels: likelihood 'bernoulli' expects .*, got 'standardized'"),
     ("train --prior conditional", "prior: 'conditional' expects a condition .*, got condition = 'none'"),
     ("train --network conv --image-size 4", "network conv: expected images of 8 to 64 pixels a side, got 4×4"),

@@ -96,7 +96,8 @@ def combinations():
 def config(tmp_path):
     def of(name, **settings):
         np.savez(tmp_path / "set.npz", **SETS[name])
-        tiny = {"hidden": (8,), "epochs": 1, "batch_size": 64, "device": "cpu"}
+        tiny = {"epochs": 1, "batch_size": 64, "device": "cpu"}
+        tiny |= {} if settings.get("network") in ("conv", "resnet") else {"hidden": (8,)}
         return Config(dataset=f"npz:{tmp_path / 'set.npz'}", **(tiny | settings))
 
     return of
