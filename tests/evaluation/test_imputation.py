@@ -119,7 +119,7 @@ SETTINGS = {
     "exemplar": {"prior": "exemplar", "components": 5},
     "optimal": {"scale": "optimal"},
     "quadrants": {"condition": "quadrant1"},
-    "conv": {"network": "conv"},
+    "conv": {"network": "conv", "hidden": Config().hidden},
 }
 
 

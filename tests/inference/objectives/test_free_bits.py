@@ -4,11 +4,10 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from support.builders import small_data, small_vae
 from support.linear import gradients, make, value
 from torch import nn
 
-from pyrovae import Config, InputError, build, fit, load
+from pyrovae import Config, build, fit, load
 from pyrovae.inference.objectives import OBJECTIVES, KLWeight
 
 
@@ -83,9 +82,3 @@ def test_free_bits_prevent_collapse(objective):
         assert record["train"]["loss"] == pytest.approx(record["train"]["reconstruction"] + record["train"]["kl"])
     assert kl[0.0] < 0.1
     assert 0.4 < kl[1.0] < 2.5
-
-
-def test_free_bits_without_a_kl_are_refused():
-    vae, config = small_vae(posterior="delta", free_bits=0.5)
-    with pytest.raises(InputError, match=r"free_bits: expected 0, as posterior 'delta' has no KL, got 0\.5"):
-        fit(vae, small_data(pixels=config.pixels), config)
