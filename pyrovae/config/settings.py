@@ -158,7 +158,7 @@ class Config(BaseModel):
         "Model",
         "scale of gaussian, laplace, student_t: a number, or learned: shared, pixel (one each), optimal (gaussian)",
     )
-    library: Literal["none", "observed"] = setting(
+    library_size: Literal["none", "observed"] = setting(
         "none",
         "Model",
         "poisson, negative_binomial of counts: rates; or observed: shares, times the total of the row",
@@ -253,8 +253,8 @@ class Config(BaseModel):
                 "columns: expected pixels = 'columns', or columns as condition, beside it, got pixels ="
                 f" {self.pixels!r}"
             )
-        if self.library != "none" and self.pixels != "counts":
-            raise ValueError(f"library: expected pixels = 'counts' beside it, got pixels = {self.pixels!r}")
+        if self.library_size != "none" and self.pixels != "counts":
+            raise ValueError(f"library_size: expected pixels = 'counts' beside it, got pixels = {self.pixels!r}")
         if self.cycle and not 0 < self.warmup <= self.cycle:
             raise ValueError(f"cycle: expected warmup from 1 to cycle beside it, got warmup = {self.warmup}")
         if self.prior == "conditional" and self.condition == "none":

@@ -99,7 +99,7 @@ class Parts(Mapping[str, Any]):
         likelihood: Any = call("likelihood", self.members["likelihood"], self)
         if isinstance(likelihood, Elementwise):
             likelihood.dims = len(self["shape"])
-        if self["library"] != "none":
+        if self["library_size"] != "none":
             likelihood = self._given_total(likelihood)
         self.distributions.append(("likelihood", likelihood, self["shape"]))
         likelihood = Seen(likelihood) if self["missing"] else likelihood
@@ -108,12 +108,13 @@ class Parts(Mapping[str, Any]):
     def _given_total(self, likelihood: Any) -> GivenTotal:
         if not getattr(likelihood, "log_mean", False):
             raise InputError(
-                f"library: expected likelihood poisson or negative_binomial beside it, got {self.config.likelihood!r}"
+                "library_size: expected likelihood poisson or negative_binomial beside it, got"
+                f" {self.config.likelihood!r}"
             )
         if self["missing"]:
             raise InputError(
-                "library: expected 'none' for data with missing values, as the total of a row is then not known, got"
-                f" {self['library']!r}"
+                "library_size: expected 'none' for data with missing values, as the total of a row is then not known,"
+                f" got {self['library_size']!r}"
             )
         return GivenTotal(likelihood, self["shape"][0])
 

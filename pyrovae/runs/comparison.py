@@ -31,7 +31,7 @@ def _likelihood(config: Config) -> str:
     """Say which likelihoods compare: all of bytes, masses of the same 256 values, or bounds on them; else one alone."""
     if config.pixels in BITS:
         return f"any of {config.pixels}"
-    return config.likelihood + (" given totals" if config.library == "observed" else "")
+    return config.likelihood + (" given totals" if config.library_size == "observed" else "")
 
 
 def loss_differences(runs: Sequence[Run]) -> str:

@@ -30,7 +30,7 @@ OF_EACH = ("log_likelihood", "elbo", "effective_samples")  # the estimates that 
 MAY_BE_MISSING = {
     *("data_dir", "image_size", "threads", "compile", "cycle", "free_bits"),
     *("grad_clip", "mmd_weight", "on_nan", "precision", "save_minutes", "schedule"),
-    *("shape", "label_column", "background", "on_broken", "columns", "layer", "library"),
+    *("shape", "label_column", "background", "on_broken", "columns", "layer", "library_size"),
     *(name for name, field in Config.model_fields.items() if group_of(field) == "Program"),
 }
 

@@ -102,7 +102,7 @@ def _note(config: Config, vae: Program) -> str:
             f"{config.likelihood} is a density, and pixels have 256 levels: a narrow one scores them without a ceiling,"
             " so that no number of another likelihood compares"
         )
-    if config.library != "none":
+    if config.library_size != "none":
         notes.append("log p of a row given its total, the library size")
     return "; ".join(notes)
 

@@ -81,7 +81,7 @@ def test_data_are_those_of_dense_rows(protocol):
         assert torch.equal(batches[0].labels, batches[1].labels)
 
 
-@pytest.mark.parametrize("more", [{}, {"library": "observed", "likelihood": "poisson"}, {"condition": "label"}])
+@pytest.mark.parametrize("more", [{}, {"library_size": "observed", "likelihood": "poisson"}, {"condition": "label"}])
 def test_a_training_on_sparse_rows_has_the_numbers_of_dense_ones(more):
     records, scores = [], []
     for x in (MATRIX, DENSE):
@@ -102,8 +102,8 @@ def test_a_training_on_sparse_rows_has_the_numbers_of_dense_ones(more):
 def test_a_compiled_step_takes_them():
     data = Data.of(MATRIX, pixels="counts")
     config = Config(
-        pixels="counts", likelihood="negative_binomial", library="observed", hidden=(8,), compile="yes", device="cpu",
-        epochs=2, batch_size=24,
+        pixels="counts", likelihood="negative_binomial", library_size="observed", hidden=(8,), compile="yes",
+        device="cpu", epochs=2, batch_size=24,
     )  # fmt: skip
     fitting = fit(build(config, data.shape), data, config)
     compiled = [record["test"]["loss"] for record in fitting]

@@ -95,7 +95,7 @@ def agreeing(settings):
     if settings.get("pixels") != "columns" and settings.get("condition", "none") in CONDITIONS:
         settings.pop("columns", None)
     if settings.get("pixels") != "counts":
-        settings.pop("library", None)
+        settings.pop("library_size", None)
     return settings
 
 

@@ -191,7 +191,7 @@ def test_a_million_sparse_rows_train_in_bounded_memory(tmp_path):
     values = million_sparse_rows(tmp_path / "cells.h5ad")
     assert 0.014 < values / 2e9 < 0.016
     arguments = (
-        "train --dataset h5ad:cells.h5ad --pixels counts --likelihood poisson --library observed --epochs 1"
+        "train --dataset h5ad:cells.h5ad --pixels counts --likelihood poisson --library-size observed --epochs 1"
         " --batch-size 512 --hidden 16 --compile no --device cpu --out run"
     )
     most = anonymous_memory_of(arguments, tmp_path, memory=2**28)

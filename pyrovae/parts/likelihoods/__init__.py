@@ -23,7 +23,7 @@ Add it to `LIKELIHOODS` below, or use it from your own file: `--likelihood FILE.
 A likelihood may have more than this:
 
 - `relaxed`: pixel protocols that it scores although it is no density over them.
-- `log_mean`: true if the first feature is the logarithm of the mean of a count, to which `--library` may add.
+- `log_mean`: true if the first feature is the logarithm of the mean of a count, to which `--library-size` may add.
 - `formula` and `log_density`, which `pyrovae explain` reads: see `pyrovae.parts.densities`.
 """
 

@@ -254,7 +254,7 @@ def test_the_command_line_trains_on_it_and_refuses_before_it_makes_a_folder(tmp_
     assert pyrovae(command) == 2
     assert "--layer counts" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
-    assert pyrovae([*command, "--layer", "counts", "--library", "observed"]) == 0
+    assert pyrovae([*command, "--layer", "counts", "--library-size", "observed"]) == 0
     for more in (["evaluate", "run", "--samples", "20"], ["sample", "run", "-n", "3"], ["explain", "run"]):
         assert pyrovae(more) == 0
     assert (tmp_path / "run/sample.csv").read_text(encoding="utf-8").startswith(",".join(NAMES))

@@ -28,7 +28,7 @@ def made(name, width, totals=(4.0, 10.0, 30.0)):
 
 
 def settings(**more):
-    return Config(**{"pixels": "counts", "library": "observed", "likelihood": "negative_binomial", **more})
+    return Config(**{"pixels": "counts", "library_size": "observed", "likelihood": "negative_binomial", **more})
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -160,9 +160,13 @@ def test_pyros_own_inference_trains_it():
 @pytest.mark.parametrize(
     ("more", "missing", "message"),
     [
-        ({"pixels": "real", "likelihood": "gaussian"}, False, "library: expected pixels = 'counts' beside it"),
-        ({"pixels": "bytes"}, False, "library: expected pixels = 'counts' beside it, got pixels = 'bytes'"),
-        ({}, True, "library: expected 'none' for data with missing values, as the total of a row is then not known"),
+        ({"pixels": "real", "likelihood": "gaussian"}, False, "library_size: expected pixels = 'counts' beside it"),
+        ({"pixels": "bytes"}, False, "library_size: expected pixels = 'counts' beside it, got pixels = 'bytes'"),
+        (
+            {},
+            True,
+            "library_size: expected 'none' for data with missing values, as the total of a row is then not known",
+        ),
     ],
 )
 def test_what_has_no_total_is_refused(more, missing, message):
@@ -177,5 +181,7 @@ def test_a_likelihood_without_rates_is_refused(tmp_path):
         "    def forward(self, h):\n        return dist.Geometric(logits=h[..., 0, :]).to_event(1)\n",
         encoding="utf-8",
     )
-    with pytest.raises(InputError, match="library: expected likelihood poisson or negative_binomial beside it, got"):
+    with pytest.raises(
+        InputError, match="library_size: expected likelihood poisson or negative_binomial beside it, got"
+    ):
         build(settings(likelihood=f"{tmp_path / 'own.py'}:Flat"), (5,))
