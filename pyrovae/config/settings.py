@@ -277,6 +277,11 @@ class Config(BaseModel):
         """Return a copy with these settings changed, and with them the defaults that depend on them."""
         return Config(**(_free_to_follow(self.model_dump()) | settings))
 
+    def unread(self, name: str, why: str) -> str:
+        """Say that a setting must have its default, because nothing reads it: `name: expected DEFAULT, as WHY, got`."""
+        default = following(self.model_dump()).get(name, Config.model_fields[name].default)
+        return f"{name}: expected {as_text(default) or 'nothing'}, as {why}, got {as_text(getattr(self, name))!r}"
+
     def without(self, names: Iterable[str]) -> "Config":
         """Return a copy in which these settings have their defaults."""
         return Config(**{name: value for name, value in self.differing().items() if name not in {*names}})

@@ -188,11 +188,11 @@ class Data:
         chosen = images[rows.to(images.images.device) if isinstance(rows, Tensor) else rows]
         y = None if chosen.y is None else chosen.y.to(self.device)
         noise = None if chosen.noise is None else chosen.noise.to(self.device)
-        return Batch(self.pixels.read(chosen.images.to_dense().to(self.device), noise), y)
+        return self.read(chosen.images.to_dense().to(self.device), y, noise)
 
-    def read(self, images: Tensor, labels: Tensor | None = None) -> Batch:
+    def read(self, images: Tensor, labels: Tensor | None = None, noise: Tensor | None = None) -> Batch:
         """Convert images or vectors, as a set keeps them, by the pixel protocol."""
-        return Batch(self.pixels.read(images), labels)
+        return Batch(self.pixels.read(images, noise), labels)
 
     def to(self, device: torch.device | str) -> "Data":
         """Move the sets that fit there to the device; batches of the others are copied to it."""

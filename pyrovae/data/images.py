@@ -88,6 +88,6 @@ class Images:
 
     def to(self, device: torch.device | str) -> "Images":
         """Move all images to the device if they fit there; else return them where they are."""
-        if not self.fits(device) or isinstance(self.images, SparseRows):
+        if not isinstance(self.images, Tensor) or not self.fits(device):
             return self
         return Images(self.images.to(device), *self._beside(lambda values: values.to(device)))

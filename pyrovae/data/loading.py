@@ -42,15 +42,15 @@ def read(
     rows.
     """
     format = Format(
-        config.pixels,
-        config.shape,
-        config.background,
-        config.label_column,
-        config.columns,
-        tuple(kinds),
-        config.given_columns,
-        conditions,
-        config.layer,
-        further,
+        pixels=config.pixels,
+        shape=config.shape,
+        background=config.background,
+        label_column=config.label_column,
+        columns=config.columns,
+        kinds=tuple(kinds),
+        conditions=config.given_columns,
+        given=conditions,
+        layer=config.layer,
+        further=further,
     )
     return read_source(config.dataset, config.data_dir, config.image_size, format, config.on_broken)

@@ -26,7 +26,7 @@ class Pixels:
     """
 
     protocol: str = "grey"
-    mean: Moment = 0.0  # of the training pixels x/255, or of each column; only `standardized` has others than these
+    mean: Moment = 0.0  # what the model scores is (x/255 − mean)/std; of a table, (x − mean)/std by column
     std: Moment = 1.0
 
     @classmethod
@@ -35,6 +35,8 @@ class Pixels:
 
         Raises `InputError` if it is `standardized` and all pixels, or all values of a column, are equal.
         """
+        if protocol == "dequantised":
+            return cls(protocol, -0.5 / 255, 256 / 255)  # the middle of the level, (x + ½)/256
         if protocol != "standardized":
             return cls(protocol)
         train = train.to_dense()
@@ -104,8 +106,6 @@ class Pixels:
 
     def to_own_units(self, x: Tensor) -> Tensor:
         """Convert what the model scores back to the units of the table, or to x/255."""
-        if self.protocol == "dequantised":
-            return (256 * x - 0.5) / 255
         return x * _like(self.std, x) + _like(self.mean, x)
 
 

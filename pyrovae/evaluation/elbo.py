@@ -50,31 +50,48 @@ def elbo_scores(vae: Program, data: Data, images: Images | Any, watch: ActiveUni
     """
     images = data.images(images)
     at_least(1, images=len(images))
-    kl_weight, sites = KLWeight(1.0 if vae.has_kl else None), sites_of_images(vae, data, images)
+    sites = sites_of_images(vae, data, images)
     elbo = (EnumeratedELBO if any(site.summed for site in sites.values()) else TraceELBO)(max_plate_nesting=1)
-    guide = kl_weight(vae.guide) if watch is None else watch(kl_weight(vae.guide))
-    share = Share()
-    svi = SVI(share.drawn(kl_weight(vae.model)), share.drawn(guide), optim=None, loss=elbo, validate=False)
-    total = Total(vae.device, sites)
-    training = vae.training
-    vae.eval()
-    try:
-        for rows in _batches(len(images), math.prod(data.shape) * vae.features):
-            x, y = arguments(vae, data.batch(images, rows), share)
-            total.n = len(x)
-            loss = svi.evaluate_loss(x, y)
-            total.add(loss, elbo.terms)
-    finally:
-        vae.train(training)
+    at_once = DECODER_OUTPUTS // (math.prod(data.shape) * vae.features)  # numbers that the decoder returns for an image
+    total = total_of(vae, data, images, sites, elbo, 1.0, max(1, min(BATCH, at_once)), watch=watch)
     if watch is not None:
         watch.sum_over_processes()
     return total.per_image()
 
 
-def _batches(n: int, outputs: int) -> list[slice]:
-    """Split n images into batches of about the same size; the decoder returns `outputs` numbers for an image."""
-    count = math.ceil(n / max(1, min(BATCH, DECODER_OUTPUTS // outputs)))
-    return [slice(n * k // count, n * (k + 1) // count) for k in range(count)]
+def total_of(
+    vae: Program,
+    data: Data,
+    images: Images,
+    sites: dict[str, Site],
+    loss: TraceELBO,
+    beta: float,
+    batch_size: int,
+    particles: int = 1,
+    training: bool = False,
+    watch: ActiveUnits | None = None,
+) -> "Total":
+    """Add up the scores of `images` by the estimator `loss`, with beta as the weight of the KL; no weight moves.
+
+    Batches have about the same size, at most `batch_size`; `training` and `watch` are those of `arguments` and
+    `elbo_scores`.
+    """
+    weight, share = KLWeight(beta if vae.has_kl else None), Share(particles)
+    guide = weight(vae.guide) if watch is None else watch(weight(vae.guide))
+    svi = SVI(share.drawn(weight(vae.model)), share.drawn(guide), optim=None, loss=loss, validate=False)
+    total = Total(vae.device, sites)
+    in_training, n = vae.training, len(images)
+    vae.eval()
+    try:
+        count = math.ceil(n / batch_size)
+        for rows in (slice(n * k // count, n * (k + 1) // count) for k in range(count)):
+            x, y = arguments(vae, data.batch(images, rows), share, training)
+            total.n = len(x)
+            score = svi.evaluate_loss(x, y)
+            total.add(score, loss.terms)
+    finally:
+        vae.train(in_training)
+    return total
 
 
 def sites_of_images(vae: Program, data: Data, images: Images) -> dict[str, Site]:

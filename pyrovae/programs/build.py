@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pyrovae.config import values
-from pyrovae.config.following import following
-from pyrovae.config.settings import Config, as_text, group_of
+from pyrovae.config.settings import Config, group_of
 from pyrovae.data.data import Data
 from pyrovae.errors import InputError, at_least, reason
 from pyrovae.inference import seeded
@@ -132,29 +131,21 @@ def _check_settings(config: Config, program: Callable[..., Any]) -> None:
         readers = (
             " or ".join(known for known, member in PROGRAMS.items() if name in _read_by(member)) or "none of pyrovae's"
         )
-        raise InputError(
-            f"{name}: expected {as_text(field.default) or 'nothing'}, as program {config.program!r} does not read it"
-            f" ({readers} does), got {as_text(getattr(config, name))!r}"
-        )
+        raise InputError(config.unread(name, f"program {config.program!r} does not read it ({readers} does)"))
 
 
 def _unread(config: Config, read: Collection[str]) -> dict[str, str]:
     """Name the settings of the model that are chosen, and of which no part is made; with what to do about each."""
     unread = {}
-    for name, value in config.differing().items():
-        field = Config.model_fields[name]
-        if group_of(field) == "Model" and name not in (*READ_AS, *read):
-            default = following(config.model_dump()).get(name, field.default)
+    for name in config.differing():
+        if group_of(Config.model_fields[name]) == "Model" and name not in (*READ_AS, *read):
             readers = " or ".join(
                 f"{family} {member}"
                 for family, members in FAMILIES.items()
                 for member, part in members.items()
                 if name in parameters_of(part)
             )
-            unread[name] = (
-                f"{name}: expected {as_text(default)}, as no part of this model reads it ({readers} does), got"
-                f" {as_text(value)!r}"
-            )
+            unread[name] = config.unread(name, f"no part of this model reads it ({readers} does)")
     return unread
 
 

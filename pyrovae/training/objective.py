@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import torch
 
-from pyrovae.config.settings import Config, as_text, group_of
+from pyrovae.config.settings import Config, group_of
 from pyrovae.data.data import Data
 from pyrovae.errors import InputError
 from pyrovae.evaluation.elbo import expect_reads
@@ -52,10 +52,7 @@ def without_effect(vae: Program, config: Config) -> dict[str, str]:
             reasons[name] = f"objective {config.objective!r} does not read it ({readers} does)"
         if name in OF_KL and not vae.has_kl:
             reasons[name] = f"posterior {config.posterior!r} has no KL"
-    return {**vae.unread} | {
-        name: f"{name}: expected {Config.model_fields[name].default:g}, as {why}, got {as_text(getattr(config, name))}"
-        for name, why in reasons.items()
-    }
+    return {**vae.unread} | {name: config.unread(name, why) for name, why in reasons.items()}
 
 
 def _expect_effect(vae: Program, config: Config) -> None:

@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -13,11 +13,11 @@ from pyrovae.config.settings import Config
 from pyrovae.data.data import Data
 from pyrovae.data.feed import Feed
 from pyrovae.data.images import Images
-from pyrovae.evaluation.elbo import Scores, Total, arguments, elbo_scores, sites_of_images
+from pyrovae.evaluation.elbo import Scores, Total, arguments, elbo_scores, sites_of_images, total_of
 from pyrovae.inference import SVI, seeded
 from pyrovae.inference.compiled import why_not
 from pyrovae.inference.effects import CountRows
-from pyrovae.inference.objectives import KLWeight
+from pyrovae.inference.objectives import KLWeight, TraceELBO
 from pyrovae.inference.optimizer import adam
 from pyrovae.inference.processes import Share
 from pyrovae.inference.sites import vectors_of
@@ -43,7 +43,7 @@ class TrainingStep:
         _initialise_parts(vae, data, config, device)
         skip = config.on_nan == "skip"
         self.feed = Feed(data, device)
-        sites = sites_of_images(vae, data, data.train)
+        self._sites = sites = sites_of_images(vae, data, data.train)
         self.vectors = vectors_of(sites, vae.code, vae.filled)  # the continuous latents, whose active units are counted
         self.total = Total(device, sites, skip)
         self._share, self._counted = Share(config.particles), CountRows()
@@ -140,16 +140,11 @@ class TrainingStep:
 
         It is the loss that is trained, at the full weight of the KL, in nats per image.
         """
-        scores = elbo_scores(self.vae, self.data, images)
-        if self.config.objective in ELBOS and not self._is_more_than_terms():
-            return scores
-        weight = KLWeight(self.config.beta if self.vae.has_kl else None)
-        svi = SVI(weight(self.vae.model), weight(self.vae.guide), None, self.svi.loss, validate=False)
-        batches = torch.arange(len(images)).split(self.config.batch_size)
-        losses = [
-            svi.evaluate_loss(*arguments(self.vae, self.data.batch(images, rows), training=True)) for rows in batches
-        ]
-        scores["objective"] = torch.stack(losses).sum().item() / len(images)
+        scores, config = elbo_scores(self.vae, self.data, images), self.config
+        if config.objective not in ELBOS or self._is_more_than_terms():
+            loss, sizes = cast(TraceELBO, self.svi.loss), (config.batch_size, config.particles)
+            total = total_of(self.vae, self.data, images, self._sites, loss, config.beta, *sizes, training=True)
+            scores["objective"] = total.per_image(weighted=True)["objective"]
         return scores
 
     # --- for several fits as one batched program ---

@@ -188,7 +188,7 @@ CALLS = {
         "particles": (lambda: fitting(objective="iwae"), "particles: objective 'iwae' expects 2 or more .*, got 1"),
         "free bits": (
             lambda: fit(small_vae(posterior="delta")[0], DATA, Config(posterior="delta", free_bits=1, device="cpu")),
-            "free_bits: expected 0, as posterior 'delta' has no KL, got 1.0",
+            "free_bits: expected 0.0, as posterior 'delta' has no KL, got '1.0'",
         ),
         "device": (lambda: fitting(device="cuda:99"), "device: expected cpu or one of .*, got 'cuda:99'"),
     },

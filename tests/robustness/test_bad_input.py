@@ -25,7 +25,7 @@ BAD_INPUT = [
     ("train --lr inf", "lr: expected a finite number, got 'inf'"),
     ("train --beta -1", "beta: expected greater than or equal to 0, got '-1'"),
     ("train --free-bits -1", "free_bits: expected greater than or equal to 0, got '-1'"),
-    ("train --free-bits 0.5 --posterior delta", "free_bits: expected 0, as posterior 'delta' has no KL, got 0.5"),
+    ("train --free-bits 0.5 --posterior delta", "free_bits: expected 0.0, as posterior 'delta' has no KL, got '0.5'"),
     ("train --mmd-weight -1", "mmd_weight: expected greater than or equal to 0, got '-1'"),
     ("train --scale 0", "scale: expected a number greater than 0, shared, pixel or optimal, got '0'"),
     ("train --threads 0", "threads: expected greater than or equal to 1, got '0'"),

@@ -53,9 +53,7 @@ class PictureModel:
         """Convert pictures to the pixels that the model reads; binary protocols leave grey as it is."""
         if self.pixels.protocol == "bytes":
             return u * 255
-        if self.pixels.protocol == "dequantised":
-            return (255 * u + 0.5) / 256
-        return self.pixels.standardized(u) if self.pixels.protocol == "standardized" else u
+        return self.pixels.standardized(u) if self.pixels.protocol in ("dequantised", "standardized") else u
 
     def _context(self, y: Tensor | None, u: Tensor | None) -> Tensor | None:
         context = self.vae.context
