@@ -1,7 +1,7 @@
 """Estimate log p(x | y) by importance sampling, with an error bar and diagnostics of whether to trust it."""
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypedDict
 
@@ -11,19 +11,19 @@ from pyro import poutine
 from pyro.distributions import Unit
 from pyro.ops.stats import fit_generalized_pareto
 from pyro.poutine import Trace
-from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor, nn
 
 from pyrovae.data.data import Data
 from pyrovae.data.images import Images
 from pyrovae.errors import InputError, at_least
 from pyrovae.evaluation.elbo import arguments, expect_reads
+from pyrovae.evaluation.proposal import defensive_log_weights
 from pyrovae.inference import seeded
 from pyrovae.inference.compiled import capture
 from pyrovae.inference.not_finite import not_finite
 from pyrovae.inference.parameters import hidden
 from pyrovae.inference.threads import Threads
-from pyrovae.inference.traces import guide_then_model, is_summed, sample_sites
+from pyrovae.inference.traces import guide_then_model, is_summed, joint_log_prob, sample_sites
 from pyrovae.program import Program
 
 IMAGES = 50  # images in a batch
@@ -62,9 +62,11 @@ def weighted(model: Callable[..., Any], guide: Callable[..., Any], samples: int,
 def log_likelihoods(
     vae: Program, data: Data, images: Images | Any, samples: int = 5000, start: int = 0
 ) -> Iterator[dict[str, Tensor]]:
-    r"""Estimate log p(x | y) = log E_q[w] for batch after batch of images; yields a dict of tensors (n,) for each.
+    r"""Estimate log p(x | y) = log E_r[w] for batch after batch of images; yields a dict of tensors (n,) for each.
 
-    `log_likelihood` is log (1/K) Σ w, a lower bound in expectation, in nats; `elbo` is the mean of log w, in nats;
+    The codes are drawn from r, a mixture of the guide, a wider guide and the prior (`defensive_log_weights`), or from
+    the guide alone where a latent is discrete. `log_likelihood` is log (1/K) Σ w, a lower bound in expectation, in
+    nats; `elbo` is the mean of log p(x, z | y) − log q(z | x, y) over the draws of the guide, in nats;
     `effective_samples` is (Σ w)² / Σ w²; `pareto_k` is the tail index of the weights (Yao et al. 2018,
     arXiv:1802.02538). Burda et al. (2016), arXiv:1509.00519, use K = 5,000 `samples`. The first image is number
     `start`; images in hand, such as an array, are read by `Data.images`. Raises `InputError` for a posterior without a
@@ -84,9 +86,9 @@ def log_likelihoods(
     weigher = Weigher(vae, data, images, samples)
     for first in range(start, len(images), IMAGES):
         x, y = arguments(vae, data.batch(images, slice(first, first + IMAGES)))
-        log_w = weigher.weigh(x, y).double()
+        log_w, of_guide = (weights.double() for weights in weigher.weigh(x, y))
         with weigher.threads.chosen():
-            scores = {"log_likelihood": torch.logsumexp(log_w, 0) - math.log(samples), "elbo": log_w.mean(0)}
+            scores = {"log_likelihood": torch.logsumexp(log_w, 0) - math.log(samples), "elbo": of_guide.mean(0)}
             for name, score in scores.items():
                 _expect_finite(name, score, first, partial(not_finite, vae.model, vae.guide, x, y))
             scores["effective_samples"] = (2 * torch.logsumexp(log_w, 0) - torch.logsumexp(2 * log_w, 0)).exp()
@@ -110,13 +112,15 @@ class Weigher:
 
     A part takes many samples of few images, as every part encodes its images anew. The program is compiled if there are
     many weights to compute, or `always`. If all latents are summed over, the weights of an image are all p(x | y), and
-    one is computed.
+    one is computed. If all are continuous, the codes are draws of a defensive mixture, else of the guide alone.
     """
 
     def __init__(self, vae: Program, data: Data, images: Images, samples: int, always: bool = False) -> None:
         self.vae, self.samples, self.threads = vae, samples, Threads(vae.device)
         x, y = arguments(vae, data.batch(images, slice(0, IMAGES)))
-        if all(site.summed or site.observed for site in vae.sites(x, y).values()):
+        latents = [site for site in vae.sites(x, y).values() if not site.observed]
+        self.defensive = not any(site.discrete for site in latents)
+        if all(site.summed for site in latents):
             drawn, per_image = 1, math.prod(x.shape[1:]) * vae.features
         else:
             drawn, per_image = samples, samples * numbers_per_sample(vae, x, y)
@@ -124,26 +128,36 @@ class Weigher:
         self.part_images = max(n for n in divisors if n == 1 or n * per_image <= NUMBERS)
         self.parts = min(drawn, math.ceil(self.part_images * per_image / NUMBERS))  # of the samples of the same images
         self.part_samples = math.ceil(drawn / self.parts)
-        self._compiled: Callable[..., tuple[Tensor]] = self._part
+        self._compiled: Callable[..., tuple[Tensor, Tensor]] = self._part
         if always or drawn * len(images) >= WORTH:
             with seeded(0):
                 self._compiled = capture(self._part, *self._split(x, y)[0])
 
-    def weigh(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Return log w (samples, n) for a batch of n images and their context."""
+    def weigh(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return log w (samples, n) for a batch of n images and their context, and those of the guide's own draws.
+
+        The mean of the latter, log p(x, z) − log q(z | x), is the ELBO; the former are the same if all draws are.
+        """
         columns = []
         for few in self._split(x, y):
             part = self.threads.measured()(self._compiled if len(few[0]) == self.part_images else self._part)
-            weights = torch.cat([part(*few)[0] for _ in range(self.parts)])[: self.samples]
-            columns.append(weights.expand(self.samples, -1))
-        return torch.cat(columns, -1)
+            log_w, of_guide = (torch.cat(weights) for weights in zip(*(part(*few) for _ in range(self.parts))))
+            if len(log_w) > self.samples:  # any of them, as those of a proposal stand together
+                log_w = log_w[torch.randperm(len(log_w), device=log_w.device)[: self.samples]]
+            columns.append((log_w.expand(self.samples, -1), of_guide))
+        log_w, of_guide = (torch.cat(weights, -1) for weights in zip(*columns))
+        return log_w, of_guide
 
     def _split(self, x: Tensor, y: Tensor | None) -> list[tuple[Tensor, ...]]:
         """Split a batch into the arguments of `_part`: x, and y if there is one."""
         return [*zip(*(tensor.split(self.part_images) for tensor in (x, y) if tensor is not None))]
 
-    def _part(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor]:
-        return (log_weights(self.vae.model, self.vae.guide, self.part_samples, x, y),)
+    def _part(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        program = self.vae.model, self.vae.guide
+        if self.defensive:
+            return defensive_log_weights(*program, self.part_samples, x, y)
+        log_w = log_weights(*program, self.part_samples, x, y)
+        return log_w, log_w
 
 
 def pareto_k(log_w: Tensor) -> float:
@@ -242,16 +256,3 @@ def numbers_per_sample(vae: Program, x: Tensor, y: Tensor | None) -> int:
     half = len(outputs) // 2
     widest = max((two - one for one, two in zip(outputs[:half], outputs[half:])), default=0)
     return widest + sum(getattr(part, "numbers", 0) for part in vae.modules())
-
-
-def joint_log_prob(trace: Any, without: Collection[str] = ()) -> Tensor:
-    """Return the log-probability of all sites of a trace together, for each sample and image: (samples, n).
-
-    Values that are summed over are in dimensions before. Sites `without` do not count.
-    """
-    trace = prune_subsample_sites(trace)
-    trace.compute_log_prob()
-    total: Tensor = sum(
-        node["log_prob"] for name, node in trace.nodes.items() if node["type"] == "sample" and name not in without
-    )
-    return total

@@ -1,7 +1,7 @@
 """Paths from guide to model, along which annealed importance sampling leads its chains."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import pyro
@@ -10,13 +10,12 @@ from pyro import poutine
 from pyro.distributions import TorchDistribution
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
-from torch.distributions import Transform, TransformedDistribution
 
 from pyrovae.errors import InputError
-from pyrovae.evaluation.importance import joint_log_prob
+from pyrovae.evaluation.proposal import base_of, inverted
 from pyrovae.inference.sites import is_latent
 from pyrovae.inference.threads import Threads
-from pyrovae.inference.traces import sample_sites
+from pyrovae.inference.traces import joint_log_prob, sample_sites
 
 DRAWS = 1000  # by which the standard deviation of the guide's base is measured
 
@@ -162,18 +161,6 @@ class _AtBases(Messenger):
         for transform in transforms:
             z = transform(z)
         msg["value"], msg["done"] = z, True
-
-
-def base_of(q: TorchDistribution) -> tuple[TorchDistribution, list[Transform]]:
-    """Return the base of a transformed distribution and its transforms; of any other one itself, and none."""
-    return (q.base_dist, q.transforms) if isinstance(q, TransformedDistribution) else (q, [])
-
-
-def inverted(transforms: Sequence[Transform], z: Tensor) -> Tensor:
-    """Return the e of which the transforms, one after another, make z."""
-    for transform in reversed(transforms):
-        z = transform.inv(z)
-    return z
 
 
 def path_of(

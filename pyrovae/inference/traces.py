@@ -8,6 +8,7 @@ from pyro import poutine
 from pyro.distributions import TorchDistribution
 from pyro.distributions.score_parts import ScoreParts
 from pyro.poutine import Trace
+from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor
 
 
@@ -58,3 +59,13 @@ def drawn_in_order(model_sites: Iterable[str], guide_sites: Collection[str], nam
 def total(tensors: Iterable[Tensor]) -> Tensor:
     """Add tensors in their order."""
     return cast(Tensor, sum(tensors))
+
+
+def joint_log_prob(trace: Any, without: Collection[str] = ()) -> Tensor:
+    """Return the log-probability of all sites of a trace together, for each sample and image: (samples, n).
+
+    Values that are summed over are in dimensions before. Sites `without` do not count.
+    """
+    trace = prune_subsample_sites(trace)
+    trace.compute_log_prob()
+    return total(site["log_prob"] for name, site in sample_sites(trace).items() if name not in without)

@@ -73,9 +73,10 @@ class Command:
     def communicate(self, timeout=None):
         self.process.join(timeout)
         assert self.poll() is not None, f"no end within {timeout} s"
-        texts = [path.read_text(encoding="utf-8") for path in self.paths]
+        # A process that was killed at once has made no files.
+        texts = [path.read_text(encoding="utf-8") if path.exists() else "" for path in self.paths]
         for path in self.paths:
-            path.unlink()
+            path.unlink(missing_ok=True)
         return texts
 
 

@@ -20,7 +20,7 @@ def evaluation(runs: Sequence[Run]) -> list[TableRow]:
     if not any(evaluations):
         return []
     estimates = [NONE if content is None else estimate(content) for content in evaluations]
-    about = "importance sampling from the guide; a lower bound in expectation"
+    about = "importance sampling; a lower bound in expectation"
     contents: list[Content] = [content or {} for content in evaluations]
     annealed = [part(content, "annealed") for content in contents]
     rows = [
