@@ -9,9 +9,10 @@ from support.builders import small_data
 from support.likelihoods import LIKELIHOODS
 from support.linear import LINEAR
 
-from pyrovae import Config, Data, InputError, build, fit, impute, log_likelihoods
+from pyrovae import Config, Data, InputError, annealed_log_likelihoods, build, fit, impute, load, log_likelihoods
 from pyrovae.data import Images
 from pyrovae.parts.likelihoods import Seen
+from pyrovae.programs.build import build_for
 
 D, SCALE = 5, 0.5
 
@@ -254,3 +255,39 @@ def test_large_values_that_are_missing_are_imputed_as_well_as_published():
     mice = error(IterativeImputer(random_state=0).fit_transform(seen))
     print("not at random", *errors, "at random", at_random, "IterativeImputer", mice)
     assert np.mean(errors) <= 0.72 < min(at_random, mice)
+
+
+@pytest.mark.slow  # two fits and their annealing, some forty minutes
+def test_half_of_the_pixels_of_mnist_teach_nearly_as_much_as_all(data_dir):
+    """Other pixels of each training image are missing; whole test images are scored, by annealing."""
+    mnist = load(Config(dataset="mnist", data_dir=data_dir, pixels="threshold"))
+    x, test = (images.images.float().numpy() / 255 for images in (mnist.train, mnist.test))
+    gaps = np.random.default_rng(0).random(x.shape) < 0.5
+    scores = {}
+    for share, missing in (("half", gaps), ("whole", None)):
+        data = Data.of(x, test=test, pixels="threshold", missing=missing)
+        config = Config(
+            pixels="threshold",
+            hidden=(400,),
+            latent_dim=20,
+            objective="dreg",
+            particles=16,
+            epochs=30,
+            schedule="cosine",
+            compile="yes",
+            threads=1,
+            device="cpu",
+        )
+        program = build_for(config, data)
+        for record in fit(program, data, config):
+            print(share, record["epoch"], record["test"]["loss"])
+        images = data.test[slice(0, 100)]
+        weighed = log_likelihoods(program, data, images, samples=5000)
+        annealed = annealed_log_likelihoods(program, data, images, chains=4, steps=500)
+        by_weights, scores[share] = (
+            torch.cat([batch["log_likelihood"] for batch in part]) for part in (weighed, annealed)
+        )
+        print(share, f"log p(x): {scores[share].mean():.2f} by annealing, {by_weights.mean():.2f} by 5,000 samples")
+    difference = scores["whole"] - scores["half"]
+    print(f"difference {difference.mean():.2f} ± {difference.std() / 10:.2f}")
+    assert difference.mean() < 3

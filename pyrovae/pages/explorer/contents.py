@@ -93,9 +93,9 @@ def contents_of(run: Run, store: Store, trials: int = TRIALS) -> Contents:
         encoded = encode_images(vae, data)
         pictures = pictures_to_pick(data)
         draws, draw_contexts = draw_codes(vae, data, pictures)
-    low, high = shown_range(encoded.codes, draws)
-    model = PictureModel(vae, data.pixels)
-    calibration = calibration_of(model, data, pictures, encoded, draws, (low, high), trials)
+        low, high = shown_range(encoded.codes, draws)
+        model = PictureModel(vae, data.pixels)
+        calibration = calibration_of(model, data, pictures, encoded, draws, (low, high), trials)
     decoder, encoder = export(model, store, run.config.seed, calibration)
     latent = _latent_space(encoded, low, high, has_standard_prior(vae, data))
     return Contents(
