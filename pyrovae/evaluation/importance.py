@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import pyro
 import torch
@@ -23,7 +23,7 @@ from pyrovae.inference.compiled import capture
 from pyrovae.inference.not_finite import not_finite
 from pyrovae.inference.parameters import hidden
 from pyrovae.inference.threads import Threads
-from pyrovae.inference.traces import guide_then_model, is_summed, sample_sites
+from pyrovae.inference.traces import guide_then_model, is_summed, sample_sites, total
 from pyrovae.program import Program
 
 IMAGES = 50  # images in a batch
@@ -31,7 +31,7 @@ NUMBERS = 4_000_000  # about how many numbers are in memory at once, whatever th
 WORTH = 1_000_000  # with so many weights to compute, compiling takes less time than it saves
 
 
-def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: int, *args: Any) -> Tensor:
+def log_weights(model: Callable[..., object], guide: Callable[..., object], samples: int, *args: object) -> Tensor:
     r"""Return log w = log p(x, z) − log q(z | x) for `samples` draws z ~ q(z | x): (samples, n).
 
     Discrete sites that the guide marks `infer={"enumerate": "parallel"}` are not drawn, but summed over in p(x, z), so
@@ -42,7 +42,9 @@ def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: i
 
 
 @torch.no_grad()
-def weighted(model: Callable[..., Any], guide: Callable[..., Any], samples: int, *args: Any) -> tuple[Tensor, Trace]:
+def weighted(
+    model: Callable[..., object], guide: Callable[..., object], samples: int, *args: object
+) -> tuple[Tensor, Trace]:
     """Return the weights log w of `log_weights`, and the trace of the model at the draws that they belong to.
 
     Without sites that are summed over, the weights are (samples, n); with them (..., samples, n), one for each value.
@@ -60,7 +62,7 @@ def weighted(model: Callable[..., Any], guide: Callable[..., Any], samples: int,
 
 
 def log_likelihoods(
-    vae: Program, data: Data, images: Images | Any, samples: int = 5000, start: int = 0
+    vae: Program, data: Data, images: object, samples: int = 5000, start: int = 0
 ) -> Iterator[dict[str, Tensor]]:
     r"""Estimate log p(x | y) = log E_q[w] for batch after batch of images; yields a dict of tensors (n,) for each.
 
@@ -244,14 +246,13 @@ def numbers_per_sample(vae: Program, x: Tensor, y: Tensor | None) -> int:
     return widest + sum(getattr(part, "numbers", 0) for part in vae.modules())
 
 
-def joint_log_prob(trace: Any, without: Collection[str] = ()) -> Tensor:
+def joint_log_prob(trace: Trace, without: Collection[str] = ()) -> Tensor:
     """Return the log-probability of all sites of a trace together, for each sample and image: (samples, n).
 
     Values that are summed over are in dimensions before. Sites `without` do not count.
     """
     trace = prune_subsample_sites(trace)
     trace.compute_log_prob()
-    total: Tensor = sum(
+    return total(
         node["log_prob"] for name, node in trace.nodes.items() if node["type"] == "sample" and name not in without
     )
-    return total
