@@ -252,7 +252,7 @@ class Fit:
         return rows | ({"best epoch": f"{self.best_epoch:,}"} if self.data.validation is not None else {})
 
 
-def fit(vae: Program, data: Data | Any, config: Config) -> Fit:
+def fit(vae: Program, data: object, config: Config) -> Fit:
     """Fit `vae` to `data` by SVI: loop over the epochs of what this returns.
 
     Of anything but a `Data`, `Data.of` makes one, with the config's `pixels`, `validation`, `shape` and `background`;
