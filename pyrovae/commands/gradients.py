@@ -78,7 +78,7 @@ def gradients(
 
 
 class GradientNoise:
-    """The measurement of one run, step by step, for a caller who shows its progress; `gradients` does all of it.
+    """Measures the gradient noise of a run step by step, for a caller who shows progress; `gradients` does all of it.
 
     The loop measures the `cases` in turn and yields the row of each; `save` then writes gradients.json.
     """

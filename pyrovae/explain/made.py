@@ -61,7 +61,7 @@ class Made(Messenger):
 
 @contextmanager
 def recording(program: Program) -> Iterator[Made]:
-    """Record the calls of a program's modules inside."""
+    """Record each call of a program's modules in the block."""
     with ExitStack() as hooks, Made() as made:
         for name, module in program.named_modules():
             if module is not program:
@@ -79,7 +79,7 @@ def _watch(made: Made, name: str, module: nn.Module, hooks: ExitStack) -> None:
 
 
 def leaf_of(distribution: Distribution) -> Distribution:
-    """Return the distribution inside all that makes it independent, masks or expands it."""
+    """Unwrap a distribution: return the one that others made independent, masked or expanded."""
     while isinstance(distribution, Independent | MaskedDistribution | ExpandedDistribution):
         distribution = distribution.base_dist
     return distribution

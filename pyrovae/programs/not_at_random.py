@@ -1,4 +1,4 @@
-"""Values that are missing for what they are: not-MIWAE."""
+"""Learn from values whose being missing depends on what they are: not-MIWAE."""
 
 from typing import Any
 

@@ -80,8 +80,8 @@ class Fit:
     def train_epoch(self, until: float) -> bool:
         """Take the remaining steps of an epoch, and stop after the first that ends later than `until`.
 
-        `until` is a time of `perf_counter`. Returns whether all steps are taken. A training with weights that are not
-        finite does not stop: a checkpoint of it would be of no use.
+        `until` is a time of `perf_counter`. Returns whether all steps are taken. While some weights are not finite, it
+        does not stop before the end of the epoch, as a checkpoint of them would be of no use.
         """
         batches = self.begin_epoch()
         with training_mode(self.vae):
