@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import pyro
 import torch
@@ -17,7 +17,10 @@ from pyrovae.inference.arrays import BATCH, in_batches, numpy_for_numpy
 from pyrovae.inference.effects import AtMeans, ReachSite, SetSite, mean_of
 from pyrovae.inference.parameters import Shown, hidden
 from pyrovae.inference.sites import Site, expect_named, is_latent, sites_of
+from pyrovae.inference.traces import sample_sites
 from pyrovae.parts.contexts import Context, Label, Quadrants, context_of, described
+
+T = TypeVar("T")
 
 
 class Program(PyroModule):
@@ -71,7 +74,7 @@ class Program(PyroModule):
             super().__init__()
         self.context: Context | None = None  # makes y from labels or images; None if the program is unconditional
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         for name in ("model", "guide"):
             if inspect.isfunction(function := inspect.getattr_static(cls, name)):
@@ -151,9 +154,7 @@ class Program(PyroModule):
     @torch.no_grad()
     def encode(self, x: Tensor, y: Tensor | None = None) -> TorchDistribution:
         """Return the distribution of the code, q(z | x, y): batch shape (n,), event shape (latent,)."""
-        site = self._inferred(x, y).nodes[self._code()]
-        distribution: TorchDistribution = site["fn"]
-        return distribution
+        return sample_sites(self._inferred(x, y))[self._code()]["fn"]
 
     @torch.no_grad()
     def code_distributions(self, x: Tensor, y: Tensor | None = None) -> tuple[TorchDistribution, TorchDistribution]:
@@ -189,7 +190,7 @@ class Program(PyroModule):
         model = SetSite(self._code(), z)(self._conditioned(self.model, y))
         return self._reached(self.image, model, None, self._context(y), len(z))
 
-    def _reached(self, site: str, program: Callable[..., Any], *args: Any) -> TorchDistribution:
+    def _reached(self, site: str, program: Callable[..., object], *args: object) -> TorchDistribution:
         """Run guide or model, other latents at their means, until it would draw a site; return its distribution."""
         with hidden():
             return ReachSite(site, AtMeans(but=site)(program))(*args)
@@ -203,12 +204,11 @@ class Program(PyroModule):
         """Return the context that model and guide are called with: labels of a program that infers them are none."""
         return y if self.label is None else None
 
-    def _conditioned(self, program: Callable[..., Any], y: Tensor | None) -> Callable[..., Any]:
+    def _conditioned(self, program: Callable[..., T], y: Tensor | None) -> Callable[..., T]:
         """Return model or guide with the label, if there is one and y is given, set to y (n, classes)."""
         if self.label is None or y is None:
             return program
-        conditioned: Callable[..., Any] = poutine.condition(program, {self.label: y})
-        return conditioned
+        return poutine.condition(program, {self.label: y})
 
     @numpy_for_numpy
     @in_batches
@@ -239,8 +239,8 @@ class Program(PyroModule):
     @torch.no_grad()
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Return images (n, C, H, W) decoded from the guide's means for x. A model conditioned on labels needs y."""
-        nodes = self._inferred(x, y).nodes
-        latents = {name: node["value"] for name, node in nodes.items() if node["type"] == "sample" and is_latent(node)}
+        sites = sample_sites(self._inferred(x, y))
+        latents = {name: site["value"] for name, site in sites.items() if is_latent(site)}
         return self._image(poutine.condition(self.model, latents), self._checked(y, len(x), x), len(x), mean=True, of=x)
 
     @numpy_for_numpy
@@ -262,7 +262,7 @@ class Program(PyroModule):
             expected = f"(n, {', '.join(map(str, self.shape)) or 'C, H, W'})"
             raise InputError(f"x: expected images {expected} as `Data.batch` returns them, got {described(x)}")
 
-    def _inferred(self, x: Tensor, y: Tensor | None) -> Any:
+    def _inferred(self, x: Tensor, y: Tensor | None) -> poutine.Trace:
         """Run the guide on x with each latent at its mean; returns the trace."""
         self.expect_images(x)
         y = self._checked(y, len(x), x)
@@ -291,7 +291,7 @@ class Program(PyroModule):
         """
         with hidden():
             conditioned = self._conditioned(model, y)
-            site: Any = poutine.trace(conditioned).get_trace(y=self._context(y), n=n).nodes[self.image]
+            site = sample_sites(poutine.trace(conditioned).get_trace(y=self._context(y), n=n))[self.image]
         distribution = site["fn"] if of is None or not hasattr(site["fn"], "of") else site["fn"].of(of.to(self.device))
         x = mean_of(distribution) if mean else site["value"]
         return x if y is None or not isinstance(self.context, Quadrants) else torch.where(self.context.seen, y, x)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import torch
 from pyro import poutine
@@ -78,7 +78,7 @@ def gradients(
 
 
 class GradientNoise:
-    """The measurement of one run, step by step, for a caller who shows its progress; `gradients` does all of it.
+    """Measures the gradient noise of a run step by step, for a caller who shows progress; `gradients` does all of it.
 
     The loop measures the `cases` in turn and yields the row of each; `save` then writes gradients.json.
     """
@@ -132,7 +132,7 @@ class GradientNoise:
 
 
 @contextmanager
-def _estimated_by(vae: Program, name: str) -> Iterator[Callable[..., Any]]:
+def _estimated_by(vae: Program, name: str) -> Iterator[type[TraceELBO]]:
     """Yield the objective of a row; inside, the program draws as in training if the row is a way to do so."""
     if name not in vae.gradients:
         yield OBJECTIVES[name]
@@ -158,7 +158,7 @@ def _noise(vae: Program, objective: TraceELBO, draws: int, x: Tensor, y: Tensor 
 
 
 def _read_by(
-    guide: Callable[..., Any], parameters: list[nn.Parameter], x: Tensor, y: Tensor | None
+    guide: Callable[..., object], parameters: list[nn.Parameter], x: Tensor, y: Tensor | None
 ) -> list[nn.Parameter]:
     """Return the parameters on which the values or the log-probabilities of the guide's sites depend."""
     with torch.enable_grad(), seeded(0), hidden():

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import torch
 
@@ -27,10 +26,12 @@ from pyrovae.pages.tensorboard import logged, writer_class
 from pyrovae.programs.build import build_for
 from pyrovae.runs.files import NoRoom, only_writer, path_of
 from pyrovae.runs.run import Run
+from pyrovae.runs.schema import Summary
 from pyrovae.runs.trust import to_repeat
 from pyrovae.training.collapse import collapse
 from pyrovae.training.fit import Fit, fit
 from pyrovae.training.interrupts import Insisted
+from pyrovae.training.record import Record
 
 OWN = {"device", "data_dir", "threads"}  # settings that each process of a training may have for itself
 
@@ -95,7 +96,7 @@ class Training:
 
     fit: Fit
     run: Run
-    summary: Mapping[str, Any]
+    summary: Summary
 
     def __init__(
         self,
@@ -171,12 +172,12 @@ class Training:
         weights = digest(fit.vae.state_dict()) if self.resumed and size() > 1 else "new"
         expect_same(checkpoint=f"epoch {fit.epoch}, step {fit.step}, weights {weights}")
 
-    def __iter__(self) -> Iterator[Mapping[str, Any] | str]:
+    def __iter__(self) -> Iterator[Record | str]:
         if not self.leads:
             return _train_silently(self.fit)
         return self._train()
 
-    def _train(self) -> Iterator[Mapping[str, Any] | str]:
+    def _train(self) -> Iterator[Record | str]:
         records, warned = self.run.metrics if self.fit.epoch else [], False
         with self._writing():
             for record in self._epochs():
@@ -190,7 +191,7 @@ class Training:
                     yield warning
                     warned = True
 
-    def _epochs(self) -> Iterator[Any]:
+    def _epochs(self) -> Iterator[Record | None]:
         epochs = self.fit.paused(60 * self.config.save_minutes if size() == 1 else math.inf)
         return logged(epochs, self.fit, self.run.path / "tensorboard") if self.tensorboard else epochs
 
@@ -234,7 +235,7 @@ def _prepare(config: Config, resumes: bool) -> Fit:
     return prepared
 
 
-def _train_silently(fit: Fit) -> Iterator[Mapping[str, Any] | str]:
+def _train_silently(fit: Fit) -> Iterator[Record | str]:
     """Train alongside the first process, which alone writes files and reports; yields nothing."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

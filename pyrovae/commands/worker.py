@@ -9,7 +9,10 @@ import os
 import sys
 import threading
 import time
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from pyrovae.runs.run import Run
 
 GRACE = 5  # seconds
 
@@ -64,7 +67,7 @@ def work(
         raise failure
 
 
-def _evaluate_and_draw(run: Any, samples: int | None, figures: bool, device: str) -> None:
+def _evaluate_and_draw(run: "Run", samples: int | None, figures: bool, device: str) -> None:
     from pyrovae.figures import draw
     from pyrovae.pages.report import save
     from pyrovae.runs.sweep import is_drawn, is_evaluated

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from typing import Any, Self, TypedDict
+from typing import Self, TypedDict
 
 from pyrovae.commands.worker import GRACE
 
@@ -18,8 +18,8 @@ class Task(TypedDict):
     """The arguments of `worker.work`, as the sweep sends them to a process."""
 
     paths: list[str]
-    repeated: list[dict[str, Any]]
-    where: dict[str, Any]
+    repeated: list[dict[str, object]]
+    where: dict[str, object]
     samples: int | None
     figures: bool
 

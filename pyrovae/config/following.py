@@ -1,15 +1,14 @@
 """Defaults that depend on other settings."""
 
 from collections.abc import Mapping
-from typing import Any
 
 LAYERED = ("hierarchical", "stacked")  # the programs with several codes
 FOLLOWERS = ("activation", "prior", "latent_dim", "objective", "likelihood")  # the settings whose default does
 
 
-def following(settings: Mapping[str, Any]) -> dict[str, Any]:
+def following(settings: Mapping[str, object]) -> dict[str, object]:
     """Return the defaults that `program`, `gradient`, `network`, `condition` and `pixels` replace, and by what."""
-    follow: dict[str, Any] = {}
+    follow: dict[str, object] = {}
     if str(settings.get("program")) == "discrete" and settings.get("gradient") not in ("score_function", "enumeration"):
         follow["objective"] = "analytic"
     if str(settings.get("program")) in LAYERED:
@@ -23,7 +22,7 @@ def following(settings: Mapping[str, Any]) -> dict[str, Any]:
     return follow
 
 
-def free_to_follow(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def free_to_follow(settings: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
     """Drop settings that follow others if they have their default, so that they follow a change of those."""
     defaults = {name: defaults[name] for name in FOLLOWERS} | following(settings)
     return {

@@ -26,7 +26,7 @@ CLASSES = ("program", "network", "activation", "likelihood", "prior", "posterior
 PLACES = ("dataset", "data_dir")
 
 
-def setting(default: Any, group: str, description: str, **limits: Any) -> Any:
+def setting(default: object, group: str, description: str, **limits: Any) -> Any:
     """Declare a field of `Config`, shown in a group of flags. Numbers have limits, those of `values`."""
     if type(default) is int and "lt" not in limits:
         limits["le"] = values.MOST
@@ -210,7 +210,7 @@ class Config(BaseModel):
         "auto", "Training", "compile the training step; auto: if there are enough steps to repay it"
     )
 
-    def __init__(self, /, **settings: Any) -> None:
+    def __init__(self, /, **settings: object) -> None:
         try:
             super().__init__(**settings)
         except ValidationError as error:
@@ -220,7 +220,7 @@ class Config(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _defaults_that_follow(cls, settings: dict[str, Any]) -> dict[str, Any]:
+    def _defaults_that_follow(cls, settings: dict[str, object]) -> dict[str, object]:
         return following(settings) | settings
 
     _data_dir = field_validator("data_dir", mode="before")(values.folder)
@@ -273,7 +273,7 @@ class Config(BaseModel):
         """The dimensions of the code; of several codes, those of the top one."""
         return self.latent_dim if isinstance(self.latent_dim, int) else self.latent_dim[-1]
 
-    def replace(self, **settings: Any) -> "Config":
+    def replace(self, **settings: object) -> "Config":
         """Return a copy with these settings changed, and with them the defaults that depend on them."""
         return Config(**(_free_to_follow(self.model_dump()) | settings))
 
@@ -286,13 +286,13 @@ class Config(BaseModel):
         """Return a copy in which these settings have their defaults."""
         return Config(**{name: value for name, value in self.differing().items() if name not in {*names}})
 
-    def differing(self) -> dict[str, Any]:
+    def differing(self) -> dict[str, object]:
         """Return the settings that must be given to make this config: those whose value is not their default."""
         free, fields = _free_to_follow(self.model_dump()), Config.model_fields
         follow = following(free)
         return {name: value for name, value in free.items() if name in follow or value != fields[name].default}
 
-    def __repr_args__(self) -> Iterable[tuple[str, Any]]:
+    def __repr_args__(self) -> Iterable[tuple[str, object]]:
         return self.differing().items()
 
     def __str__(self) -> str:
@@ -306,9 +306,9 @@ class Config(BaseModel):
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
     @classmethod
-    def from_toml(cls, *texts: str, **settings: Any) -> "Config":
+    def from_toml(cls, *texts: str, **settings: object) -> "Config":
         """Merge TOML texts, of which later ones take precedence, and `settings`, which take precedence over all."""
-        merged: dict[str, Any] = {}
+        merged: dict[str, object] = {}
         for text in texts:
             try:
                 merged |= tomllib.loads(text)
@@ -317,7 +317,7 @@ class Config(BaseModel):
         return cls(**((_free_to_follow(merged) if settings else merged) | settings))
 
 
-def _free_to_follow(settings: dict[str, Any]) -> dict[str, Any]:
+def _free_to_follow(settings: dict[str, object]) -> dict[str, object]:
     return free_to_follow(settings, {name: field.default for name, field in Config.model_fields.items()})
 
 

@@ -28,7 +28,7 @@ def apart(
 
 
 def expect_columns(conditions: Sequence[str], names: Sequence[str], place: str) -> None:
-    """Raise `InputError` for a condition that is none of the columns of these names."""
+    """Raise `InputError` if a condition is not the name of a column; `place` says where the columns are."""
     for name in conditions:
         if name not in names:
             more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""

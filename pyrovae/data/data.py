@@ -57,17 +57,17 @@ class Data:
     @classmethod
     def of(
         cls,
-        x: Any,
-        labels: Any = None,
+        x: object,
+        labels: object = None,
         *,
-        test: Any = 0.2,
-        validation: Any = 0,
+        test: object = 0.2,
+        validation: object = 0,
         pixels: str = "grey",
         classes: Sequence[str] = (),
         shape: Sequence[int] = (),
         background: str = "white",
         name: str = "data",
-        missing: Any = None,
+        missing: object = None,
         columns: Mapping[str, str] | None = None,
         condition: str | Sequence[str] = (),
     ) -> "Data":
@@ -121,7 +121,7 @@ class Data:
         expect_different(raw.images, raw.test_images, name)
         return data_of(raw, config)
 
-    def images(self, x: Any, labels: Any = None) -> Images:
+    def images(self, x: object, labels: object = None) -> Images:
         """Read further images in hand as this dataset's test images are read; see `of` for what x and labels may be.
 
         `Images` are returned as they are. Raises `InputError` unless they have the dataset's shape and classes.

@@ -25,7 +25,7 @@ from pyrovae.data.labels import read_labels
 from pyrovae.data.sparse import Compressed
 from pyrovae.errors import InputError
 
-Labels = Any  # an array, a tensor or a list of labels, or the name of a column
+Labels = object  # an array, a tensor or a list of labels, or the name of a column
 
 
 class InHand(NamedTuple):
@@ -40,12 +40,12 @@ KINDS = "an array, a tensor, a Dataset or DataLoader of torch, a data frame, or 
 
 
 def read_in_hand(
-    sets: dict[str, Any],
+    sets: dict[str, object],
     labels: dict[str, Labels],
     place: str,
     classes: Sequence[str],
     format: Format,
-    missing: Mapping[str, Any] | None = None,
+    missing: Mapping[str, object] | None = None,
 ) -> InHand:
     """Read sets in hand and their labels, by name; `missing` are masks by the same names, true at gaps."""
     arrays: dict[str, Array] = {}
@@ -72,7 +72,7 @@ def read_in_hand(
     return InHand(read, numbers, class_names)
 
 
-def _gaps(values: Tensor, mask: Any, name: str, names: Sequence[str], read: Sets) -> np.ndarray:
+def _gaps(values: Tensor, mask: object, name: str, names: Sequence[str], read: Sets) -> np.ndarray:
     """Return where values are missing by a mask of all columns, none of which may be missing that a model is given."""
     if not read.conditions:
         return _mask(values.shape, mask, name)
@@ -86,7 +86,7 @@ def _gaps(values: Tensor, mask: Any, name: str, names: Sequence[str], read: Sets
     return np.ascontiguousarray(gaps[:, scored])
 
 
-def _mask(whole: Sequence[int], mask: Any, name: str) -> np.ndarray:
+def _mask(whole: Sequence[int], mask: object, name: str) -> np.ndarray:
     """Return where a mask says that values are missing, (N, D), or (N, 1, H, W) for all channels of images."""
     n, *shape = whole
     if mask is None:
@@ -106,7 +106,7 @@ def _mask(whole: Sequence[int], mask: Any, name: str) -> np.ndarray:
     return np.ascontiguousarray(gaps)
 
 
-def _columns_of(data: Any, label: Any) -> tuple[str, ...]:
+def _columns_of(data: Any, label: object) -> tuple[str, ...]:
     """Return the names of the columns of a data frame, without that of the label; of anything else there are none."""
     data = data[0] if isinstance(data, tuple) and len(data) == 2 else data
     if not (hasattr(data, "columns") and hasattr(data, "to_numpy")):
@@ -170,7 +170,7 @@ def _of_loader(loader: DataLoader[Any]) -> Dataset[Any]:
     return Subset(dataset, sorted(rows))
 
 
-def _of_dataset(dataset: Dataset[Any], name: str) -> tuple[np.ndarray, np.ndarray | None]:
+def _of_dataset(dataset: Dataset[object], name: str) -> tuple[np.ndarray, np.ndarray | None]:
     """Read the items of a Dataset: images, or pairs of image and label."""
     by_number = isinstance(dataset, Sized) and not isinstance(dataset, IterableDataset)
     items = [dataset[i] for i in range(len(dataset))] if by_number else list(iter(dataset))  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -65,6 +65,14 @@ class SparseRows:
 Stored = Tensor | SparseRows  # what a set keeps: images, the rows of a table, or sparse ones
 
 
+class Numbers(Protocol):
+    """An array (n,), or what reads parts of one from a file."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice) -> np.ndarray: ...
+
+
 @dataclass(frozen=True)
 class Compressed:
     """A sparse matrix (N, D) in CSR, row after row, as it comes: arrays, or what reads parts of one from a file.
@@ -72,9 +80,9 @@ class Compressed:
     Row i has the values `data[indptr[i] : indptr[i + 1]]`, in the columns `indices` of the same places.
     """
 
-    indptr: Any
-    indices: Any
-    data: Any
+    indptr: Numbers
+    indices: Numbers
+    data: Numbers
     shape: tuple[int, int]
     remedy: str = ""  # what to do about values that are no counts
 

@@ -1,13 +1,12 @@
 """Count the dimensions of the code that are in use."""
 
-from typing import Any
-
 import torch
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
 from pyrovae.inference.effects import known_mean
 from pyrovae.inference.processes import summed
+from pyrovae.inference.traces import SampleSite
 
 ACTIVE = 0.01  # a dimension is active if its mean's variance over the images is larger; Burda et al. (2016)
 
@@ -24,7 +23,7 @@ class ActiveUnits(Messenger):
         self.sites = sites
         self.sums: dict[str, Tensor] = {}  # (3, latent) by site: over all images, the sums of 1, mean and mean²
 
-    def _pyro_post_sample(self, msg: Any) -> None:
+    def _pyro_post_sample(self, msg: SampleSite) -> None:
         if msg["name"] not in self.sites or len(msg["fn"].batch_shape) != 1:  # with more it depends on what is summed
             return
         mean = known_mean(msg["fn"])

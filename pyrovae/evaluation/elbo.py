@@ -1,7 +1,7 @@
 """Score images under a VAE: loss, reconstruction and KL."""
 
 import math
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 import torch
 from torch import Tensor
@@ -36,7 +36,7 @@ class Scores(TypedDict):
     objective: NotRequired[float]
 
 
-def elbo_scores(vae: Program, data: Data, images: Images | Any, watch: ActiveUnits | None = None) -> Scores:
+def elbo_scores(vae: Program, data: Data, images: object, watch: ActiveUnits | None = None) -> Scores:
     """Return the mean scores of `images`, in nats per image, with one code drawn for each image.
 
     Images in hand, such as an array, are read by `Data.images`. Weights, batch statistics and the optimizer stay as

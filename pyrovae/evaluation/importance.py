@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import pyro
 import torch
@@ -31,7 +31,7 @@ NUMBERS = 4_000_000  # about how many numbers are in memory at once, whatever th
 WORTH = 1_000_000  # with so many weights to compute, compiling takes less time than it saves
 
 
-def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: int, *args: Any) -> Tensor:
+def log_weights(model: Callable[..., object], guide: Callable[..., object], samples: int, *args: object) -> Tensor:
     r"""Return log w = log p(x, z) − log q(z | x) for `samples` draws z ~ q(z | x): (samples, n).
 
     Discrete sites that the guide marks `infer={"enumerate": "parallel"}` are not drawn, but summed over in p(x, z), so
@@ -42,7 +42,9 @@ def log_weights(model: Callable[..., Any], guide: Callable[..., Any], samples: i
 
 
 @torch.no_grad()
-def weighted(model: Callable[..., Any], guide: Callable[..., Any], samples: int, *args: Any) -> tuple[Tensor, Trace]:
+def weighted(
+    model: Callable[..., object], guide: Callable[..., object], samples: int, *args: object
+) -> tuple[Tensor, Trace]:
     """Return the weights log w of `log_weights`, and the trace of the model at the draws that they belong to.
 
     Without sites that are summed over, the weights are (samples, n); with them (..., samples, n), one for each value.
@@ -60,7 +62,7 @@ def weighted(model: Callable[..., Any], guide: Callable[..., Any], samples: int,
 
 
 def log_likelihoods(
-    vae: Program, data: Data, images: Images | Any, samples: int = 5000, start: int = 0
+    vae: Program, data: Data, images: object, samples: int = 5000, start: int = 0
 ) -> Iterator[dict[str, Tensor]]:
     r"""Estimate log p(x | y) = log E_r[w] for batch after batch of images; yields a dict of tensors (n,) for each.
 

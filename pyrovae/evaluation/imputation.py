@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyro
 import torch
@@ -11,7 +11,6 @@ from pyro.poutine import Trace
 from torch import Tensor
 
 from pyrovae.data.data import Data
-from pyrovae.data.images import Images
 from pyrovae.errors import at_least
 from pyrovae.evaluation.elbo import arguments, expect_reads
 from pyrovae.evaluation.importance import NUMBERS, expect_density, weighted
@@ -19,6 +18,7 @@ from pyrovae.inference.arrays import BATCH
 from pyrovae.inference.effects import mean_of
 from pyrovae.inference.parameters import hidden
 from pyrovae.inference.sites import is_latent, variables_of
+from pyrovae.inference.traces import sample_sites
 from pyrovae.parts.likelihoods.columns import ByColumn
 from pyrovae.program import Program
 
@@ -34,9 +34,7 @@ class Imputed(NamedTuple):
     effective_samples: Tensor  # (n,)
 
 
-def impute(
-    program: Program, data: Data, images: Images | Any, samples: int = 1000, draws: int = 0
-) -> Iterator[Imputed]:
+def impute(program: Program, data: Data, images: object, samples: int = 1000, draws: int = 0) -> Iterator[Imputed]:
     r"""Fill in the missing values, NaN, of batch after batch of images, or of rows of a table; yields `Imputed`.
 
     `samples` codes are drawn from the guide and weighted by w = p(x_seen, z) / q(z | x). The mean is
@@ -85,7 +83,7 @@ def _imputed(program: Program, x: Tensor, y: Tensor | None, samples: int, draws:
     best, codes = x.new_full((draws, n), -math.inf), dict[str, Tensor]()  # of each draw: its score, and its latents
     for first in range(0, samples, part):
         log_w, trace = weighted(program.model, program.guide, min(part, samples - first), x, y)
-        distribution: Any = trace.nodes[program.image]["fn"]
+        distribution = sample_sites(trace)[program.image]["fn"]
         batch, log_w = log_w.shape, log_w.flatten(0, -2)  # log_w: (S, n)
         shape = (*batch, *x.shape[1:])
         filled = None if program.filled is None else trace.nodes[program.filled]["value"]
@@ -129,12 +127,12 @@ def _values(program: Program, codes: dict[str, Tensor], draws: int, x: Tensor, y
         return x.new_zeros(0, *x.shape)
     with pyro.validation_enabled(False), hidden(), pyro.plate("draws", draws, dim=-2):
         trace = poutine.trace(poutine.condition(program.model, codes)).get_trace(x, y)
-    site: Any = trace.nodes[program.image if program.filled is None else program.filled]
+    site = sample_sites(trace)[program.image if program.filled is None else program.filled]
     values: Tensor = site["fn"].sample() if program.filled is None else site["value"]
     return values.expand(draws, *x.shape)
 
 
-def _probabilities(distribution: Any) -> dict[int, Tensor]:
+def _probabilities(distribution: object) -> dict[int, Tensor]:
     """Return the probabilities of the values of each column of a table that is a category."""
     of_values = getattr(getattr(distribution, "base_dist", None), "base", None)
     return of_values.probabilities if isinstance(of_values, ByColumn) else {}

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyro
 import torch
@@ -15,7 +15,7 @@ from pyrovae.errors import InputError
 from pyrovae.evaluation.proposal import base_of, inverted
 from pyrovae.inference.sites import is_latent
 from pyrovae.inference.threads import Threads
-from pyrovae.inference.traces import joint_log_prob, sample_sites
+from pyrovae.inference.traces import SampleSite, is_discrete, joint_log_prob, sample_sites
 
 DRAWS = 1000  # by which the standard deviation of the guide's base is measured
 
@@ -49,9 +49,9 @@ class Path:
 
     def __init__(
         self,
-        model: Callable[..., Any],
-        guide: Callable[..., Any],
-        *args: Any,
+        model: Callable[..., object],
+        guide: Callable[..., object],
+        *args: object,
         threads: Mapping[int, Threads] | None = None,
     ) -> None:
         self.model, self.guide, self.args = model, guide, args
@@ -106,10 +106,17 @@ class Path:
 class PathOfOne(Path):
     """A path for a single latent whose distribution does not depend on any draw, so that the guide runs only once."""
 
-    def __init__(self, code: str, q: TorchDistribution, model: Callable[..., Any], *args: Any, **threads: Any) -> None:
+    def __init__(
+        self,
+        code: str,
+        q: TorchDistribution,
+        model: Callable[..., object],
+        *args: object,
+        threads: Mapping[int, Threads] | None = None,
+    ) -> None:
         self.code, self.q = code, q
         self.base, self.transforms = base_of(q)
-        super().__init__(model, model, *args, **threads)
+        super().__init__(model, model, *args, threads=threads)
 
     def _draw(self, chains: int) -> Tensor:
         return self.base.sample((chains,))
@@ -144,7 +151,7 @@ class _AtBases(Messenger):
         self.given, self.latents = given, latents
         self.e, self.log_q = list[Tensor](), list[Tensor]()
 
-    def _pyro_sample(self, msg: Any) -> None:
+    def _pyro_sample(self, msg: SampleSite) -> None:
         if not is_latent(msg):
             return
         base, transforms = base_of(msg["fn"])
@@ -164,15 +171,15 @@ class _AtBases(Messenger):
 
 
 def path_of(
-    model: Callable[..., Any],
-    guide: Callable[..., Any],
-    *args: Any,
+    model: Callable[..., object],
+    guide: Callable[..., object],
+    *args: object,
     threads: Mapping[int, Threads] | None = None,
 ) -> Path:
     """Return the path from guide to model. Raises `InputError` unless the guide draws continuous latents alone."""
-    sites: dict[str, Any] = sample_sites(poutine.trace(guide).get_trace(*args))
+    sites = sample_sites(poutine.trace(guide).get_trace(*args))
     latents = {name: site["fn"] for name, site in sites.items() if is_latent(site)}
-    discrete = [name for name, distribution in latents.items() if distribution.support.is_discrete]
+    discrete = [name for name, distribution in latents.items() if is_discrete(distribution)]
     if discrete or not latents:
         got = f"the discrete {discrete[0]}" if discrete else "none"
         raise InputError(f"ais: expected a program whose latents are continuous, got {got}")

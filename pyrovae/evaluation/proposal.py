@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import cast
 
 import pyro
 import torch
@@ -11,11 +11,12 @@ from pyro.distributions import TorchDistribution
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
 from torch.distributions import Transform, TransformedDistribution, constraints
+from torch.distributions.constraints import Constraint
 
 from pyrovae.inference.effects import known_mean
 from pyrovae.inference.parameters import hidden
 from pyrovae.inference.sites import is_latent
-from pyrovae.inference.traces import joint_log_prob, sample_sites
+from pyrovae.inference.traces import SampleSite, joint_log_prob, sample_sites
 
 WIDER = 2.0  # the scale of the wider guide, in that of the guide
 SHARES = (0.1, 0.05)  # of the samples, those of the wider guide and of the prior
@@ -24,7 +25,7 @@ FEWEST = 20  # samples of which each proposal has one at least
 
 @torch.no_grad()
 def defensive_log_weights(
-    model: Callable[..., Any], guide: Callable[..., Any], samples: int, *args: Any
+    model: Callable[..., object], guide: Callable[..., object], samples: int, *args: object
 ) -> tuple[Tensor, Tensor]:
     r"""Return log w = log p(x, z) − log r(z | x) for `samples` draws z ~ r: (samples, n), and those of the guide.
 
@@ -66,7 +67,7 @@ class Defensive(Messenger):
         self.wide, self.prior = wide, prior
         self.log_ratio: Tensor | float = 0.0
 
-    def _pyro_sample(self, msg: Any) -> None:
+    def _pyro_sample(self, msg: SampleSite) -> None:
         if not is_latent(msg):
             return
         base, transforms = base_of(msg["fn"])
@@ -85,7 +86,7 @@ class Defensive(Messenger):
 
 def center_of(distribution: TorchDistribution) -> Tensor | None:
     """Return the mean around which a distribution of any real numbers can be stretched; None if there is none."""
-    support: Any = distribution.support
+    support = cast(Constraint, distribution.support)
     while isinstance(support, constraints.independent):
         support = support.base_constraint
     is_real = support in (constraints.real, constraints.real_vector)
@@ -109,7 +110,7 @@ def inverted(transforms: Sequence[Transform], z: Tensor) -> Tensor:
     return z
 
 
-def _prior_draws(model: Callable[..., Any], samples: int, *args: Any) -> dict[str, Tensor]:
+def _prior_draws(model: Callable[..., object], samples: int, *args: object) -> dict[str, Tensor]:
     """Draw each latent from the prior of a model: (samples, n, ...), by name."""
     with pyro.plate("samples", samples, dim=-2):
         sites = sample_sites(poutine.trace(model).get_trace(*args))
@@ -121,7 +122,7 @@ def _observed(trace: poutine.Trace) -> list[str]:
     return [name for name, site in sample_sites(trace).items() if site["is_observed"]]
 
 
-def _has_flow(guide: Callable[..., Any], *args: Any) -> bool:
+def _has_flow(guide: Callable[..., object], *args: object) -> bool:
     """Whether a latent of the guide is transformed by what mixes its entries, whose inverse may be slow or overflow."""
     sites = sample_sites(poutine.trace(guide).get_trace(*args))
     transforms = [transform for site in sites.values() if is_latent(site) for transform in base_of(site["fn"])[1]]

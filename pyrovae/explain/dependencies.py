@@ -1,15 +1,16 @@
 """Reads from a run which variables the distribution of each site depends on."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from pyro.ops.provenance import detach_provenance, get_provenance, track_provenance
 from pyro.poutine.messenger import Messenger
-from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from pyrovae.explain.made import leaf_of, numbers_of
 from pyrovae.inference.randomness import seeded
+from pyrovae.inference.sites import is_plate
+from pyrovae.inference.traces import SampleSite
 from pyrovae.program import Program
 
 
@@ -47,8 +48,8 @@ class _Follow(Messenger):
         super().__init__()
         self.found: dict[str, tuple[frozenset[str], bool]] = {}
 
-    def _pyro_post_sample(self, msg: Any) -> None:
-        if site_is_subsample(msg):
+    def _pyro_post_sample(self, msg: SampleSite) -> None:
+        if is_plate(msg):
             return
         value = detach_provenance(msg["value"]).detach()  # a gradient stops there, so that it shows parameters alone
         log_prob, numbers = msg["fn"].log_prob(value), numbers_of(leaf_of(msg["fn"])).values()

@@ -87,7 +87,7 @@ KLS: dict[type[Distribution], tuple[Callable[..., Tensor], tuple[str, ...]]] = {
 
 
 def family_of(distribution: Distribution) -> Family | None:
-    """Return the family of a distribution, whatever expands or masks it; None for others, and for subclasses."""
+    """Return the family of a distribution, also of a masked or expanded one; None if it is not in `FAMILIES`."""
     return FAMILIES.get(type(leaf_of(distribution)))
 
 

@@ -20,7 +20,7 @@ class Call(NamedTuple):
 
     name: str  # likelihood, inference.posteriors.0
     module: nn.Module
-    argument: Any
+    argument: object
     returned: Any
 
 
@@ -33,7 +33,7 @@ class Made(Messenger):
         self.drawing: dict[str, nn.Module] = {}  # modules whose `forward` has a sample statement
         self._running: list[tuple[str, nn.Module]] = []
 
-    def _pyro_sample(self, msg: Any) -> None:
+    def _pyro_sample(self, msg: object) -> None:
         if self._running:
             name, module = self._running[-1]
             self.drawing[name] = module
@@ -47,21 +47,21 @@ class Made(Messenger):
         saying = [call for call in makers if declared(call.module, "formula") or declared(call.module, "log_density")]
         return next(iter([*saying, *makers]), None)
 
-    def source(self, argument: Any) -> str | None:
+    def source(self, argument: object) -> str | None:
         """Return the name of the child of the program that returned an argument."""
         return next((call.name for call in self.calls if call.returned is argument and "." not in call.name), None)
 
     def enter(self, name: str, module: nn.Module) -> None:
         self._running.append((name, module))
 
-    def leave(self, args: tuple[Any, ...], kwargs: dict[str, Any], returned: object) -> None:
+    def leave(self, args: tuple[object, ...], kwargs: dict[str, object], returned: object) -> None:
         name, module = self._running.pop()
         self.calls.append(Call(name, module, next(iter((*args, *kwargs.values())), None), returned))
 
 
 @contextmanager
 def recording(program: Program) -> Iterator[Made]:
-    """Record the calls of a program's modules inside."""
+    """Record each call of a program's modules in the block."""
     with ExitStack() as hooks, Made() as made:
         for name, module in program.named_modules():
             if module is not program:
@@ -79,7 +79,7 @@ def _watch(made: Made, name: str, module: nn.Module, hooks: ExitStack) -> None:
 
 
 def leaf_of(distribution: Distribution) -> Distribution:
-    """Return the distribution inside all that makes it independent, masks or expands it."""
+    """Unwrap a distribution: return the one that others made independent, masked or expanded."""
     while isinstance(distribution, Independent | MaskedDistribution | ExpandedDistribution):
         distribution = distribution.base_dist
     return distribution

@@ -79,7 +79,7 @@ def fused_step(state: AdamState, gradients: list[Tensor], failed: Tensor) -> Non
 
 
 def can_be_written_out(optim: torch.optim.Optimizer) -> bool:
-    """Return whether `written_out_step` takes the same step: for a plain fused Adam on a CPU, without weight decay."""
+    """Return whether `written_out_step` can stand in for an optimizer: a fused Adam on a CPU, without weight decay."""
     group = optim.param_groups[0]
     plain = AdamState.supports(optim) and not (group["weight_decay"] or group["maximize"])
     return plain and not any(parameter.is_cuda for parameter in group["params"])

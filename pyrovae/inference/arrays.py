@@ -9,7 +9,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., object])
 BATCH = 1000  # images, codes or rows at once, at most
 
 # The arguments, each with a row for every image, that make a distribution of a batch of images.
@@ -28,13 +28,13 @@ def numpy_for_numpy(method: F) -> F:
     """
 
     @wraps(method)
-    def run(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    def run(module: nn.Module, *args: object, **kwargs: object) -> object:
         values = [*args, *kwargs.values()]
         if not any(isinstance(value, np.ndarray) for value in values):
             return method(module, *args, **kwargs)
         dtype = next(module.parameters()).dtype
 
-        def tensor(value: Any) -> Any:
+        def tensor(value: object) -> object:
             if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
                 return value
             return torch.from_numpy(np.array(value)).to(dtype if value.dtype.kind == "f" else torch.long)
@@ -53,17 +53,17 @@ def in_batches(method: F) -> F:
     """
 
     @wraps(method)
-    def run(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    def run(module: nn.Module, *args: object, **kwargs: object) -> object:
         counts = {len(value) for value in (*args, *kwargs.values()) if isinstance(value, Tensor) and value.dim()}
         if len(counts) != 1 or max(counts) <= BATCH:  # of different numbers of rows the method says what is wrong
             return method(module, *args, **kwargs)
 
-        def part(value: Any, rows: slice) -> Any:
+        def part(value: object, rows: slice) -> object:
             if isinstance(value, dict):  # values by name, one for all rows or one for each
                 return {name: each[rows] if np.ndim(each) else each for name, each in value.items()}
             return value[rows] if isinstance(value, Tensor) and value.dim() else value
 
-        results: list[Any] = []
+        results: list[object] = []
         for start in range(0, max(counts), BATCH):
             rows = slice(start, start + BATCH)
             named = {name: part(value, rows) for name, value in kwargs.items()}

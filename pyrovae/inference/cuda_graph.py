@@ -1,7 +1,6 @@
 """A whole optimizer step as one CUDA graph."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,7 +36,7 @@ class Replay:
         return self.output.clone()  # the next replay overwrites this tensor
 
 
-def can_replay(optim: torch.optim.Optimizer, *args: Any) -> bool:
+def can_replay(optim: torch.optim.Optimizer, *args: object) -> bool:
     """Return whether a step can be recorded: all tensors on CUDA, and an optimizer made with `capturable=True`."""
     parameters = [parameter for group in optim.param_groups for parameter in group["params"]]
     on_cuda = all(getattr(tensor, "is_cuda", False) for tensor in (*args, *parameters))

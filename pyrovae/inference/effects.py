@@ -2,17 +2,16 @@
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from pyro.distributions import TorchDistribution, Unit
 from pyro.poutine.messenger import Messenger
-from pyro.poutine.util import site_is_subsample
 from torch import Tensor
-from torch.distributions import Independent, OneHotCategorical
+from torch.distributions import Distribution, Independent, OneHotCategorical
 
 from pyrovae.errors import InputError
-from pyrovae.inference.sites import is_latent
+from pyrovae.inference.sites import is_latent, is_plate
+from pyrovae.inference.traces import SampleSite, is_discrete
 
 
 class CountRows(Messenger):
@@ -25,8 +24,8 @@ class CountRows(Messenger):
         super().__init__()
         self.rows = rows
 
-    def _pyro_sample(self, msg: Any) -> None:
-        if self.rows is None or isinstance(msg["fn"], Unit) or site_is_subsample(msg):
+    def _pyro_sample(self, msg: SampleSite) -> None:
+        if self.rows is None or isinstance(msg["fn"], Unit) or is_plate(msg):
             return
         msg["mask"] = self.rows if msg["mask"] is None else self.rows & msg["mask"]
 
@@ -41,20 +40,20 @@ class AtMeans(Messenger):
         super().__init__()
         self.but = but
 
-    def _pyro_sample(self, msg: Any) -> None:
+    def _pyro_sample(self, msg: SampleSite) -> None:
         if is_latent(msg) and msg["name"] != self.but:
             fn = msg["fn"]
-            msg["value"], msg["done"] = mode_of(fn) if fn.support.is_discrete else mean_of(fn), True
+            msg["value"], msg["done"] = mode_of(fn) if is_discrete(fn) else mean_of(fn), True
 
 
 class ReachSite(Messenger):
     """Runs a program until it would draw a site, as a Pyro effect handler; returns the distribution of that site."""
 
-    def __init__(self, site: str, program: Callable[..., Any]) -> None:
+    def __init__(self, site: str, program: Callable[..., object]) -> None:
         super().__init__()
         self.site, self.program = site, program
 
-    def __call__(self, *args: Any) -> TorchDistribution:
+    def __call__(self, *args: object) -> TorchDistribution:
         try:
             with self:
                 self.program(*args)
@@ -62,7 +61,7 @@ class ReachSite(Messenger):
             return reached.distribution
         raise InputError(f"code: expected a latent site of model and guide, got {self.site!r}")
 
-    def _pyro_sample(self, msg: Any) -> None:
+    def _pyro_sample(self, msg: SampleSite) -> None:
         if msg["name"] == self.site:
             raise _Reached(msg["fn"])
 
@@ -82,19 +81,18 @@ class SetSite(Messenger):
         super().__init__()
         self.code, self.z = code, z
 
-    def _pyro_sample(self, msg: Any) -> None:
+    def _pyro_sample(self, msg: SampleSite) -> None:
         if msg["name"] == self.code:
             if self.z.shape[1:] != msg["fn"].event_shape:
                 raise InputError(f"z: expected codes of {msg['fn'].event_shape[0]} dimensions, got {self.z.shape[1]}")
             msg["value"], msg["is_observed"] = self.z, True
 
 
-def mode_of(distribution: Any) -> Tensor:
+def mode_of(distribution: Distribution) -> Tensor:
     """Return the mode of a discrete distribution; a one-hot one without reading any value, as torch's own does."""
     base = distribution.base_dist if isinstance(distribution, Independent) else distribution
     if not isinstance(base, OneHotCategorical):
-        mode: Tensor = distribution.mode
-        return mode
+        return distribution.mode
     best = base.logits.argmax(-1, keepdim=True)
     return (torch.arange(base.logits.shape[-1], device=best.device) == best).to(base.logits.dtype)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import pyro
 import torch
@@ -20,7 +19,7 @@ Groups = Mapping[str, Sequence[Tensor]]
 
 
 def gradient_noise(
-    loss: Loss, model: Callable[..., Any], guide: Callable[..., Any], groups: Groups, draws: int, *args: Any
+    loss: Loss, model: Callable[..., object], guide: Callable[..., object], groups: Groups, draws: int, *args: object
 ) -> dict[str, dict[str, float]]:
     r"""Estimate the noise of the gradient g of a Pyro ELBO, from `draws` of g at the same weights and `args`.
 
@@ -50,7 +49,11 @@ def gradient_noise(
 
 
 def _gradients(
-    loss: Loss, model: Callable[..., Any], guide: Callable[..., Any], args: Any, parameters: Sequence[Tensor]
+    loss: Loss,
+    model: Callable[..., object],
+    guide: Callable[..., object],
+    args: tuple[object, ...],
+    parameters: Sequence[Tensor],
 ) -> tuple[Tensor, ...]:
     with hidden(), pyro.validation_enabled(False):
         value = loss.differentiable_loss(model, guide, *args)

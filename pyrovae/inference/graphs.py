@@ -1,16 +1,17 @@
 """Run a function of tensors once, and record it as a graph of ATen operations."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
-from pyrovae.inference.private import linalg_check_errors, make_fx
+from pyrovae.inference.private import OpOverload, linalg_check_errors, make_fx
 
 
 def trace_graph(
-    function: Callable[..., tuple[Any, ...]], *args: Tensor, decompositions: dict[Any, Any] | None = None
+    function: Callable[..., tuple[object, ...]],
+    *args: Tensor,
+    decompositions: Mapping[OpOverload, Callable[..., object]] | None = None,
 ) -> GraphModule:
     """Run `function` once on `args`, and return the graph of that run, for arguments of these shapes.
 

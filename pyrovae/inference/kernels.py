@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from unittest.mock import patch
 
 from pyrovae.inference.private import inductor_kernels
@@ -127,10 +127,10 @@ def few_files() -> Iterator[None]:
     compiler, _ = inductor_kernels()
     wait_for_others = compiler.wait
 
-    def collect(self: Any, types: Sequence[str], code: str) -> Kernel:
+    def collect(self: object, types: Sequence[str], code: str) -> Kernel:
         return Kernel(tuple(types), code)
 
-    def wait(self: Any, scope: dict[str, Any]) -> None:
+    def wait(self: object, scope: dict[str, object]) -> None:
         kernels = {name: value for name, value in scope.items() if isinstance(value, Kernel)}
         if kernels:
             scope |= dict(zip(kernels, compile_kernels(list(kernels.values())), strict=True))

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]  # public, says the manual
 
 from pyrovae.errors import InputError, whole_from_environment
 
+T = TypeVar("T")
 PATIENCE = timedelta(minutes=10)  # the first process may have to download the data
 REFUSED, UNREACHABLE = 120.0, 20.0  # seconds for the first process to start; for its machine to be reached
 ANSWER = 10.0  # seconds for a store to answer; torch itself waits for ever for a program that is no store
@@ -87,7 +88,7 @@ class Meeting:
         except Lost:  # the first process has ended: it has waited for this one
             pass
 
-    def _asked(self, request: Callable[..., Any], *args: Any) -> Any:
+    def _asked(self, request: Callable[..., T], *args: object) -> T:
         try:
             return request(*args)
         except RuntimeError as error:

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pyro
 import torch
@@ -13,7 +12,7 @@ from pyrovae.inference.parameters import hidden
 from pyrovae.inference.traces import guide_then_model, sample_sites
 
 
-def not_finite(model: Callable[..., Any], guide: Callable[..., Any], *args: Any) -> list[str]:
+def not_finite(model: Callable[..., object], guide: Callable[..., object], *args: object) -> list[str]:
     """Run guide and model on `args`; returns the sites with a log-density that is not finite: `log q(z)`, `log p(x)`.
 
     If a program cannot be run at its present parameters, the error is returned instead.

@@ -27,10 +27,10 @@ def hidden() -> AbstractContextManager[None]:
 class Shown:
     """A method of a `PyroModule` that Pyro's inference can train: on an object it is a module with its parameters."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., object]) -> None:
         self.function = function
 
-    def __get__(self, program: PyroModule | None, kind: type | None = None) -> Callable[..., Any]:
+    def __get__(self, program: PyroModule | None, kind: type | None = None) -> Callable[..., object]:
         return self.function if program is None else _Bound(program, self.function)
 
 
@@ -41,11 +41,11 @@ class _Bound(nn.Module):
     are sites without being there: an ELBO of Pyro's computes no gradients of a program that has no such site.
     """
 
-    def __init__(self, program: PyroModule, function: Callable[..., Any]) -> None:
+    def __init__(self, program: PyroModule, function: Callable[..., object]) -> None:
         super().__init__()
         self.program, self.function = program, function
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: object, **kwargs: object) -> object:
         if handlers and not _HIDDEN:
             if any(isinstance(handler, TraceMessenger) and handler.param_only for handler in handlers):
                 with pyro.settings.context(module_local_params=False), _ExpectOwn():
@@ -56,7 +56,7 @@ class _Bound(nn.Module):
 
 
 # Takes what `pyro.param` takes, and returns the parameter.
-_site: Callable[..., Any] = effectful(lambda name, parameter, constraint: parameter, type="param")
+_site: Callable[..., object] = effectful(lambda name, parameter, constraint: parameter, type="param")
 
 
 class _ExpectOwn(Messenger):

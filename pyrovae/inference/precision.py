@@ -48,17 +48,17 @@ class BFloat16Products(TorchDispatchMode):
         self,
         func: OpOverload,
         types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
         if func not in PRODUCTS:
             return func(*args, **(kwargs or {}))
         return tree_map(_widened, func(*tree_map(_rounded, args), **tree_map(_rounded, kwargs or {})))
 
 
-def _rounded(x: Any) -> Any:
+def _rounded(x: object) -> object:
     return x.bfloat16() if isinstance(x, Tensor) and x.dtype == torch.float32 else x
 
 
-def _widened(x: Any) -> Any:
+def _widened(x: object) -> object:
     return x.float() if isinstance(x, Tensor) and x.dtype == torch.bfloat16 else x

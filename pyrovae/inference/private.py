@@ -5,7 +5,7 @@ this file alone; `tests/inference/test_private.py` then says which name is missi
 long to import is imported inside a function, at its first use.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import pyro
@@ -95,14 +95,16 @@ ELSEWHERE = {
 }
 
 
-def make_fx(function: Callable[..., Any], decompositions: dict[Any, Any] | None, *args: Tensor) -> GraphModule:
+def make_fx(
+    function: Callable[..., object], decompositions: Mapping[OpOverload, Callable[..., object]] | None, *args: Tensor
+) -> GraphModule:
     """Run `function` once on `args`, and return the operations of that run as a graph."""
     from torch.fx.experimental import proxy_tensor  # takes longer to import than torch itself
 
     return proxy_tensor.make_fx(function, decomposition_table=decompositions)(*args)
 
 
-def compile_by_inductor(graph: GraphModule, inputs: Sequence[Tensor], options: dict[str, Any]) -> Callable[..., Any]:
+def compile_by_inductor(graph: GraphModule, inputs: Sequence[Tensor], options: dict[str, object]) -> Callable[..., Any]:
     """Compile a graph for inputs like these.
 
     Unlike `torch.compile` it neither traces the graph once more nor checks at every call what cannot have changed. What
@@ -133,7 +135,7 @@ def inductor_kernels() -> tuple[Any, Callable[..., Callable[[], Any]]]:
     return AsyncCompile, CppPythonBindingsCodeCache.load_async
 
 
-def decompositions(operations: Sequence[Any]) -> dict[Any, Callable[..., Any]]:
+def decompositions(operations: Sequence[Any]) -> dict[OpOverload, Callable[..., object]]:
     """Return the rules that rewrite ATen's operations as its core ones, and `operations` as simpler ones, too."""
     from torch import _decomp
 

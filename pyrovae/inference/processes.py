@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial, wraps
 from importlib import import_module
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, distributed
@@ -14,6 +14,9 @@ from torch import Tensor, distributed
 from pyrovae.errors import InputError, whole_from_environment
 from pyrovae.inference.meeting import PATIENCE, Lost, meeting, place
 from pyrovae.inference.private import OpOverload, TorchDispatchMode, is_mutable, tree_map
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @contextmanager
@@ -92,7 +95,7 @@ def as_the_first(tensors: Iterable[Tensor]) -> None:
             _send(distributed.broadcast, tensor, 0)
 
 
-def _send(collective: Callable[..., Any], *args: Any) -> None:
+def _send(collective: Callable[..., object], *args: object) -> None:
     try:
         collective(*args)
     except RuntimeError as error:
@@ -118,13 +121,13 @@ class Share:
         self.start, self.n, self.whole = start, end - start, n
         return slice(start, end)
 
-    def drawn(self, program: Callable[..., Any]) -> Callable[..., Any]:
+    def drawn(self, program: Callable[P, T]) -> Callable[P, T]:
         """Wrap `program` so that it draws random numbers for the whole batch and keeps those of this share."""
         if size() == 1:
             return program
 
         @wraps(program)
-        def run(*args: Any, **kwargs: Any) -> Any:
+        def run(*args: P.args, **kwargs: P.kwargs) -> T:
             with _WholeBatchDraws(self):
                 return program(*args, **kwargs)
 
@@ -147,8 +150,8 @@ class _WholeBatchDraws(TorchDispatchMode):
         func: OpOverload,
         types: Sequence[type],
         args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
         kwargs = kwargs or {}
         dims = [] if torch.Tag.nondeterministic_seeded not in func.tags else [*map(self._row_dim, args)]
         dim = next((dim for dim in dims if dim is not None), None)
@@ -158,7 +161,7 @@ class _WholeBatchDraws(TorchDispatchMode):
         kept = tree_map(lambda x: x.narrow(dim, self.share.start, self.share.n) if isinstance(x, Tensor) else x, drawn)
         return args[0].copy_(kept) if is_mutable(func) else kept
 
-    def _row_dim(self, arg: Any) -> int | None:
+    def _row_dim(self, arg: object) -> int | None:
         """Return which dimension of a tensor or a size the rows of the batch are, or None."""
         if not isinstance(arg, (Tensor, list, tuple)):
             return None
@@ -167,7 +170,7 @@ class _WholeBatchDraws(TorchDispatchMode):
             return 1
         return 0 if shape[:1] == [share.n] else None
 
-    def _widened(self, arg: Any) -> Any:
+    def _widened(self, arg: Any) -> object:
         """Return an argument with as many rows as the whole batch."""
         dim, share = self._row_dim(arg), self.share
         if dim is None:

@@ -4,17 +4,18 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
+from typing import cast
 
 import pyro.distributions as dist
 import torch
 from pyro import poutine
+from pyro.poutine.runtime import Message
 from torch import Tensor
 
 from pyrovae.errors import InputError
 from pyrovae.inference.parameters import hidden
 from pyrovae.inference.randomness import seeded
-from pyrovae.inference.traces import SampleSite, guide_then_model, is_summed, sample_sites
+from pyrovae.inference.traces import SampleSite, guide_then_model, is_discrete, is_summed, sample_sites
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,18 @@ def vectors_of(sites: Mapping[str, Site], code: str | None, but: str | None = No
     return sorted(names, key=lambda name: name != code)
 
 
-def is_latent(msg: Any) -> bool:
+def is_latent(msg: SampleSite) -> bool:
     """Say whether the message, or the node of a trace, is of a latent: not of what is observed, a factor or a plate."""
-    return not msg["is_observed"] and not _is_plate(msg)
+    return not msg["is_observed"] and not is_plate(msg)
 
 
-def _is_plate(msg: Any) -> bool:
-    return poutine.util.site_is_subsample(msg)
+def is_plate(msg: SampleSite) -> bool:
+    """Say whether the message, or the node of a trace, is that by which a plate picks its rows."""
+    return poutine.util.site_is_subsample(cast("Message[..., Tensor]", msg))
 
 
 @torch.no_grad()
-def sites_of(model: Callable[..., Any], guide: Callable[..., Any], *args: Tensor | None) -> dict[str, Site]:
+def sites_of(model: Callable[..., object], guide: Callable[..., object], *args: Tensor | None) -> dict[str, Site]:
     """Run the guide, and the model at what it draws; return the sites by name, in the order in which the model ran.
 
     Torch's random numbers stay as they are. Raises `InputError` if the guide lacks a latent of the model, has one that
@@ -94,17 +96,17 @@ def variables_of(trace: poutine.Trace) -> dict[str, SampleSite]:
     return {
         name: site
         for name, site in sample_sites(trace).items()
-        if not _is_plate(site) and not isinstance(site["fn"], dist.Unit)
+        if not is_plate(site) and not isinstance(site["fn"], dist.Unit)
     }
 
 
 def _site(name: str, site: SampleSite, drawn: dict[str, SampleSite]) -> Site:
-    fn: Any = site["fn"]
+    fn = site["fn"]
     return Site(
         name,
         event_shape=tuple(fn.event_shape),
         observed=site["is_observed"],
-        discrete=bool(fn.support.is_discrete),
+        discrete=is_discrete(fn),
         inferred_after=tuple(takewhile(lambda other: other != name, drawn)) if name in drawn else (),
         summed=name in drawn and is_summed(drawn[name]),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import pyro
 import torch
@@ -19,11 +19,15 @@ from pyrovae.inference.parameters import hidden
 from pyrovae.inference.precision import PRECISIONS, products
 from pyrovae.inference.processes import size, summed
 
+Gradients = tuple[Tensor, *tuple[Tensor | None, ...]]  # a loss, and its gradient in each parameter
+
 
 class Loss(Protocol):
     """What SVI minimises: any of pyrovae's objectives, or one of Pyro's own ELBO estimators."""
 
-    def differentiable_loss(self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any) -> Tensor: ...
+    def differentiable_loss(
+        self, model: Callable[..., object], guide: Callable[..., object], *args: object
+    ) -> Tensor: ...
 
 
 class SVI:
@@ -52,12 +56,12 @@ class SVI:
 
     def __init__(
         self,
-        model: Callable[..., Any],
-        guide: Callable[..., Any],
+        model: Callable[..., object],
+        guide: Callable[..., object],
         optim: torch.optim.Optimizer | None,
         loss: Loss,
         validate: bool = True,
-        prepare: Callable[..., tuple[Any, ...]] | None = None,
+        prepare: Callable[..., tuple[object, ...]] | None = None,
         record: Callable[[Tensor, dict[str, Tensor]], None] | None = None,
         precision: str = "fp32",
         grad_clip: float = 0.0,
@@ -71,13 +75,13 @@ class SVI:
         self.compiled: Callable[..., Tensor] | None = None  # a step for arguments of the shapes `_shapes`
         self._shapes: list[torch.Size | None] = []
 
-    def step(self, *args: Any) -> Tensor:
+    def step(self, *args: object) -> Tensor:
         """Take one optimizer step, and return the loss before it, without a gradient."""
         if self.compiled is not None and _shapes(args) == self._shapes:
             return self.compiled(*args)
         return self._step(self.gradients, *args)
 
-    def evaluate_loss(self, *args: Any) -> Tensor:
+    def evaluate_loss(self, *args: object) -> Tensor:
         """Return the loss without taking a step: no parameter and no optimizer state moves."""
         with torch.set_grad_enabled(not isinstance(self.loss, TraceELBO)):  # Pyro's TraceEnum_ELBO insists on gradients
             return self._loss(*args).detach()
@@ -115,13 +119,13 @@ class SVI:
         self.update.written_out(gradients, loss, lr)
         return (loss,)
 
-    def _step(self, gradients_at: Callable[..., tuple[Any, ...]], *args: Any) -> Tensor:
+    def _step(self, gradients_at: Callable[..., Gradients], *args: object) -> Tensor:
         loss: Tensor
         loss, *gradients = summed(*gradients_at(*args))
         self.update(gradients, loss)
         return loss
 
-    def gradients(self, *args: Any) -> tuple[Any, ...]:
+    def gradients(self, *args: object) -> Gradients:
         """Return the loss, and its gradient in each parameter of the optimizer.
 
         A gradient is None if the loss does not depend on the parameter.
@@ -133,7 +137,7 @@ class SVI:
             self.record(loss.detach(), cast(TraceELBO, self.loss).terms)
         return loss.detach(), *gradients
 
-    def _loss(self, *args: Any) -> Tensor:
+    def _loss(self, *args: object) -> Tensor:
         if self.prepare is not None:
             args = self.prepare(*args)
         with hidden(), pyro.validation_enabled(self.validate):
@@ -153,5 +157,5 @@ def _capturable(loss: Loss) -> Loss:
     )
 
 
-def _shapes(args: tuple[Any, ...]) -> list[torch.Size | None]:
+def _shapes(args: tuple[object, ...]) -> list[torch.Size | None]:
     return [getattr(arg, "shape", None) for arg in args]

@@ -27,7 +27,7 @@ def stack(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def capture_stacked(
-    function: Callable[..., tuple[Any, ...]],
+    function: Callable[..., tuple[object, ...]],
     stacks: Sequence[tuple[Tensor, Tensor]],
     generators: Sequence[torch.Generator],
     *args: Tensor,
@@ -59,7 +59,7 @@ class _Draw:
     """A random operation of a captured function, and the generators that the runs draw from."""
 
     operation: OpOverload
-    args: tuple[int | list[Any], ...]  # the place of a tensor among those of `pyrovae::own`, or [another argument]
+    args: tuple[int | list[object], ...]  # the place of a tensor among those of `pyrovae::own`, or [another argument]
     shape: torch.Size  # the shape of one run's draw
     dtype: torch.dtype
     generators: Sequence[torch.Generator]
@@ -69,7 +69,7 @@ class _Draw:
 class _Captured:
     """A captured function. It alone keeps its draws: when it is freed, they leave `_DRAWS`."""
 
-    run: Callable[..., tuple[Any, ...]]
+    run: Callable[..., tuple[object, ...]]
     inputs: tuple[Tensor, ...]
     draws: list[_Draw]
 
@@ -125,7 +125,9 @@ def _library() -> library.Library:
     return operators
 
 
-def _draw_for_all(info: Any, dims: Any, tensors: list[Tensor], run: Tensor, number: int) -> tuple[Tensor, int]:
+def _draw_for_all(
+    info: Any, dims: Sequence[list[int | None]], tensors: list[Tensor], run: Tensor, number: int
+) -> tuple[Tensor, int]:
     """Call `_draw` under vmap, with the runs as the first dimension of all tensors."""
     stacked = [
         tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)

@@ -4,7 +4,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -16,10 +16,13 @@ from pyrovae.runs.weights import PROGRESS_EPOCHS
 from pyrovae.training.fit import Fit
 from pyrovae.training.record import Record
 
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
 PICTURES = ("reconstructions", "samples")
 
 
-def writer_class() -> Any:
+def writer_class() -> "type[SummaryWriter]":
     """Import torch's SummaryWriter. Raises `InputError` if the package `tensorboard` is not installed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # silences TensorFlow, which TensorBoard loads if it can
     try:

@@ -148,7 +148,7 @@ Context = Label | Quadrants | Columns
 
 
 def context_of(
-    context: Context, y: Tensor | Mapping[str, Any] | None, n: int | None, x: Tensor | None, device: torch.device
+    context: Context, y: Tensor | Mapping[str, object] | None, n: int | None, x: Tensor | None, device: torch.device
 ) -> Tensor:
     """Return the context of n images as the networks read it; if it reads images, it comes from x if y is None.
 

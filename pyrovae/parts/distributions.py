@@ -46,7 +46,7 @@ class LogPoisson(dist.Poisson):
 
 
 class LogNegativeBinomial(dist.NegativeBinomial):
-    """The negative binomial by log μ and log r: it meets Poisson's where r is large, and takes large counts."""
+    """The negative binomial by log μ and log r, whose score keeps its digits for large counts, and for large r."""
 
     def __init__(self, log_mean: Tensor, log_r: Tensor, validate_args: bool | None = None) -> None:
         self.log_mean, self.log_r = torch.broadcast_tensors(log_mean, log_r)

@@ -121,7 +121,7 @@ def width(kinds: Sequence[Kind]) -> int:
     return sum(len(kind.categories) or 1 for kind in kinds)
 
 
-def word(value: Any) -> str:
+def word(value: object) -> str:
     """Return a category as text; a whole number without its point."""
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:g}" if value == int(value) else repr(value)

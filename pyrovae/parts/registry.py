@@ -10,12 +10,14 @@ import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from pyrovae.errors import InputError, did_you_mean
 
+T = TypeVar("T")
 
-def lookup(family: str, name: str, members: Mapping[str, Any]) -> Any:
+
+def lookup(family: str, name: str, members: Mapping[str, object]) -> Any:
     """Return the member called `name`, or a user's own class, named `package.module:Class` or `path/to/file.py:Class`.
 
     Raises `InputError`, with the nearest known name, if there is no such member or class. `family` is for the message.
@@ -50,7 +52,7 @@ def _module(place: str) -> ModuleType:
     return module
 
 
-def parameters_of(member: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+def parameters_of(member: Callable[..., object]) -> dict[str, inspect.Parameter]:
     """Return the parameters of a function or class by name.
 
     A constructor that takes `**settings`, to pass them on to its base class, also has the parameters of that base.
@@ -64,7 +66,7 @@ def parameters_of(member: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return parameters
 
 
-def call(family: str, member: Callable[..., Any], offered: Mapping[str, Any]) -> Any:
+def call(family: str, member: Callable[..., T], offered: Mapping[str, object]) -> T:
     """Call `member` with those of the offered values that its parameters name.
 
     Raises `InputError` if it requires a value that is not offered, or if it raises `ValueError` itself.

@@ -29,7 +29,7 @@ from pyrovae.programs import PROGRAMS
 from pyrovae.programs.memory import allocation_refused, built_in_memory
 from pyrovae.programs.parts import Parts
 
-FAMILIES: dict[str, Mapping[str, Any]] = {
+FAMILIES: dict[str, Mapping[str, Callable[..., object]]] = {
     "program": PROGRAMS,
     "likelihood": LIKELIHOODS,
     "network": NETWORKS,
@@ -111,7 +111,7 @@ def build_for(config: Config, data: Data) -> Program:
 
 def _assembled(parts: Parts, classes: int) -> Program:
     """Make the program from what it asks for."""
-    offered = ChainMap[str, Any]({"context": parts.context, "classes": classes}, parts)  # type: ignore[arg-type]
+    offered = ChainMap[str, object]({"context": parts.context, "classes": classes}, parts)  # type: ignore[arg-type]
     with seeded(parts.config.seed):
         program = call("program", parts.members["program"], offered)
     if not isinstance(program, Program):
@@ -121,7 +121,7 @@ def _assembled(parts: Parts, classes: int) -> Program:
     return program.eval()
 
 
-def _check_settings(config: Config, program: Callable[..., Any]) -> None:
+def _check_settings(config: Config, program: Callable[..., object]) -> None:
     """Raise `InputError` for a part, or a setting of the group Program, that is chosen but that the program ignores."""
     read = _read_by(program)
     for name, field in Config.model_fields.items():
@@ -149,7 +149,7 @@ def _unread(config: Config, read: Collection[str]) -> dict[str, str]:
     return unread
 
 
-def _read_by(program: Callable[..., Any]) -> set[str]:
+def _read_by(program: Callable[..., object]) -> set[str]:
     """Return the settings that a program reads by what its constructor asks for."""
     arguments = parameters_of(program).keys()
     read = {part for part, names in READ_AS.items() if names & arguments}

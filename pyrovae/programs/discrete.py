@@ -1,10 +1,10 @@
 """A code of symbols."""
 
 import math
-from typing import Any
 
 import pyro
 import torch
+from pyro.poutine.runtime import InferDict
 from torch import Tensor, nn
 
 from pyrovae.parts.contexts import Context
@@ -81,7 +81,7 @@ class Discrete(Program):
     def guide(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Draw the symbols of each image: in training as `gradient` says, else one-hot; or sum over them."""
         relaxation = self.gradient if self.training and self.gradient in RELAXATIONS else None
-        infer: Any = {"enumerate": "parallel"} if self.gradient == "enumeration" else {}
+        infer: InferDict = {"enumerate": "parallel"} if self.gradient == "enumeration" else {}
         with pyro.plate("images", len(x)):
             logits = self.head(self.encoder(x, y)).unflatten(-1, (self.variables, self.symbols))
             q = OneHotSymbols(logits.log_softmax(-1), relaxation, self.temperature)

@@ -1,4 +1,4 @@
-"""Values that are missing for what they are: not-MIWAE."""
+"""Learn from values whose being missing depends on what they are: not-MIWAE."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ class NotAtRandom(VAE):
 
     filled = "x_missing"
 
-    def __init__(self, likelihood: Any, missingness: nn.Module, **parts: Any) -> None:
+    def __init__(self, likelihood: object, missingness: nn.Module, **parts: Any) -> None:
         if not isinstance(likelihood, Seen):  # quadrants wrap it
             raise ValueError(
                 "program not_at_random: expected data with missing values, and no quadrants as condition; at random or"

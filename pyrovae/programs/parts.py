@@ -10,9 +10,9 @@ from torch import nn
 from pyrovae.config.settings import Config, as_text
 from pyrovae.errors import InputError
 from pyrovae.parts.contexts import Context, Quadrants
-from pyrovae.parts.likelihoods import Elementwise, GivenTotal, Seen, Unseen
+from pyrovae.parts.likelihoods import Elementwise, GivenTotal, Likelihood, Seen, Unseen
 from pyrovae.parts.networks import MLP
-from pyrovae.parts.networks.network import Encoder
+from pyrovae.parts.networks.network import Encoder, Network
 from pyrovae.parts.networks.observed import ByKind, Logarithms, Observed, Reading, doubled, width
 from pyrovae.parts.registry import call
 
@@ -26,15 +26,15 @@ class Parts(Mapping[str, Any]):
     one: family, module and event shape.
     """
 
-    def __init__(self, config: Config, members: Mapping[str, Any], context: Context | None, **more: Any) -> None:
+    def __init__(self, config: Config, members: Mapping[str, Any], context: Context | None, **more: object) -> None:
         self.config, self.members, self.context = config, members, context
         more["context"] = () if context is None else context.shape
         self.settings = {name: value for name, value in config.model_dump().items() if name not in members} | more
-        self.made: dict[str, Any] = {}
+        self.made: dict[str, object] = {}
         self.read: set[str] = set()  # settings that a part was made of
         self.distributions: list[tuple[str, nn.Module, tuple[int, ...]]] = []
         self._under_way: list[str] = []
-        self._makers: dict[str, Callable[[], Any]] = {
+        self._makers: dict[str, Callable[[], object]] = {
             "likelihood": self._likelihood,
             "missingness": self._missingness,
             "network": self._network,
@@ -95,7 +95,7 @@ class Parts(Mapping[str, Any]):
         self.distributions.append((family, part, (given["latent_dim"],)))
         return part
 
-    def _likelihood(self) -> Any:
+    def _likelihood(self) -> nn.Module:
         likelihood: Any = call("likelihood", self.members["likelihood"], self)
         if isinstance(likelihood, Elementwise):
             likelihood.dims = len(self["shape"])
@@ -105,7 +105,7 @@ class Parts(Mapping[str, Any]):
         likelihood = Seen(likelihood) if self["missing"] else likelihood
         return Unseen(likelihood, ~self.context.seen) if isinstance(self.context, Quadrants) else likelihood
 
-    def _given_total(self, likelihood: Any) -> GivenTotal:
+    def _given_total(self, likelihood: Likelihood) -> GivenTotal:
         if not getattr(likelihood, "log_mean", False):
             raise InputError(
                 "library_size: expected likelihood poisson or negative_binomial beside it, got"
@@ -124,7 +124,7 @@ class Parts(Mapping[str, Any]):
             raise InputError(f"missingness: expected a module, got {self.config.missingness!r}")
         return part
 
-    def _network(self) -> Any:
+    def _network(self) -> Network:
         """Make the network; its encoders read missing values, if there may be any, counts, and mixed columns."""
         shape = self["shape"]
         if kinds := self["kinds"]:
@@ -132,7 +132,7 @@ class Parts(Mapping[str, Any]):
             return Reading(network, self._network_for((width(kinds, self["missing"]),)), [self._by_kind])
         network = self._network_for(shape)
         encoding = self._network_for(doubled(shape)) if self["missing"] else network
-        wrappers: list[Callable[..., Any]] = [Logarithms] if self.config.pixels == "counts" else []
+        wrappers: list[Callable[[Encoder], Encoder]] = [Logarithms] if self.config.pixels == "counts" else []
         if self["missing"]:
             wrappers.append(partial(Observed, shape=shape, unit=self["unit"]))
         return Reading(network, encoding, wrappers) if wrappers else network
@@ -140,14 +140,14 @@ class Parts(Mapping[str, Any]):
     def _by_kind(self, encoder: Encoder) -> Encoder:
         return ByKind(encoder, self["kinds"], self["missing"])
 
-    def _network_for(self, shape: tuple[int, ...]) -> Any:
-        offered = ChainMap[str, Any]({"shape": shape}, self)  # type: ignore[arg-type]
-        network = call("network", self.members["network"], offered)
+    def _network_for(self, shape: tuple[int, ...]) -> Network:
+        offered = ChainMap[str, object]({"shape": shape}, self)  # type: ignore[arg-type]
+        network: Network = call("network", self.members["network"], offered)
         if missing := [name for name in ("encoder", "decoder") if not hasattr(network, name)]:
             raise InputError(f"network: expected a class with {', '.join(missing)}, got {self.config.network!r}")
         return network
 
-    def _decoder(self) -> Any:
+    def _decoder(self) -> object:
         return self["network"].decoder(self._latent_dim(), self["likelihood"].features, self["context"])
 
     def _latent_dim(self) -> int:

@@ -1,7 +1,7 @@
 """Symbols: what a discrete code consists of, and the ways in which it can be drawn."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import torch
 from pyro.distributions import TorchDistribution, constraints
@@ -41,14 +41,14 @@ class OneHotSymbols(TorchDistribution):
         return (value * self.log_pi).sum((-2, -1))
 
     @torch.no_grad()
-    def sample(self, sample_shape: Any = ()) -> Tensor:
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return _largest(self._perturbed(sample_shape))
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         soft = (self._perturbed(sample_shape) / self.temperature).softmax(-1)
         return RELAXATIONS[self.relaxation or ""](soft, self.mean)
 
-    def _perturbed(self, sample_shape: Any) -> Tensor:
+    def _perturbed(self, sample_shape: Sequence[int]) -> Tensor:
         """Return log π + g, with Gumbel noise g: the largest entry of each row is at a symbol drawn from π.
 
         Pyro's distributions draw as well, but not in a graph (one-hot rows), or not in one for several runs (relaxed).
@@ -56,7 +56,7 @@ class OneHotSymbols(TorchDistribution):
         uniform = clamp_probs(self.log_pi.new_empty(*sample_shape, *self.log_pi.shape).uniform_())
         return self.log_pi - (-uniform.log()).log()
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> "OneHotSymbols":
+    def expand(self, batch_shape: Sequence[int], _instance: None = None) -> "OneHotSymbols":
         return OneHotSymbols(self.log_pi.expand(*batch_shape, *self.event_shape), self.relaxation, self.temperature)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:

@@ -38,7 +38,7 @@ def _whole(text: str) -> float:
     return int(text) if len(text) <= MOST_DIGITS else _refuse(text)
 
 
-def _check(value: object, kind: Any, what: str) -> None:
+def _check(value: object, kind: object, what: str) -> None:
     """Check the keys of a `TypedDict` that are there, the items of lists and dicts, or else the class of the value."""
     if is_typeddict(kind):
         _check_keys(value, kind, what)
@@ -64,12 +64,12 @@ def _check_keys(value: object, kind: Any, what: str) -> None:
 
 
 @cache
-def _hints(kind: Any) -> dict[str, Any]:
+def _hints(kind: object) -> dict[str, object]:
     return get_type_hints(kind)
 
 
 @cache
-def _classes(kind: Any) -> tuple[type, ...]:
+def _classes(kind: object) -> tuple[type, ...]:
     """Return the classes that a value of this annotation may have. A float may be an int."""
     kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
     classes = {get_origin(one) or one for one in kinds}

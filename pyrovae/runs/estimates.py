@@ -91,7 +91,7 @@ class Estimates:
         self._written = time.monotonic()
 
     def finish(self) -> None:
-        """Write the estimates of each image, once there are all, to estimates.safetensors; as float32."""
+        """Write estimates.safetensors, the estimates of each image as float32, once those of all images are there."""
         tensors = {name: torch.cat([batch[name] for batch in self.batches]).float() for name in OF_EACH}
         about = {"samples": self.settings["samples"], "seed": self.settings["seed"], "weights": self.weights}
         write_whole(self.folder / ESTIMATES, save(tensors, {"pyrovae": json.dumps(about)}))

@@ -64,7 +64,7 @@ class Run:
     (3, False, False)
     """
 
-    def __init__(self, path: Path | str, trust: bool = False, **repeated: Any) -> None:
+    def __init__(self, path: Path | str, trust: bool = False, **repeated: object) -> None:
         self.path, self.trust, self.repeated = path_of("run", path), trust, repeated
         if not os.path.lexists(self.path / "config.toml"):
             raise InputError(f"run: expected a run folder with a config.toml at {self.path}, got {what_is(self.path)}")

@@ -72,7 +72,7 @@ def to_repeat(config: Config) -> dict[str, Any]:
     return classes | {name: str(getattr(config, name)) for name in PLACES if _place(name, getattr(config, name))}
 
 
-def repeat(config: Config, repeated: Mapping[str, str], where: Path) -> Config:
+def repeat(config: Config, repeated: Mapping[str, object], where: Path) -> Config:
     """Return the config with classes and places as the user repeats them.
 
     A class of the user's own, and data on disk, may have moved. Raises `InputError` for any other change.

@@ -57,8 +57,8 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         batch_size: int = 128,
         lr: float = 1e-3,
         samples: int = 100,
-        random_state: Any = None,
-        settings: Mapping[str, Any] | None = None,
+        random_state: object = None,
+        settings: Mapping[str, object] | None = None,
     ) -> None:
         self.latent_dim, self.hidden, self.network = latent_dim, hidden, network
         self.likelihood, self.scale, self.pixels = likelihood, scale, pixels
@@ -66,9 +66,11 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.epochs, self.batch_size, self.lr = epochs, batch_size, lr
         self.samples, self.random_state, self.settings = samples, random_state, settings
 
-    def fit(self, X: Any, y: None = None) -> "VariationalAutoencoder":
+    def fit(self, X: object, y: None = None) -> "VariationalAutoencoder":
         """Train on rows X (n, features), with NaN where a value is missing; y is ignored."""
-        X = validate_data(self, X, dtype=(np.float64, np.float32), ensure_all_finite="allow-nan", ensure_min_samples=2)
+        rows: np.ndarray = validate_data(
+            self, X, dtype=(np.float64, np.float32), ensure_all_finite="allow-nan", ensure_min_samples=2
+        )
         named = ("latent_dim", "hidden", "network", "likelihood", "scale", "pixels", "prior", "posterior", "objective")
         chosen = {name: getattr(self, name) for name in (*named, "epochs", "batch_size", "lr")}
         seed = int(check_random_state(self.random_state).randint(2**31))
@@ -78,7 +80,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 f"condition: expected none, as an estimator is given rows alone, got {config.condition!r}; pyrovae.fit"
                 " takes conditions"
             )
-        self.data_ = Data.of(X, test=X[:TESTED], pixels=config.pixels, name="X")
+        self.data_ = Data.of(rows, test=rows[:TESTED], pixels=config.pixels, name="X")
         with seeded(seed):
             program = build_for(config, self.data_)
             defaults = {name: parameter.default for name, parameter in parameters_of(type(self)).items()}
@@ -87,17 +89,17 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             }
             self.losses_ = np.array([epoch["train"]["loss"] for epoch in fit(program, self.data_, config)])
         self.program_ = program.eval()
-        self._n_features_out = int(self.program_.encode(self._batches(X[:1])[0]).event_shape[0])
+        self._n_features_out = int(self.program_.encode(self._batches(rows[:1])[0]).event_shape[0])
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: object) -> np.ndarray:
         """Return the mean of the code of each row, (n, latent_dim)."""
         X = self._rows(X)
         with torch.no_grad(), seeded(0):  # means without a closed form are averages of draws
             codes = [mean_of(self.program_.encode(x)) for x in self._batches(X)]
         return self._as(X, torch.cat(codes))
 
-    def inverse_transform(self, X: Any) -> np.ndarray:
+    def inverse_transform(self, X: object) -> np.ndarray:
         """Return the mean of p(x | z) for each code z in X (n, latent_dim), in the units of the columns."""
         check_is_fitted(self)
         codes = np.asarray(X)
@@ -112,7 +114,7 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             rows = self.program_.generate(n_samples, mean=False)
         return self.data_.pixels.to_own_units(rows).cpu().numpy().astype(np.float64)
 
-    def score_samples(self, X: Any) -> np.ndarray:
+    def score_samples(self, X: object) -> np.ndarray:
         """Return log p(x) of each row in nats, of a density in the units of the columns, by importance sampling."""
         images = self.data_.images(self._rows(X))
         with seeded(0):
@@ -124,11 +126,11 @@ class VariationalAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         )  # what is missing has no density
         return np.asarray(log_p - scale)
 
-    def score(self, X: Any, y: None = None) -> float:
+    def score(self, X: object, y: None = None) -> float:
         """Return the mean of `score_samples`."""
         return float(self.score_samples(X).mean())
 
-    def _rows(self, X: Any) -> np.ndarray:
+    def _rows(self, X: object) -> np.ndarray:
         check_is_fitted(self)
         rows: np.ndarray = validate_data(
             self, X, dtype=(np.float64, np.float32), ensure_all_finite="allow-nan", reset=False

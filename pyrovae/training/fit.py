@@ -80,8 +80,8 @@ class Fit:
     def train_epoch(self, until: float) -> bool:
         """Take the remaining steps of an epoch, and stop after the first that ends later than `until`.
 
-        `until` is a time of `perf_counter`. Returns whether all steps are taken. A training with weights that are not
-        finite does not stop: a checkpoint of it would be of no use.
+        `until` is a time of `perf_counter`. Returns whether all steps are taken. While some weights are not finite, it
+        does not stop before the end of the epoch, as a checkpoint of them would be of no use.
         """
         batches = self.begin_epoch()
         with training_mode(self.vae):
@@ -252,7 +252,7 @@ class Fit:
         return rows | ({"best epoch": f"{self.best_epoch:,}"} if self.data.validation is not None else {})
 
 
-def fit(vae: Program, data: Data | Any, config: Config) -> Fit:
+def fit(vae: Program, data: object, config: Config) -> Fit:
     """Fit `vae` to `data` by SVI: loop over the epochs of what this returns.
 
     Of anything but a `Data`, `Data.of` makes one, with the config's `pixels`, `validation`, `shape` and `background`;

@@ -50,11 +50,11 @@ class TrainingState:
         finally:
             self.random = random_state()
 
-    def progress(self) -> dict[str, Any]:
+    def progress(self) -> dict[str, object]:
         """Return the part of the state that every checkpoint holds."""
         return {name: getattr(self, name) for name in LASTING}
 
-    def under_way(self) -> dict[str, Any]:
+    def under_way(self) -> dict[str, object]:
         """Return the part of the state that only a checkpoint within an epoch holds."""
         return {"step": self.step, "seconds": self.seconds, "random": self.random}
 

@@ -93,7 +93,7 @@ class TrainingStep:
             self.vae.fit_codes(torch.cat([self.vae.code_distribution(*batch).sample() for batch in batches]))
 
     def compile(self, rows: Tensor) -> bool:
-        """Compile the step for batches with as many rows; returns False, and warns why, if that fails.
+        """Compile the step for batches of as many images as `rows` names; if that fails, warn why and return False.
 
         Weights, buffers, sums and random numbers stay as they are.
         """

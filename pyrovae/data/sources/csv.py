@@ -105,7 +105,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _as_numbers(words: np.ndarray) -> np.ndarray:
-    """Return labels as numbers if all of them, without the empty ones, are numbers."""
+    """Turn labels into numbers, an empty one into NaN; if any is a word, return all as words."""
     words = np.char.strip(words)
     if all(_is_number(word) for word in np.unique(words) if word):
         return np.array([float(word) if word else math.nan for word in words])

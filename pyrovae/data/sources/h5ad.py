@@ -22,10 +22,10 @@ RAW = "raw"  # the name of `raw/X`, as AnnData keeps counts of all genes, beside
 def read_h5ad(path: Path, format: Format) -> RawData:
     """Read the rows of X, or of the layer that `layer` names, in whatever way AnnData stores it; each is a vector.
 
-    Counts and truth values stay sparse, and are copied a few million at a time, so that the matrix is never whole in
-    memory; in an h5ad file itself, where rows are packed together, rows in random order would be unpacked again and
-    again. The label is a column of `obs`, found as `read_csv` finds it, conditions are columns of `obs`, too, and the
-    columns have the names of `var`. Raises `InputError` for anything else, for values that the protocol does not have,
+    Counts and truth values stay sparse. They are copied out of the file, a few million at a time: the file packs rows
+    together, so that to read them in random order would unpack each of them again and again. The label is a column of
+    `obs`, found as `read_csv` finds it, conditions are columns of `obs`, too, and the columns have the names of `var`.
+    Raises `InputError` for anything else, for values that the protocol does not have,
     and if h5py is not installed. h5py is all that the format, which is HDF5, takes: anndata itself would bring pandas
     and zarr, and hold pandas below 3.
     """

@@ -1,7 +1,7 @@
 """Datasets that torchvision reads and downloads."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ def torchvision_set(
     name: str,
     about: str,
     files: Sequence[str],
-    *splits: dict[str, Any],
+    *splits: Mapping[str, object],
     classes: Sequence[str] | None = (),
     size: int | None = None,
     upright: bool = True,
@@ -62,7 +62,7 @@ def _raw_data(
     return RawData(train, labels[0], test, labels[1], tuple(classes or map(str, parts[0].classes)))
 
 
-def _torchvision_part(name: str, root: Path, files: Sequence[str], split: dict[str, Any]) -> Any:
+def _torchvision_part(name: str, root: Path, files: Sequence[str], split: Mapping[str, object]) -> Any:
     import torchvision
 
     def read(folder: Path, download: bool) -> Any:

@@ -15,7 +15,7 @@ from pyrovae.inference.objectives.trace import TraceELBO
 
 __all__ = ["OBJECTIVES", "SUMMED", "EnumeratedELBO", "KLWeight", "TraceELBO"]
 
-OBJECTIVES = {
+OBJECTIVES: dict[str, type[TraceELBO]] = {
     "elbo": TraceELBO,
     "analytic": AnalyticELBO,
     "stl": StickingTheLanding,

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 
 from pyro.poutine.messenger import Messenger
-from pyro.poutine.runtime import Message
 from torch import Tensor
 
 from pyrovae.inference.sites import is_latent
+from pyrovae.inference.traces import SampleSite
 
 
 class KLWeight(Messenger):
@@ -21,7 +21,7 @@ class KLWeight(Messenger):
         super().__init__()
         self.weight, self.sites = weight, sites
 
-    def _pyro_sample(self, msg: Message[..., Tensor]) -> None:
+    def _pyro_sample(self, msg: SampleSite) -> None:
         if not is_latent(msg) or (self.sites is not None and msg["name"] not in self.sites):
             return
         if self.weight is None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 from pyro.infer import Trace_ELBO
 from pyro.poutine import Trace
@@ -32,14 +32,14 @@ class TraceELBO(Trace_ELBO):
         vectorize_particles: bool = False,
         max_plate_nesting: float = math.inf,
         free_bits: float = 0.0,
-        **rest: Any,
+        **rest: object,
     ) -> None:
         super().__init__(num_particles, max_plate_nesting, vectorize_particles=vectorize_particles, **rest)
         self.free_bits = free_bits
         self.terms: dict[str, Tensor] = {}
 
     def differentiable_loss(
-        self, model: Callable[..., Any], guide: Callable[..., Any], *args: Any, **kwargs: Any
+        self, model: Callable[..., object], guide: Callable[..., object], *args: object, **kwargs: object
     ) -> Tensor:
         """Run guide and model, and return the loss, whose gradient estimates that of the negative ELBO."""
         losses: list[Tensor] = []

@@ -21,7 +21,7 @@ def _shape(steps: Steps, node: Any) -> torch.Size:
     return torch.Size(steps.values[node].shape)
 
 
-def _argument(node: Node, place: int, name: str, default: Any = None) -> Any:
+def _argument(node: Node, place: int, name: str, default: object = None) -> Any:
     """Return the argument at `place` or called `name`."""
     return node.args[place] if place < len(node.args) else node.kwargs.get(name, default)
 
@@ -133,7 +133,7 @@ def convolution(steps: Steps, node: Node, shape: torch.Size) -> int:
         raise steps.refuse(f"a convolution of {len(shape) - 2} dimensions")
     n, channels, *size = _shape(steps, x)
     kernel = _shape(steps, weight)[2:]
-    geometry: dict[str, Any] = {
+    geometry: dict[str, object] = {
         "from": [channels, *_pair(size, 1)],
         "to": [shape[1], *_pair(shape[2:], 1)],
         "kernel": _pair(kernel, 1),

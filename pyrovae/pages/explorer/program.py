@@ -15,7 +15,7 @@ from torch.fx.node import map_arg
 from pyrovae.errors import InputError, reason
 from pyrovae.inference import seeded
 from pyrovae.inference.graphs import trace_graph
-from pyrovae.inference.private import adaptive_avg_pool2d, decompositions
+from pyrovae.inference.private import OpOverload, adaptive_avg_pool2d, decompositions
 
 aten = torch.ops.aten
 SIMPLER = [  # decomposed into simpler operations, which the page has
@@ -53,7 +53,7 @@ def value_of(node: Node, values: Mapping[Node, Any]) -> Any:
     """Carry out the operation of `node` on the values of the nodes before it."""
     args: Any = map_arg(node.args, lambda before: values[before])
     kwargs: Any = map_arg(node.kwargs, lambda before: values[before])
-    function: Callable[..., Any] = node.target  # type: ignore[assignment]  # the target of a call is a function
+    function: Callable[..., object] = node.target  # type: ignore[assignment]  # the target of a call is a function
     return function(*args, **kwargs)
 
 
@@ -122,7 +122,7 @@ def _graph(function: Callable[..., tuple[Tensor, ...]], *args: Tensor) -> GraphM
 
 
 @cache
-def _table() -> dict[Any, Callable[..., Any]]:
+def _table() -> dict[OpOverload, Callable[..., object]]:
     """Return the decompositions that turn ATen's many operations into few."""
     return decompositions(SIMPLER)
 

@@ -35,7 +35,7 @@ class ProgramSteps(TypedDict):
     sizes: list[int]  # how many numbers each slot holds
     inputs: dict[str, int]  # slots by name
     constants: list[tuple[int, Stored]]  # slots, and the arrays that fill them
-    steps: list[list[Any]]
+    steps: list[list[object]]
     outputs: dict[str, int]  # slots by name
 
 
@@ -59,9 +59,9 @@ class Steps:
         self.operations, self.store = operations, store
         self.values = program.run(program.constants, *args)
         self.sizes: list[int] = []
-        self.steps: list[list[Any]] = []
+        self.steps: list[list[object]] = []
         self.stored: list[tuple[int, Stored]] = []
-        self.slots: dict[Any, int] = {}
+        self.slots: dict[object, int] = {}
         for node in program.inputs.values():
             self.slots[node] = self._new(self.values[node].numel())
         for node in program.nodes:
@@ -85,17 +85,17 @@ class Steps:
             self.slots[key] = self.constant(tensor)
         return self.slots[key]
 
-    def step(self, kind: str, size: int, reads: Sequence[int], *more: Any) -> int:
+    def step(self, kind: str, size: int, reads: Sequence[int], *more: object) -> int:
         """Add a step that fills a new slot of `size` numbers; returns the slot."""
         slot = self._new(size)
         self.steps.append([kind, slot, [*reads], *more])
         return slot
 
-    def each(self, name: str, shape: torch.Size, *args: Any) -> int:
+    def each(self, name: str, shape: torch.Size, *args: object) -> int:
         """Apply the JavaScript function `name` to each number of nodes, or to single numbers; returns the slot."""
         return self.step("each", shape.numel(), [self.broadcast(arg, shape) for arg in args], name)
 
-    def broadcast(self, arg: Any, shape: torch.Size) -> int:
+    def broadcast(self, arg: object, shape: torch.Size) -> int:
         """Broadcast a node to `shape` and return the slot; a single number stays one, and the step broadcasts it."""
         slot = self.slot(arg)
         value = self.values.get(arg) if isinstance(arg, Node) else None
@@ -130,7 +130,7 @@ class Steps:
         places = torch.empty(shape, device="meta")
         kept = [dim for dim in range(len(shape)) if dim not in dims]
 
-        def part(some: Sequence[int]) -> list[Any]:
+        def part(some: Sequence[int]) -> list[object]:
             return [[shape[dim] for dim in some], [places.stride(dim) for dim in some], 0]
 
         size = math.prod(shape[dim] for dim in kept)
@@ -190,5 +190,5 @@ class Steps:
         return len(self.sizes) - 1
 
 
-def _strides(view: Tensor) -> list[Any]:
+def _strides(view: Tensor) -> list[object]:
     return [[*view.shape], [*view.stride()], view.storage_offset()]

@@ -139,7 +139,7 @@ class ByColumn(TorchDistribution):
     The mean of a category is its most probable value.
     """
 
-    arg_constraints: ClassVar[dict[str, Any]] = {}
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
     has_rsample = False
     inside = 1.0  # in the support of every kind of column
 
@@ -150,7 +150,7 @@ class ByColumn(TorchDistribution):
         super().__init__(torch.Size((*rows, len(place))), validate_args=False)
 
     @property
-    def support(self) -> Any:
+    def support(self) -> constraints.Constraint:
         return _InColumns(self)
 
     @property

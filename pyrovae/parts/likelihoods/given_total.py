@@ -1,7 +1,7 @@
 """Counts given their total: the library size of a row, as it was observed."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from pyro.distributions import TorchDistribution, constraints
@@ -48,7 +48,7 @@ class GivenTotal(nn.Module):
 class CountsGivenTotal(TorchDistribution):
     """Counts (..., D) given their total, by the `likelihood` of features (..., K, D), the first of them log shares."""
 
-    arg_constraints: ClassVar[dict[str, Any]] = {}
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
     support = constraints.independent(constraints.nonnegative_integer, 1)
     has_rsample = False
 

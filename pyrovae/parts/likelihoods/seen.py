@@ -44,7 +44,7 @@ class Seen(nn.Module):
 class SeenValues(TorchDistribution):
     """The distribution `base` of single values, of which a missing one, NaN, has log-probability 0."""
 
-    arg_constraints: ClassVar[dict[str, Any]] = {}
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
 
     def __init__(self, base: TorchDistribution) -> None:
         self.base = base
@@ -52,7 +52,7 @@ class SeenValues(TorchDistribution):
         super().__init__(base.batch_shape, base.event_shape, validate_args=False)
 
     @property
-    def support(self) -> Any:
+    def support(self) -> constraints.Constraint:
         return _OrMissing(self.base.support)
 
     @property

@@ -1,7 +1,6 @@
 """The conditional prior, which depends on the context."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import pyro.distributions as dist
 from torch import Tensor, nn
@@ -36,7 +35,7 @@ class Conditional(nn.Module):
         if not context:
             raise ValueError("prior conditional: expected a condition (label, quadrant1, ...), got none")
         self.body: nn.Module = network.encoder() if len(context) == 3 else nn.Identity()
-        features: Any = getattr(self.body, "features", context[0])
+        features: int = getattr(self.body, "features", context[0])
         if conditions and make_hidden is not None:
             self.body, features = make_hidden(context[0], hidden), hidden[-1]
         self.head = nn.Linear(features, 2 * latent_dim)
