@@ -23,7 +23,7 @@ MOST_VALUES = 2**16  # of a pixel, or of a symbol: each has a probability of 2^-
 
 
 def codec_of(name: str, fn: Any, bins: Bins, values: int) -> Codec:
-    """Return the codec of a site's distribution, of batch shape (1,); a discrete element has the `values` 0, 1, ....
+    """Return the codec of a site's distribution, of batch shape (1,); counts without a largest one are below `values`.
 
     Raises `InputError` for a family that has none.
     """
@@ -38,12 +38,13 @@ def codec_of(name: str, fn: Any, bins: Bins, values: int) -> Codec:
     if getattr(fn.support, "base_constraint", fn.support) is constraints.one_hot:
         probabilities = _array(fn.mean)[0]
         return Table(probabilities.reshape(-1, probabilities.shape[-1]), probabilities.shape[:-1], one_hot=True)
-    if element is not None and type(element).__name__ in FAMILIES and len(fn.event_shape) == 1:
-        names = ("loc", "scale", "df") if type(element).__name__ == "StudentT" else ("loc", "scale")
-        parameters = (_array(getattr(element, name).expand(element.batch_shape))[0] for name in names)
-        return Elementwise(bins, type(element).__name__, *parameters)
-    if element is not None and element.support.is_discrete:
-        return Pixels(element, values)
+    if (family := type(element).__name__) in FAMILIES:
+        names = ("loc", "scale", "df") if family == "StudentT" else ("loc", "scale")
+        parameters = (_array(getattr(element, each).expand(element.batch_shape))[0].ravel() for each in names)
+        return Elementwise(bins, family, *parameters, shape=tuple(fn.event_shape))
+    if element is not None and fn.event_shape and element.support.is_discrete:
+        most = most_of(fn)
+        return Pixels(element, values if most is None else most + 1)
     raise InputError(
         f"compress: expected the site {name!r} to be independently normal, laplace or student_t, a Gaussian, a mixture"
         f" of independent ones, or symbols, got {type(fn if element is None else element).__name__}"
@@ -70,8 +71,9 @@ def most_of(fn: Any) -> int | None:
 
 
 def elements_of(fn: Any) -> Any:
-    """Return the distribution of the elements of a vector or an image; None if they are not independent."""
-    return fn.base_dist if isinstance(fn, Independent) and not fn.base_dist.event_shape else None
+    """Return the distribution of the elements of a number, a vector or an image; None if they are not independent."""
+    base = fn.base_dist if isinstance(fn, Independent) else fn
+    return None if base.event_shape or isinstance(base, MixtureSameFamily) else base
 
 
 class Pixels:

@@ -27,8 +27,8 @@ def compression(sizes: Mapping[str, float], bound: float, title: str) -> Figure:
     panel.annotate(
         f"−ELBO: {bound:,.1f}", (bound, -0.6), xytext=(0, 3), textcoords="offset points", ha="center", color=TEST
     )
-    panel.tick_params(axis="y", length=0)
-    panel.tick_params(axis="x", color=PALE)
+    panel.tick_params(color=PALE)
+    panel.yaxis.set_tick_params(length=0)
     panel.spines["left"].set_visible(False)
     figure.suptitle(title, fontsize=11, color=INK, family=families([title]))
     return figure

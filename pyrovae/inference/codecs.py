@@ -145,10 +145,10 @@ class Bins:
 
 
 class Elementwise:
-    """The codec of a vector (D,) whose dimensions are independent, by a family and its parameters, each (D,)."""
+    """The codec of D independent numbers, by a family and its parameters, each (D,); shaped by `shape`, or (D,)."""
 
-    def __init__(self, bins: Bins, family: str, *parameters: np.ndarray) -> None:
-        self.bins, self.cdf = bins, FAMILIES[family]
+    def __init__(self, bins: Bins, family: str, *parameters: np.ndarray, shape: tuple[int, ...] = (-1,)) -> None:
+        self.bins, self.cdf, self.shape = bins, FAMILIES[family], shape
         self.loc, self.scale, *self.more = (rounded(each)[:, None] for each in parameters)
 
     def push(self, stack: Stack, symbols: np.ndarray) -> None:
@@ -162,7 +162,7 @@ class Elementwise:
         return symbols
 
     def value(self, symbols: np.ndarray) -> np.ndarray:
-        return self.bins.middles(symbols)
+        return self.bins.middles(symbols).reshape(self.shape)
 
     def _coarse(self) -> Table:
         return self._table(np.arange(self.bins.coarse + 1)[None] * self.bins.fine)

@@ -3,12 +3,15 @@
 import itertools
 
 import numpy as np
+import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 from pyro import poutine
 from support.builders import small_data, small_vae
+from torch import nn
 
-from pyrovae import Config, Data, InputError, build, elbo_scores, fit, load
+from pyrovae import Config, Data, InputError, Program, build, elbo_scores, fit, load
 from pyrovae.evaluation.bits_back import BitsBack
 from pyrovae.evaluation.codec_of import codec_of
 from pyrovae.inference import seeded
@@ -143,6 +146,35 @@ def test_rows_of_tables_come_back(pixels, likelihood):
     x = BitsBack(program).symbols(data, data.test)
     assert x.shape == (8, 5)
     coded(program, x)
+
+
+class Bright(Program):
+    """A program with a latent that is a single number, beside its code, and another of truth values."""
+
+    def __init__(self):
+        super().__init__()
+        self.shape = (1, 2, 3)
+        self.weight = nn.Parameter(torch.randn(2, 6))
+
+    def model(self, x=None, y=None, n=1):
+        zero = self.weight.new_zeros(())
+        with pyro.plate("images", n if x is None else len(x)):
+            z = pyro.sample("z", dist.Normal(zero, 1.0).expand([2]).to_event(1))
+            bright = pyro.sample("bright", dist.Laplace(zero, 1.0))
+            on = pyro.sample("on", dist.Bernoulli(zero + 0.3).expand([6]).to_event(1))
+            h = (z @ self.weight + bright[..., None]) * on
+            return pyro.sample("x", dist.Bernoulli(logits=h.unflatten(-1, self.shape)).to_event(3), obs=x)
+
+    def guide(self, x, y=None):
+        with pyro.plate("images", len(x)):
+            flat = x.flatten(-3)
+            pyro.sample("on", dist.Bernoulli(0.2 + 0.6 * flat).to_event(1))
+            pyro.sample("bright", dist.Normal(flat.mean(-1), 0.5))
+            pyro.sample("z", dist.Normal(flat @ self.weight.mT, 0.5).to_event(1))
+
+
+def test_images_come_back_by_a_program_of_ones_own():
+    coded(Bright(), np.random.default_rng(0).integers(0, 2, (50, 1, 2, 3), dtype=np.int32))
 
 
 def test_the_message_is_the_same_each_time_and_on_any_number_of_threads():
