@@ -23,6 +23,8 @@ COMMANDS = {
     "plot": "Draw the figures of a run.",
     "sample": "Draw images from a trained model.",
     "impute": "Fill in missing values.",
+    "compress": "Compress images to what the bound says.",
+    "decompress": "Restore compressed images.",
     "explore": "Write a page that decodes in the browser.",
     "report": "Write a page about a run, or about several.",
     "compare": "Compare runs in one table and one picture.",

@@ -38,7 +38,7 @@ def imputed(run: Run, dataset: str | None = None, samples: int = 1000, draws: in
         raise InputError("impute: expected a run that was trained on data with missing values, got one of whole data")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="dataset: .* are missing")  # which is why the caller is here
-        data = _whole(run, dataset)
+        data = whole(run, dataset, "impute")
     gaps = data.test.gaps()
     if not gaps.any():
         raise InputError(f"impute: expected missing values in {data.name}, got none")
@@ -54,8 +54,8 @@ def imputed(run: Run, dataset: str | None = None, samples: int = 1000, draws: in
     )
 
 
-def _whole(run: Run, dataset: str | None) -> Data:
-    """Return all rows of a dataset in the order of its files, as the run's protocol reads them."""
+def whole(run: Run, dataset: str | None, command: str) -> Data:
+    """Return all rows of a dataset in the order of its files, as the run's protocol reads them, as a test set."""
     config = located(run.trusted, run.path) if dataset is None else run.trusted.replace(dataset=dataset)
     raw = read(config, run.kinds, run.conditions, further=True)
     sets = [part.to_dense() for part in (raw.images, raw.validation_images, raw.test_images) if part is not None]
@@ -63,10 +63,10 @@ def _whole(run: Run, dataset: str | None) -> Data:
     given = [part for part in (raw.given, raw.validation_given, raw.test_given) if part is not None]
     together = Images(torch.cat(sets), torch.cat(labels) if labels else None, torch.cat(given) if given else None)
     if (shape := tuple(together.images.shape[1:])) != run.vae.shape:
-        raise InputError(f"impute: expected data of shape {run.vae.shape}, as the run's, got {shape}")
+        raise InputError(f"{command}: expected data of shape {run.vae.shape}, as the run's, got {shape}")
     if labels and raw.classes != run.classes:
         raise InputError(
-            f"impute: expected the classes {', '.join(run.classes)}, as the run's, got {', '.join(raw.classes)}"
+            f"{command}: expected the classes {', '.join(run.classes)}, as the run's, got {', '.join(raw.classes)}"
         )
     images = run.pixels.fix(together, drawn_once=True, seed=config.seed)
     data = Data(

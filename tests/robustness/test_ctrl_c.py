@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.commands import pyrovae
 
 from pyrovae.cli import COMMANDS
 from pyrovae.runs.files import PART
@@ -27,6 +28,8 @@ LINES = {
     "plot": "plot run",
     "sample": "sample run",
     "impute": "impute gaps --out whole.csv",
+    "compress": "compress coded images.bits --figure sizes.png",
+    "decompress": "decompress coded coded.bits",
     "explore": "explore run",
     "report": "report run",
     "compare": "compare run label --out new.png",
@@ -46,6 +49,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 print("started", flush=True)
 main()
 """
+
+
+@pytest.fixture(scope="module")
+def coded(made_world):
+    """Train a run by which images can be compressed, and compress some; return the names of its folder and the file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made_world)
+        assert pyrovae(f"train --epochs 2 --no-figures {TINY} --pixels threshold --out coded") == 0
+        assert pyrovae("compress coded coded.bits") == 0
+    return "coded", "coded.bits"
 
 
 def test_each_command_is_tried():
@@ -106,12 +119,12 @@ def assert_nothing_half_done(folder):
 
 
 @pytest.mark.parametrize("command", LINES)
-def test_ctrl_c_at_any_moment(command, made_world, tmp_path):
+def test_ctrl_c_at_any_moment(command, made_world, coded, tmp_path):
     chance, seconds, survived = random.Random(command), 0.5 if command == "--help" else SECONDS, 0
     for strike in range(STRIKES):
         folder = tmp_path.resolve() / str(strike)
         folder.mkdir()
-        for name in ("run", "label", "labelled.npz", "gaps", "gaps.csv"):
+        for name in ("run", "label", "labelled.npz", "gaps", "gaps.csv", *(coded if "compress" in command else ())):
             (shutil.copytree if (made_world / name).is_dir() else shutil.copy)(made_world / name, folder / name)
         code, out, error, took = struck(LINES[command], folder, chance.uniform(0.02, seconds), group=strike % 2)
         if code == 0:  # it had just ended
