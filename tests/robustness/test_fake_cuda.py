@@ -29,6 +29,7 @@ from pyrovae.programs import PROGRAMS
 from pyrovae.programs.build import build_for
 from pyrovae.training.step import training_mode
 
+pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA: the tests marked `cuda` run on it")
 SIZES = {"hierarchical": {"latent_dim": (4, 2)}, "stacked": {"latent_dim": (4, 2)}, "discrete": {"variables": 3}}
 OF_TABLES = {"columns", "not_at_random"}  # which images do not have
 FIGURES_OF_IMAGES = ("reconstructions", "samples", "latent", "manifold", "interpolations", "traversals")
