@@ -27,6 +27,7 @@ from ..values import NAMED, Whole, examples
 @click.option(
     "--beside", metavar="N", type=Whole(0, 1000), help="instead: time trainings beside 0 to N other busy processes"
 )
+@click.option("--accept", is_flag=True, help="instead: hold a GPU to its targets; exit code 1 if one is missed")
 @click.option("--threads", metavar="N", type=Whole(), help="threads and processor cores to use  [all]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda or cuda:1  [auto]")
 @click.option("--out", metavar="DIR", type=NAMED, default=Path("results"), help="the folder for the files  [results]")
@@ -37,6 +38,7 @@ def command(
     curves: bool,
     profile: bool,
     beside: int | None,
+    accept: bool,
     threads: int | None,
     device: str,
     out: Path,
@@ -46,12 +48,17 @@ def command(
 
     Prints a table, and writes DIR/benchmark-HARDWARE.json and .png: medians, ratios, losses, and the peak memory of
     `pyrovae train`. The row of NumPyro needs pip install 'pyrovae[bench]'. With --beside, times instead how trainings
-    that choose their threads compare with one thread and all threads, and writes DIR/beside-HARDWARE.json.
+    that choose their threads compare with one thread and all threads, and writes DIR/beside-HARDWARE.json. With
+    --accept, holds a GPU to its targets within ten minutes, runs the tests that need one, and writes
+    DIR/accept-HARDWARE.json.
     """
     if threads:  # set before anything starts threads of its own: JAX starts one for each core that it sees
         os.environ["OMP_NUM_THREADS"] = str(threads)
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    if accept:
+        _accept(device, repetitions, out)
+        return
     if beside is not None:
         _beside(beside, repetitions, out)
         return
@@ -74,6 +81,22 @@ def command(
     results = measure(timed, names, repetitions, dataset, curves, profile)
     show(results)
     say(*save(results, timed, out))
+
+
+def _accept(device: str, repetitions: int, out: Path) -> None:
+    """Exit with code 1 if a target is missed."""
+    context = click.get_current_context()
+    for option in ("rows", "dataset", "hidden", "latent_dim", "batch_size", "particles", "curves", "profile", "beside"):
+        if context.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE:
+            raise InputError(f"accept: expected without --{option.replace('_', '-')}, as the targets are of one task")
+    check_out_folder(out)
+    from pyrovae.inference import choose_device
+
+    from .accept import accept, expect_cuda, measured
+
+    expect_cuda(place := choose_device(device))
+    if not accept(measured(place, repetitions), place, out):
+        raise SystemExit(1)
 
 
 def _beside(most: int, repetitions: int, out: Path) -> None:

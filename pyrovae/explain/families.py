@@ -29,6 +29,7 @@ from pyrovae.parts.densities import (
     log_poisson,
     log_student_t,
 )
+from pyrovae.parts.distributions import StudentT
 from pyrovae.programs.mixture import Cluster
 from pyrovae.programs.symbols import OneHotSymbols
 
@@ -48,13 +49,15 @@ class Family(NamedTuple):
 
 LOC_SCALE = ("loc", "scale")
 GAUSSIAN = Family("N({v}; μ, Σ)", {"μ": "loc", "Σ": "covariance_matrix"}, log_gaussian, ("loc", "covariance_matrix"))
+STUDENT_T = Family(
+    "t({v}{i}; ν{i}, μ{i}, s{i})", {"ν": "df", "μ": "loc", "s": "scale"}, log_student_t, ("df", *LOC_SCALE)
+)
 ONE_HOT = Family("Πₖ π{i}ₖ^{v}{i}ₖ", {"π": "probs"}, log_one_hot, ("logits",))
 FAMILIES: dict[type[Distribution], Family] = {
     dist.Normal: Family("N({v}{i}; μ{i}, σ{i}²)", {"μ": "loc", "σ": "scale"}, log_normal, LOC_SCALE),
     dist.Laplace: Family("exp(−|{v}{i} − μ{i}|/b{i}) / 2b{i}", {"μ": "loc", "b": "scale"}, log_laplace, LOC_SCALE),
-    dist.StudentT: Family(
-        "t({v}{i}; ν{i}, μ{i}, s{i})", {"ν": "df", "μ": "loc", "s": "scale"}, log_student_t, ("df", *LOC_SCALE)
-    ),
+    dist.StudentT: STUDENT_T,
+    StudentT: STUDENT_T,
     dist.MultivariateNormal: GAUSSIAN,
     dist.LowRankMultivariateNormal: GAUSSIAN,
     dist.Bernoulli: Family("π{i}^{v}{i} (1 − π{i})^(1 − {v}{i})", {"π": "probs"}, log_bernoulli, ("logits",)),

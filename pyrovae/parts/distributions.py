@@ -1,7 +1,7 @@
 """Distributions of Pyro whose scores stay right in float32 where the parameters are large or small.
 
 Each is the distribution of its base class; what differs is how the score is computed. The oracle of all three is
-arithmetic of 50 digits: tests/parts/test_distributions.py.
+arithmetic of 50 digits: tests/parts/test_distributions.py. Student's t differs in where its numbers are made.
 """
 
 import math
@@ -84,3 +84,17 @@ class StableBeta(dist.AffineBeta):
         constant = 0.5 * (alpha / total * beta).log() - HALF_LOG_2PI
         constant = constant + stirling(total) - stirling(alpha) - stirling(beta) - self.scale.log()
         return powers + constant
+
+
+class StudentT(dist.StudentT):
+    """Student's t whose numbers are all made on the device; torch's own copies some to a GPU, and the host waits."""
+
+    def __init__(self, df: Tensor | float, loc: Tensor, scale: Tensor, validate_args: bool | None = None) -> None:
+        df = df if isinstance(df, Tensor) else loc.new_full((), df)
+        self.df, self.loc, self.scale = torch.broadcast_tensors(df, loc, scale)
+        self._chi2 = dist.Gamma(0.5 * self.df, torch.full_like(self.df, 0.5))
+        torch.distributions.Distribution.__init__(self, self.df.shape, validate_args=validate_args)
+
+    def expand(self, batch_shape: Sequence[int], _instance: None = None) -> "StudentT":
+        df, loc, scale = (each.expand(batch_shape) for each in (self.df, self.loc, self.scale))
+        return StudentT(df, loc, scale, validate_args=False)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pyrovae.explain.families import FAMILIES, KLS, formula_of, kl, log_density
 from pyrovae.inference.objectives.closed_form import known_kl
+from pyrovae.parts.distributions import StudentT
 from pyrovae.programs.mixture import Cluster
 from pyrovae.programs.symbols import OneHotSymbols
 
@@ -28,6 +29,7 @@ MAKE = {
     dist.Normal: lambda: dist.Normal(real(5, 3), positive(5, 3)),
     dist.Laplace: lambda: dist.Laplace(real(5, 3), positive(5, 3)),
     dist.StudentT: lambda: dist.StudentT(positive(5, 3), real(5, 3), positive(5, 3)),
+    StudentT: lambda: StudentT(positive(5, 3), real(5, 3), positive(5, 3)),
     dist.MultivariateNormal: lambda: dist.MultivariateNormal(real(5, 3, 2), covariance(5, 3, 2)),
     dist.LowRankMultivariateNormal: lambda: dist.LowRankMultivariateNormal(
         real(5, 3, 2), real(5, 3, 2, 1), positive(5, 3, 2)

@@ -45,6 +45,18 @@ class TestCuda:
         first, second = fitting.svi.step(rows), fitting.svi.step(rows)
         assert first != second
 
+    @pytest.mark.parametrize("compiled", ["no", "yes"])
+    def test_a_step_waits_for_nothing(self, compiled):
+        vae, config = small_vae(compile=compiled, likelihood="student_t", device="cuda")
+        fitting = fit(vae, small_data(pixels=config.pixels), config)
+        next(iter(fitting))  # whose first step Pyro validates
+        rows = torch.arange(16, device="cuda")
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            fitting.svi.step(rows)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
     @pytest.mark.parametrize("precision", ["tf32", "bf16"])
     def test_lower_precision_changes_a_training_a_little(self, precision):
         records = {}

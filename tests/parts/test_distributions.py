@@ -6,7 +6,7 @@ import mpmath
 import pytest
 import torch
 
-from pyrovae.parts.distributions import LogNegativeBinomial, LogPoisson, StableBeta, stirling
+from pyrovae.parts.distributions import LogNegativeBinomial, LogPoisson, StableBeta, StudentT, stirling
 
 mpmath.mp.dps = 50
 EPS = torch.finfo(torch.float32).eps
@@ -97,3 +97,14 @@ def test_expanded_and_drawn_they_are_their_base_classes(distribution):
     assert x.shape == (500, 3)
     assert type(made.expand((500, 3))) is type(made)
     torch.testing.assert_close(made.expand((500, 3)).log_prob(x), base.log_prob(made, x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("df", [5.0, torch.tensor([2.5, 9.0, 1.0])])
+def test_students_t_is_torchs_bit_for_bit(df):
+    loc, scale = torch.randn(3), torch.rand(3)
+    x, draws = torch.randn(500, 3), []
+    for family in (StudentT, torch.distributions.StudentT):
+        made = family(df, loc, scale).expand((500, 3))
+        torch.manual_seed(1)
+        draws.append([made.log_prob(x), made.rsample(), made.mean, made.entropy()])
+    assert all(torch.equal(mine.nan_to_num(9), torchs.nan_to_num(9)) for mine, torchs in zip(*draws))

@@ -32,7 +32,7 @@ class Beta(Elementwise):
 
     def forward(self, h: Tensor) -> dist.TorchDistribution:
         alpha, beta = self._alpha_beta(h)
-        return StableBeta(alpha, beta, alpha.new_tensor(self.low), alpha.new_tensor(self.width)).to_event(self.dims)
+        return StableBeta(alpha, beta, alpha.new_full((), self.low), alpha.new_full((), self.width)).to_event(self.dims)
 
     def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         (alpha, beta), b = self._alpha_beta(h), (x - self.low) / self.width

@@ -9,7 +9,7 @@ import torch
 from pyro.distributions import TorchDistribution, constraints
 from torch import Tensor, nn
 
-from pyrovae.parts.distributions import LogNegativeBinomial, LogPoisson
+from pyrovae.parts.distributions import LogNegativeBinomial, LogPoisson, StudentT
 from pyrovae.parts.kinds import Kind
 from pyrovae.parts.likelihoods.categorical import Values
 from pyrovae.parts.likelihoods.location_scale import START, LocationScale
@@ -26,7 +26,7 @@ def _location_scale(family: Callable[..., TorchDistribution]) -> Callable[..., T
 
 
 def _student_t(loc: Tensor, scale: Tensor) -> TorchDistribution:
-    return dist.StudentT(5.0, loc, scale)
+    return StudentT(5.0, loc, scale)
 
 
 def _poisson(moments: Moments, _: Tensor, log_rate: Tensor) -> TorchDistribution:

@@ -7,6 +7,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from pyrovae.parts import distributions
 from pyrovae.parts.densities import log_laplace, log_normal, log_student_t
 from pyrovae.parts.likelihoods.likelihood import Elementwise
 
@@ -130,7 +131,7 @@ class StudentT(LocationScale):
         self.log_df = nn.Parameter(torch.tensor(1.0))
 
     def distribution(self, loc: Tensor, scale: Tensor) -> dist.TorchDistribution:
-        return dist.StudentT(2 + self.log_df.exp(), loc, scale)
+        return distributions.StudentT(2 + self.log_df.exp(), loc, scale)
 
     def log_density(self, h: Tensor, x: Tensor) -> Tensor:
         return log_student_t(x, 2 + self.log_df.exp(), *self.loc_scale(h))

@@ -6,6 +6,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from pyrovae.parts import distributions
 from pyrovae.parts.densities import log_laplace, log_normal, log_student_t
 
 
@@ -69,7 +70,7 @@ class StudentT(Standard):
     degrees_of_freedom = 5.0
 
     def distribution(self) -> dist.TorchDistribution:
-        return dist.StudentT(self.degrees_of_freedom, self.loc, self.scale)
+        return distributions.StudentT(self.degrees_of_freedom, self.loc, self.scale)
 
     def log_density(self, y: Tensor | None, z: Tensor) -> Tensor:
         return log_student_t(z, torch.full_like(z, self.degrees_of_freedom), 0.0, 1.0).sum(-1)
