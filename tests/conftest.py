@@ -180,6 +180,18 @@ def made_world(tmp_path_factory):
     return make_world(tmp_path_factory.mktemp("world"))
 
 
+@pytest.fixture(scope="session")
+def coded(tmp_path_factory):
+    """Make a folder with a run by which images can be compressed, `coded`, and its compressed images, `coded.bits`."""
+    folder = tmp_path_factory.mktemp("coded")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        flags = "--epochs 2 --hidden 16 --device cpu --pixels threshold --no-figures"
+        assert pyrovae(f"train {flags} --out coded") == 0
+        assert pyrovae("compress coded coded.bits") == 0
+    return folder
+
+
 @pytest.fixture
 def world(made_world, tmp_path, monkeypatch, no_network):
     """Work in a copy of that folder, without a network."""

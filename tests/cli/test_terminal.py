@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import warnings
@@ -30,6 +31,8 @@ LINES = {  # RUN: a run folder of a hostile name and content
     "plot": "plot RUN losses",
     "sample": "sample RUN --out RUN.png",
     "impute": "impute gaps --samples 10 --out RUN-whole.csv",
+    "compress": "compress coded RUN.bits --images 20",
+    "decompress": "decompress coded coded.bits --out RUN.npz",
     "explore": "explore RUN",
     "report": "report RUN",
     "compare": "compare RUN label",
@@ -47,6 +50,8 @@ WRITTEN = {
     "plot": "RUN/figures/losses.png",
     "sample": "RUN.png",
     "impute": "RUN-whole.csv",
+    "compress": "RUN.bits",
+    "decompress": "RUN.npz",
     "explore": "RUN/explore.html",
     "sweep": "RUN-sweep/sweep.json",
     "gradients": "RUN/gradients.json",
@@ -58,9 +63,10 @@ def named(text, name):
 
 
 @pytest.fixture
-def run(request, world, in_this_process, monkeypatch):
+def run(request, world, coded, in_this_process, monkeypatch):
     """Give the run the name of this test's `run_name`, or a plain one, and its summary a hostile content."""
     name = getattr(request, "param", "stranger")
+    shutil.copytree(coded, world, dirs_exist_ok=True)
     (world / "run").rename(name)
     for path, key in ((name, "note"), (name, "device"), (name, "weights"), ("label", "dataset"), ("label", "note")):
         edited(world / path / "summary.json", **{key: HOSTILE})

@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import pytest
-from support.commands import pyrovae
 
 from pyrovae.cli import COMMANDS
 from pyrovae.runs.files import PART
@@ -49,16 +48,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 print("started", flush=True)
 main()
 """
-
-
-@pytest.fixture(scope="module")
-def coded(made_world):
-    """Train a run by which images can be compressed, and compress some; return the names of its folder and the file."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(made_world)
-        assert pyrovae(f"train --epochs 2 --no-figures {TINY} --pixels threshold --out coded") == 0
-        assert pyrovae("compress coded coded.bits") == 0
-    return "coded", "coded.bits"
 
 
 def test_each_command_is_tried():
@@ -124,8 +113,9 @@ def test_ctrl_c_at_any_moment(command, made_world, coded, tmp_path):
     for strike in range(STRIKES):
         folder = tmp_path.resolve() / str(strike)
         folder.mkdir()
-        for name in ("run", "label", "labelled.npz", "gaps", "gaps.csv", *(coded if "compress" in command else ())):
-            (shutil.copytree if (made_world / name).is_dir() else shutil.copy)(made_world / name, folder / name)
+        names = ("run", "label", "labelled.npz", "gaps", "gaps.csv")
+        for path in (*(made_world / name for name in names), *coded.iterdir()):
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, folder / path.name)
         code, out, error, took = struck(LINES[command], folder, chance.uniform(0.02, seconds), group=strike % 2)
         if code == 0:  # it had just ended
             assert (error, out[-1:]) == ("", "\n")

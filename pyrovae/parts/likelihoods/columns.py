@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pyrovae.parts.distributions import LogNegativeBinomial, LogPoisson, StudentT
 from pyrovae.parts.kinds import Kind
 from pyrovae.parts.likelihoods.categorical import Values
-from pyrovae.parts.likelihoods.location_scale import START, LocationScale
+from pyrovae.parts.likelihoods.location_scale import START, LocationScale, scale_of
 
 Moments = tuple[Tensor, Tensor]  # mean and standard deviation of columns, as the network reads them
 
@@ -126,7 +126,7 @@ class Columns(nn.Module):
         mean, std, log_scale = moments
         family, features = FAMILIES[name], list(h.unflatten(-1, (-1, len(mean))).unbind(-2))
         if family.scaled and self.as_feature:
-            scale = (features.pop() + math.log(START["real"])).exp() + LocationScale.floor
+            scale = scale_of(features.pop() + math.log(START["real"])) + LocationScale.floor
         else:
             scale = log_scale.exp()
         return family.make((mean, std), scale, *features)

@@ -15,6 +15,17 @@ from pyrovae.parts.likelihoods.likelihood import Elementwise
 START = {"grey": 0.2, "dequantised": 0.2, "standardized": 0.7, "real": 0.7}
 
 
+MOST = 40.0  # the logarithm of the largest scale: its square is a number in float32, too
+
+
+def scale_of(log_scale: Tensor) -> Tensor:
+    """Return e^s, but at most e^40, whose gradient is itself above that, too, so that a scale that is too large comes back.
+
+    A network may say any s; e^s is infinite in float32 from 89 on, and its gradient no number.
+    """
+    return (log_scale - (log_scale - MOST).relu().detach()).exp()
+
+
 class LocationScale(Elementwise):
     """The base of likelihoods whose location μ is the decoder's feature; `scale` says what their scale is.
 
@@ -43,7 +54,7 @@ class LocationScale(Elementwise):
     def loc_scale(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return the location (..., *shape), and a scale that broadcasts with it."""
         loc, *log_scale = self.split(h)
-        return loc, (log_scale[0] + self.start).exp() + self.floor if log_scale else self.log_scale.exp()
+        return loc, scale_of(log_scale[0] + self.start) + self.floor if log_scale else self.log_scale.exp()
 
     def distribution(self, loc: Tensor, scale: Tensor) -> dist.TorchDistribution:
         """Return the distribution of each pixel; a subclass whose `family` takes more arguments overrides it."""

@@ -42,3 +42,18 @@ def test_every_scale_trains_and_is_learned_unless_fixed(name, scale, pixels, con
     assert torch.tensor(last["test"]["loss"]).isfinite()
     if before is not None:
         assert torch.equal(likelihood.log_scale, before) is isinstance(scale, float)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "laplace", "student_t"])
+@pytest.mark.parametrize("feature", [-50.0, 0.0, 30.0, 100.0, 1000.0])
+def test_any_scale_that_a_network_may_say_has_a_score_and_a_gradient_that_leads_back(name, feature):
+    likelihood = LIKELIHOODS[name]("pixel", "grey")
+    h = torch.zeros(1, 2, 1, 2, 2)
+    h[:, 1] = feature
+    h.requires_grad_()
+    score = likelihood(h).log_prob(torch.full((1, 1, 2, 2), 0.3))
+    score.sum().backward()
+    assert score.isfinite().all()
+    assert h.grad.isfinite().all()
+    if feature >= 30:
+        torch.testing.assert_close(h.grad[:, 1], torch.full((1, 1, 2, 2), -1.0))  # of −log σ
