@@ -8,9 +8,10 @@ import pyro
 import torch
 from pyro import poutine
 from pyro.distributions import TorchDistribution
+from pyro.distributions.torch_distribution import ExpandedDistribution, MaskedDistribution
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
-from torch.distributions import Transform, TransformedDistribution, constraints
+from torch.distributions import Independent, Transform, TransformedDistribution, constraints
 from torch.distributions.constraints import Constraint
 
 from pyrovae.inference.effects import known_mean
@@ -71,7 +72,7 @@ class Defensive(Messenger):
         if not is_latent(msg):
             return
         base, transforms = base_of(msg["fn"])
-        center = center_of(base)
+        center = center_of(base) if msg["mask"] is None else None
         e = base.sample()
         last = [inverted(transforms, self.prior[msg["name"]])] if self.prior else []
         wide = slice(len(e) - self.wide - sum(map(len, last)), len(e) - sum(map(len, last)))
@@ -85,12 +86,18 @@ class Defensive(Messenger):
 
 
 def center_of(distribution: TorchDistribution) -> Tensor | None:
-    """Return the mean around which a distribution of any real numbers can be stretched; None if there is none."""
+    """Return the mean around which a distribution can be stretched, or None if it cannot.
+
+    It can if it is of any real numbers and all of them count: with a mask, how many do is not known.
+    """
+    element: object = distribution
+    while isinstance(element, Independent | ExpandedDistribution):
+        element = element.base_dist
     support = cast(Constraint, distribution.support)
     while isinstance(support, constraints.independent):
         support = support.base_constraint
     is_real = support in (constraints.real, constraints.real_vector)
-    return known_mean(distribution) if is_real else None
+    return known_mean(distribution) if is_real and not isinstance(element, MaskedDistribution) else None
 
 
 def stretched(center: Tensor | None, e: Tensor, scale: float) -> Tensor:

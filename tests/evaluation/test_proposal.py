@@ -120,6 +120,24 @@ def test_several_latents_are_drawn_together_and_positive_ones_stay_positive(guid
     assert ((estimate - exact).abs() < 3 * error + 1e-4).all()  # the grid leaves 6e-5 of the prior out
 
 
+def test_rows_that_a_guide_masks_count_nothing():
+    x = torch.tensor([[0.5], [1.0]])
+    seen = torch.tensor([True, False])
+
+    def model(x):
+        with pyro.plate("images", len(x)), pyro.poutine.mask(mask=seen):
+            z = pyro.sample("z", dist.Normal(torch.zeros(1), 1.0).to_event(1))
+            pyro.sample("x", dist.Normal(z, 0.5).to_event(1), obs=x)
+
+    def guide(x):
+        with pyro.plate("images", len(x)), pyro.poutine.mask(mask=seen):
+            pyro.sample("z", dist.Normal(0.7 * x, 0.6).to_event(1))
+
+    estimate, error = estimate_and_error(defensive_log_weights(model, guide, 20_000, x)[0])
+    assert abs(estimate[0] - dist.Normal(0.0, math.sqrt(1.25)).log_prob(x[0, 0])) < 3 * error[0]
+    assert estimate[1] == pytest.approx(0, abs=1e-5)
+
+
 class Shear(dist.transforms.Transform):
     """(a, b) → (a, b + a²): a flow, whose inverse must not be asked for."""
 
@@ -161,9 +179,10 @@ def test_a_flow_of_the_guide_is_not_inverted():
         (dist.MultivariateNormal(torch.zeros(2), torch.eye(2)), True),
         (dist.Laplace(torch.zeros(()), 1.0), True),
         (dist.Gamma(torch.ones(()), 1.0), False),
+        (dist.Normal(torch.zeros(3), 1.0).mask(torch.tensor([True, False, True])).to_event(1), False),
         (dist.TransformedDistribution(dist.Normal(torch.zeros(()), 1.0), [ExpTransform()]), False),
         (dist.TransformedDistribution(dist.Normal(torch.zeros(()), 1.0), [AffineTransform(0.0, 2.0)]), False),
     ],
 )
-def test_only_what_may_be_any_real_number_is_stretched(distribution, has_one):
+def test_only_what_may_be_any_real_number_and_counts_is_stretched(distribution, has_one):
     assert (center_of(distribution) is not None) is has_one

@@ -19,9 +19,10 @@ MOST = 40.0  # the logarithm of the largest scale: its square is a number in flo
 
 
 def scale_of(log_scale: Tensor) -> Tensor:
-    """Return e^s, but at most e^40, whose gradient is itself above that, too, so that a scale that is too large comes back.
+    """Return e^s, but at most e^40.
 
-    A network may say any s; e^s is infinite in float32 from 89 on, and its gradient no number.
+    A network may say any s; e^s is infinite in float32 from 89 on, and its gradient no number. Here the gradient is the
+    value itself for every s, so that a scale that is too large comes back.
     """
     return (log_scale - (log_scale - MOST).relu().detach()).exp()
 
