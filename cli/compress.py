@@ -64,9 +64,10 @@ def command(
     show = partial(track, description="compressing", transient=True, console=console, disable=not console.is_terminal)
     result = compressed(opened, data, images, bits, show)
     save_out(file, result.content, "file")
-    say(*_lines(result, "image" if len(opened.vae.shape) == 3 else "row"), file)
+    noun = "image" if len(opened.vae.shape) == 3 else "row"
+    say(*_lines(result, noun), file)
     if figure is not None:
-        say(save_out(figure, _drawn(result, data or opened.config.dataset), "figure"))
+        say(save_out(figure, _drawn(result, noun, data or opened.config.dataset), "figure"))
 
 
 def _lines(result: "Compression", noun: str) -> Iterator[str]:
@@ -92,11 +93,11 @@ def _more(nats: float, bound: float) -> str:
     return f"{100 * (nats / bound - 1):+.2f} %"
 
 
-def _drawn(result: "Compression", name: str) -> bytes:
+def _drawn(result: "Compression", noun: str, dataset: str) -> bytes:
     from pyrovae.figures.compression import OWN, compression
     from pyrovae.figures.names import plain
     from pyrovae.figures.style import as_png
 
     sizes = {name: size / result.images for name, size in (result.others | {OWN: len(result.content)}).items()}
-    title = f"{result.images:,} images of {plain(name)}, compressed together"
-    return as_png(compression(sizes, -result.elbo / 8 / math.log(2), title))
+    title = f"{result.images:,} {noun}s of {plain(dataset)}, compressed together"
+    return as_png(compression(sizes, -result.elbo / 8 / math.log(2), title, noun))

@@ -48,7 +48,7 @@ def command(
     """Estimate log p(x) of the test set, or log p(x | y), by importance sampling.
 
     The codes are drawn from the guide of RUN, from the same guide at twice its scale, and from the prior, so that no
-    mode near one of them is missed; from the guide alone where a latent is discrete.
+    mode near one of them is missed; from the guide alone where a latent is summed over.
 
     RUN/evaluation.json gets the estimate, its standard errors over the images and of the samples, its diagnostics and
     a report on the latent space (active units, KL of each dimension, mutual information, how well labels can be read

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from pyrovae.commands.impute import whole
+from pyrovae.commands.all_rows import all_rows
 from pyrovae.data.data import Data
 from pyrovae.data.images import Images
 from pyrovae.errors import at_least
@@ -65,7 +65,7 @@ def compressed(
     if images is not None:
         at_least(1, images=images)
     coder = BitsBack(run.vae, bits)
-    data = run.data if dataset is None else whole(run, dataset, "compress")
+    data = run.data if dataset is None else all_rows(run, dataset, "compress")
     chosen = data.test[slice(0, images)]
     x = coder.symbols(data, chosen)
     message, start = coder.encode(x, coder.values(x), track)

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pyrovae.data.data import Data
-from pyrovae.data.images import Images
-from pyrovae.data.loading import read
+from pyrovae.commands.all_rows import all_rows
 from pyrovae.errors import InputError
 from pyrovae.evaluation.imputation import impute
 from pyrovae.inference import seeded
-from pyrovae.runs.places import located
 from pyrovae.runs.run import Run
 
 
@@ -38,7 +35,7 @@ def imputed(run: Run, dataset: str | None = None, samples: int = 1000, draws: in
         raise InputError("impute: expected a run that was trained on data with missing values, got one of whole data")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="dataset: .* are missing")  # which is why the caller is here
-        data = whole(run, dataset, "impute")
+        data = all_rows(run, dataset, "impute")
     gaps = data.test.gaps()
     if not gaps.any():
         raise InputError(f"impute: expected missing values in {data.name}, got none")
@@ -52,33 +49,3 @@ def imputed(run: Run, dataset: str | None = None, samples: int = 1000, draws: in
         effective[gaps.flatten(1).any(1)].median().item(),
         data.test.given,
     )
-
-
-def whole(run: Run, dataset: str | None, command: str) -> Data:
-    """Return all rows of a dataset in the order of its files, as the run's protocol reads them, as a test set."""
-    config = located(run.trusted, run.path) if dataset is None else run.trusted.replace(dataset=dataset)
-    raw = read(config, run.kinds, run.conditions, further=True)
-    sets = [part.to_dense() for part in (raw.images, raw.validation_images, raw.test_images) if part is not None]
-    labels = [part for part in (raw.labels, raw.validation_labels, raw.test_labels) if part is not None]
-    given = [part for part in (raw.given, raw.validation_given, raw.test_given) if part is not None]
-    together = Images(torch.cat(sets), torch.cat(labels) if labels else None, torch.cat(given) if given else None)
-    if (shape := tuple(together.images.shape[1:])) != run.vae.shape:
-        raise InputError(f"{command}: expected data of shape {run.vae.shape}, as the run's, got {shape}")
-    if labels and raw.classes != run.classes:
-        raise InputError(
-            f"{command}: expected the classes {', '.join(run.classes)}, as the run's, got {', '.join(raw.classes)}"
-        )
-    images = run.pixels.fix(together, drawn_once=True, seed=config.seed)
-    data = Data(
-        config.dataset,
-        images,
-        images,
-        None,
-        raw.classes,
-        run.pixels,
-        columns=run.columns,
-        kinds=run.kinds,
-        conditions=run.conditions,
-    )
-    data.expect_columns(raw.columns, config.dataset)
-    return data

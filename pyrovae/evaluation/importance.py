@@ -67,7 +67,7 @@ def log_likelihoods(
     r"""Estimate log p(x | y) = log E_r[w] for batch after batch of images; yields a dict of tensors (n,) for each.
 
     The codes are drawn from r, a mixture of the guide, a wider guide and the prior (`defensive_log_weights`), or from
-    the guide alone where a latent is discrete. `log_likelihood` is log (1/K) Σ w, a lower bound in expectation, in
+    the guide alone where a latent is summed over. `log_likelihood` is log (1/K) Σ w, a lower bound in expectation, in
     nats; `elbo` is the mean of log p(x, z | y) − log q(z | x, y) over the draws of the guide, in nats;
     `effective_samples` is (Σ w)² / Σ w²; `pareto_k` is the tail index of the weights (Yao et al. 2018,
     arXiv:1802.02538). Burda et al. (2016), arXiv:1509.00519, use K = 5,000 `samples`. The first image is number
@@ -114,14 +114,14 @@ class Weigher:
 
     A part takes many samples of few images, as every part encodes its images anew. The program is compiled if there are
     many weights to compute, or `always`. If all latents are summed over, the weights of an image are all p(x | y), and
-    one is computed. If all are continuous, the codes are draws of a defensive mixture, else of the guide alone.
+    one is computed. If none is, the codes are draws of a defensive mixture, else of the guide alone.
     """
 
     def __init__(self, vae: Program, data: Data, images: Images, samples: int, always: bool = False) -> None:
         self.vae, self.samples, self.threads = vae, samples, Threads(vae.device)
         x, y = arguments(vae, data.batch(images, slice(0, IMAGES)))
         latents = [site for site in vae.sites(x, y).values() if not site.observed]
-        self.defensive = not any(site.discrete for site in latents)
+        self.defensive = not any(site.summed for site in latents)
         if all(site.summed for site in latents):
             drawn, per_image = 1, math.prod(x.shape[1:]) * vae.features
         else:

@@ -12,7 +12,7 @@ from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
 from pyrovae.errors import InputError
-from pyrovae.evaluation.proposal import base_of, inverted
+from pyrovae.evaluation.proposal import base_of, inverted, transformed
 from pyrovae.inference.sites import is_latent
 from pyrovae.inference.threads import Threads
 from pyrovae.inference.traces import SampleSite, is_discrete, joint_log_prob, sample_sites
@@ -125,9 +125,7 @@ class PathOfOne(Path):
         return inverted(self.transforms, latents[self.code])
 
     def _densities(self, e: Tensor) -> tuple[Tensor, Tensor]:
-        z = e
-        for transform in self.transforms:
-            z = transform(z)
+        z = transformed(self.transforms, e)
         log_q = self.base.log_prob(e)
         return log_q, self._joint(z) - self.q.log_prob(z)  # the transforms cache e, and need no inverse
 
@@ -165,9 +163,7 @@ class _AtBases(Messenger):
         z = z.reshape(*base.batch_shape, *base.event_shape)
         self.e.append(z.flatten(-len(base.event_shape)) if base.event_shape else z[..., None])
         self.log_q.append(base.log_prob(z))
-        for transform in transforms:
-            z = transform(z)
-        msg["value"], msg["done"] = z, True
+        msg["value"], msg["done"] = transformed(transforms, z), True
 
 
 def path_of(

@@ -36,8 +36,8 @@ def defensive_log_weights(
     and Guibas 1995, doi:10.1145/218380.218498), so that the mean of w is p(x) without bias, and no w is above
     p(x | z) / a₂. The second result, of the guide's draws alone, is log p(x, z) − log q(z | x); its mean is the ELBO.
 
-    All latents must be continuous. A flow in the guide has no share of the prior, as it had to be inverted there, and
-    fewer than `FEWEST` samples are all of the guide.
+    No latent may be summed over. What is not any real number, as a symbol, has no wider guide. A flow in the guide has
+    no share of the prior, as it had to be inverted there, and fewer than `FEWEST` samples are all of the guide.
     """
     wide, few = (math.ceil(share * samples) if samples >= FEWEST else 0 for share in SHARES)
     with pyro.validation_enabled(False), hidden():
@@ -80,9 +80,7 @@ class Defensive(Messenger):
         inner = stretched(center, e, 1 / WIDER)
         stretch = 0.0 if center is None else base.event_shape.numel() * math.log(WIDER)
         self.log_ratio = self.log_ratio + base.log_prob(inner) - base.log_prob(e) - stretch
-        for transform in transforms:
-            e = transform(e)
-        msg["value"], msg["done"] = e, True
+        msg["value"], msg["done"] = transformed(transforms, e), True
 
 
 def center_of(distribution: TorchDistribution) -> Tensor | None:
@@ -108,6 +106,13 @@ def stretched(center: Tensor | None, e: Tensor, scale: float) -> Tensor:
 def base_of(q: TorchDistribution) -> tuple[TorchDistribution, list[Transform]]:
     """Return the base of a transformed distribution and its transforms; of any other one itself, and none."""
     return (q.base_dist, q.transforms) if isinstance(q, TransformedDistribution) else (q, [])
+
+
+def transformed(transforms: Sequence[Transform], e: Tensor) -> Tensor:
+    """Return the z that the transforms, one after another, make of e; they remember it, if they keep a cache."""
+    for transform in transforms:
+        e = transform(e)
+    return e
 
 
 def inverted(transforms: Sequence[Transform], z: Tensor) -> Tensor:

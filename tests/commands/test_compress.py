@@ -122,6 +122,6 @@ def test_without_the_package_one_line_says_what_to_install(run, content, monkeyp
 
 def test_the_run_is_refused_before_its_data_are_read(tmp_path, monkeypatch):
     other, _ = trained(tmp_path / "other", pixels="grey")
-    monkeypatch.setattr(compress, "whole", None)
+    monkeypatch.setattr(compress, "all_rows", None)
     with pytest.raises(InputError, match="compress: expected a likelihood that is a mass function"):
         compressed(other, "npz:nowhere.npz")

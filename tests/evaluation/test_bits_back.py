@@ -20,6 +20,10 @@ from pyrovae.inference.traces import sample_sites
 pytest.importorskip("constriction")
 
 
+def binary(*shape):
+    return np.random.default_rng(0).integers(0, 2, shape, dtype=np.int32)
+
+
 def coded(program, x, bits=14):
     """Code images and decode them; return nats per image, without what it takes to start."""
     coder = BitsBack(program, bits)
@@ -63,13 +67,13 @@ PRIORS = [*itertools.product(("laplace", "student_t", "mixture"), ("diagonal", "
 @pytest.mark.parametrize(("prior", "posterior"), [*PRIORS, ("vamp", "diagonal")])  # another vamp is refused: see below
 def test_images_come_back_by_each_prior_and_posterior(prior, posterior):
     program, _ = small_vae(prior=prior, posterior=posterior, pixels="threshold", components=5)
-    coded(program, np.random.default_rng(0).integers(0, 2, (5, 1, 8, 8), dtype=np.int32))
+    coded(program, binary(5, 1, 8, 8))
 
 
 @pytest.mark.parametrize("inference", ["bottom_up", "top_down", "ladder"])
 def test_images_come_back_by_a_hierarchy(inference):
     program, _ = small_vae(program="hierarchical", latent_dim=(3, 2), inference=inference, pixels="threshold")
-    coded(program, np.random.default_rng(0).integers(0, 2, (5, 1, 8, 8), dtype=np.int32))
+    coded(program, binary(5, 1, 8, 8))
 
 
 @pytest.mark.parametrize(
@@ -174,12 +178,12 @@ class Bright(Program):
 
 
 def test_images_come_back_by_a_program_of_ones_own():
-    coded(Bright(), np.random.default_rng(0).integers(0, 2, (50, 1, 2, 3), dtype=np.int32))
+    coded(Bright(), binary(50, 1, 2, 3))
 
 
 def test_the_message_is_the_same_each_time_and_on_any_number_of_threads():
     program, _ = small_vae(pixels="threshold")
-    x = np.random.default_rng(0).integers(0, 2, (5, 1, 8, 8), dtype=np.int32)
+    x = binary(5, 1, 8, 8)
     threads = torch.get_num_threads()
     messages = [BitsBack(program).encode(x, 2)[0]]
     torch.set_num_threads(2)
@@ -190,26 +194,26 @@ def test_the_message_is_the_same_each_time_and_on_any_number_of_threads():
     np.testing.assert_array_equal(*messages)
 
 
-def test_numbers_that_differ_in_their_last_digits_decode():
-    """As on another machine: the decoder's weights are others by a relative 1e-13 in float64."""
+def elsewhere(change):
+    """Return the message of twenty images, and a coder whose weights differ from the first by a relative `change`."""
     program, _ = small_vae(pixels="threshold")
-    x = np.random.default_rng(0).integers(0, 2, (20, 1, 8, 8), dtype=np.int32)
-    coder, other = BitsBack(program), BitsBack(program)
+    x, other = binary(20, 1, 8, 8), BitsBack(program)
     with torch.no_grad():
         for parameter in other.program.parameters():
-            parameter.mul_(1 + 1e-13 * torch.randn_like(parameter))
-    np.testing.assert_array_equal(other.decode(*coder.encode(x, 2), n=20, values=2), x)
+            parameter.mul_(1 + change * torch.randn_like(parameter))
+    return x, BitsBack(program).encode(x, 2), other
+
+
+def test_numbers_that_differ_in_their_last_digits_decode():
+    """As on another machine."""
+    x, message, other = elsewhere(1e-13)
+    np.testing.assert_array_equal(other.decode(*message, n=20, values=2), x)
 
 
 def test_other_numbers_are_found_by_the_checksum():
-    program, _ = small_vae(pixels="threshold")
-    x = np.random.default_rng(0).integers(0, 2, (20, 1, 8, 8), dtype=np.int32)
-    coder, other = BitsBack(program), BitsBack(program)
-    with torch.no_grad():
-        for parameter in other.program.parameters():
-            parameter.mul_(1.001)
+    _, message, other = elsewhere(1e-3)
     with pytest.raises(InputError, match="decompress: expected images that agree with the checksum"):
-        other.decode(*coder.encode(x, 2), n=20, values=2)
+        other.decode(*message, n=20, values=2)
 
 
 def test_the_program_stays_as_it_is():
